@@ -1,0 +1,483 @@
+//! One group from configuration to running threads, and back.
+//!
+//! Owns the order of a start: backings locked, sockets bound (so that clients can already connect
+//! and wait), what the last life left read, the tap planned, threads started. Nothing here reads a
+//! volume or waits for the network, so a start takes as long as the journal's recovery.
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, atomic::AtomicU64, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use bcdr_disk::{DiskError, Storage};
+use bcdr_format::{GroupId, IncarnationId, SyncId, VolumeNumber, record::Member};
+use bcdr_nbd::{BindError, ExportInfo, PrivateSocket};
+use tokio::sync::{mpsc as channel, oneshot, watch};
+
+use crate::{
+    clock::Clock,
+    config::{BudgetConfig, CaptureConfig, GroupConfig},
+    evidence,
+    feed::{FeedItem, History},
+    group_thread::{
+        Closed, Export, GroupHandle, GroupParts, GroupStatus, GroupThread, GroupThreadError,
+        export_info,
+    },
+    intent::IntentRing,
+    journal::{Journal, JournalIdentity, JournalSettings, RecoverError, Recovered},
+    journal_thread::{self, JournalHandle},
+    metrics::{CaptureMetrics, GroupMetrics},
+    ring::{self, Engine, RingError, Waker, backing::Backing},
+    start::{StartInput, plan_start},
+    status::{GroupDescription, VolumeDescription},
+    tap::{TapCore, TapSettings, Volume},
+    volume::{self, VolumeError},
+};
+
+/// How long a start waits for a predecessor's I/O to end.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+/// The unit in which writes to one volume exclude each other, in bytes: no file system or device
+/// works on larger ones that it would read and write for a smaller request.
+const LOCK_UNIT_BYTES: u32 = 4096;
+/// Bytes of records that may be on their way to the journal or the feed.
+const WINDOW_BYTES: usize = 64 << 20;
+/// Bytes of records that may wait for the journal.
+const JOURNAL_QUEUE_BYTES: usize = 32 << 20;
+
+/// Why a group cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// A volume's backing is not usable.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// A volume's socket cannot be had.
+    #[error("volume {volume}: {source}")]
+    Socket {
+        /// The volume.
+        volume: String,
+        /// Why.
+        #[source]
+        source: BindError,
+    },
+    /// The group's journal cannot be used.
+    #[error("group {group}: {source}")]
+    Journal {
+        /// The group.
+        group: String,
+        /// Why.
+        #[source]
+        source: RecoverError,
+    },
+    /// The group's state cannot be used.
+    #[error("group {group}: {source}")]
+    State {
+        /// The group.
+        group: String,
+        /// Why.
+        #[source]
+        source: DiskError,
+    },
+    /// The ring thread could not begin.
+    #[error(transparent)]
+    Thread(#[from] GroupThreadError),
+    /// The ring could not be made.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// The system refused something that is always there.
+    #[error(
+        "group {group}: cannot {doing}: {source}; check the limits of this user and the kernel log"
+    )]
+    System {
+        /// The group.
+        group: String,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A group that serves.
+pub struct RunningGroup {
+    /// What never changes about it.
+    pub description: GroupDescription,
+    /// What clients are told of its volumes.
+    pub exports: Vec<(VolumeNumber, ExportInfo)>,
+    /// The way to its ring thread.
+    pub handle: GroupHandle,
+    /// Its ring thread's snapshots.
+    pub status: watch::Receiver<Option<GroupStatus>>,
+    /// Its metrics.
+    pub metrics: GroupMetrics,
+    /// What the feed begins with.
+    pub feed: Option<FeedInput>,
+    /// How its ring thread ended.
+    pub ended: oneshot::Receiver<Result<Closed, GroupThreadError>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the feed of a group begins with.
+pub struct FeedInput {
+    /// The lives found in the journal.
+    pub history: History,
+    /// What the tap feeds.
+    pub items: channel::UnboundedReceiver<Vec<FeedItem>>,
+    /// How many bytes the feed is behind.
+    pub backlog: Arc<AtomicU64>,
+    /// The journal's thread.
+    pub journal: JournalHandle,
+    /// Whether its segments are read directly.
+    pub direct: bool,
+}
+
+/// What all groups of a process share.
+#[derive(Clone)]
+pub struct GroupContext {
+    /// Where state is kept.
+    pub storage: Arc<dyn Storage>,
+    /// The clock that everybody reads.
+    pub clock: Clock,
+    /// The metrics of the process.
+    pub metrics: CaptureMetrics,
+}
+
+impl RunningGroup {
+    /// Waits for the threads to end. Blocks; call after [`Self::ended`] resolved and the feed has
+    /// ended.
+    pub fn join(self) {
+        drop(self.feed);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!(
+                    group = self.description.name,
+                    "a thread of the group panicked"
+                );
+            }
+        }
+    }
+}
+
+/// An opened volume, before it has a socket.
+struct Opened {
+    number: VolumeNumber,
+    backing: Arc<Backing>,
+}
+
+/// Starts a group. Blocks until its ring thread serves.
+///
+/// # Errors
+/// If something that the group needs is not usable; nothing keeps running then.
+pub fn start(
+    config: &CaptureConfig,
+    group: &GroupConfig,
+    context: &GroupContext,
+) -> Result<RunningGroup, GroupError> {
+    let opened = open_volumes(group)?;
+    let exports = bind_sockets(group, &opened)?;
+    let infos = exports
+        .iter()
+        .map(|export| (export.number, export.info.clone()))
+        .collect();
+    let directory = config.group_directory(group);
+    let state = |source| GroupError::State {
+        group: group.name.clone(),
+        source,
+    };
+    context
+        .storage
+        .create_directory_all(&directory)
+        .map_err(state)?;
+    let system = |doing| {
+        let group = group.name.clone();
+        move |source| GroupError::System {
+            group,
+            doing,
+            source,
+        }
+    };
+    let boot = evidence::boot_id().map_err(system("read the boot id"))?;
+    let backings = || opened.iter().map(|one| &*one.backing);
+    let evidence = evidence::gather(backings(), boot).map_err(system("look at the volumes"))?;
+    let settings = tap_settings(&config.budget);
+    let journal_settings = JournalSettings {
+        segment_bytes: group.journal.segment_bytes,
+        segments_max: group.journal.segments,
+        ..JournalSettings::default()
+    };
+    let identity = JournalIdentity {
+        group: group.id,
+        stream: group.stream,
+    };
+    let journal_directory = config.journal_directory(group);
+    let (mut journal, recovered) = recover_journal(
+        &context.storage,
+        &journal_directory,
+        identity,
+        journal_settings,
+    )
+    .map_err(|source| GroupError::Journal {
+        group: group.name.clone(),
+        source,
+    })?;
+    let (intents, found) = IntentRing::open(
+        &*context.storage,
+        &directory.join("intents"),
+        settings.window_records,
+        boot,
+    )
+    .map_err(state)?;
+    let members = members(group.id, group, &opened);
+    let mut random = random();
+    let plan = plan_start(&StartInput {
+        recovered: &recovered,
+        intents: &found,
+        evidence,
+        members: &members,
+        incarnation: IncarnationId::from_parts(milliseconds(), random()),
+        sync: SyncId::from_parts(milliseconds(), random()),
+    });
+    tracing::info!(
+        group = group.name,
+        opening = ?plan.start.opening,
+        sync = ?plan.start.sync,
+        "a life of the stream begins"
+    );
+    journal.set_members(members);
+    let history = recovered.lives;
+    let volumes = opened
+        .iter()
+        .zip(&group.volumes)
+        .map(|(one, config)| Volume {
+            number: one.number,
+            id: config.id,
+            size_bytes: one.backing.size_bytes(),
+            io_unit_bytes: one.backing.unit().max(LOCK_UNIT_BYTES),
+            trim_zeroes: one.backing.trims(),
+        });
+    let tap = TapCore::new(
+        settings,
+        group.id,
+        volumes.collect(),
+        plan,
+        random,
+        context.clock.now(),
+    );
+
+    let waker = Waker::new().map_err(system("make an event descriptor"))?;
+    let (journal, journal_events, journal_thread) =
+        journal_thread::spawn(&group.name, journal, waker.clone())
+            .map_err(system("start the journal's thread"))?;
+    let (handle, commands) = GroupHandle::new(waker.clone());
+    let (feed, items) = channel::unbounded_channel();
+    let backlog = Arc::new(AtomicU64::new(0));
+    let (shown, status) = watch::channel(None);
+    let description = describe(group, &opened);
+    let sizes = description
+        .volumes
+        .iter()
+        .map(|volume| (volume.number, volume.name.clone(), volume.size_bytes))
+        .collect();
+    let metrics = context.metrics.group(&group.name, sizes);
+    let parts = GroupParts {
+        tap,
+        exports,
+        intents,
+        evidence,
+        boot,
+        journal: journal.clone(),
+        journal_events,
+        commands,
+        feed,
+        feed_backlog: Arc::clone(&backlog),
+        status: shown,
+        metrics: metrics.clone(),
+        clock: context.clock,
+    };
+    let (ring_thread, ended) = spawn_ring_thread(&group.name, config.engine, waker, parts)?;
+    let feed = FeedInput {
+        history,
+        items,
+        backlog,
+        journal,
+        direct: journal_settings.direct,
+    };
+    Ok(RunningGroup {
+        description,
+        exports: infos,
+        handle,
+        status,
+        metrics,
+        feed: Some(feed),
+        ended,
+        threads: vec![ring_thread, journal_thread],
+    })
+}
+
+/// Recovers the journal. One that is damaged is put aside, and an empty one taken: volumes are
+/// served, and everything is compared.
+fn recover_journal(
+    storage: &Arc<dyn Storage>,
+    directory: &Path,
+    identity: JournalIdentity,
+    settings: JournalSettings,
+) -> Result<(Journal, Recovered), RecoverError> {
+    let recover = || Journal::recover(Arc::clone(storage), directory, identity, settings);
+    match recover() {
+        Err(error @ RecoverError::Damaged { .. }) => {
+            let aside = directory.with_extension("damaged");
+            tracing::error!(
+                %error,
+                aside = %aside.display(),
+                "the journal is damaged and put aside; everything is compared"
+            );
+            put_aside(&**storage, directory, &aside)?;
+            recover()
+        }
+        other => other,
+    }
+}
+
+/// Renames a directory, in place of one that was put aside before.
+fn put_aside(storage: &dyn Storage, directory: &Path, aside: &Path) -> Result<(), DiskError> {
+    if storage.exists(aside)? {
+        for name in storage.list(aside)? {
+            storage.remove(&aside.join(name))?;
+        }
+    }
+    storage.rename(directory, aside)?;
+    storage.sync_directory(directory.parent().unwrap_or(directory))
+}
+
+type Ended = oneshot::Receiver<Result<Closed, GroupThreadError>>;
+
+/// Starts the ring thread, which makes its own ring, and waits until it serves or has failed.
+fn spawn_ring_thread(
+    name: &str,
+    engine: Engine,
+    waker: Waker,
+    parts: GroupParts,
+) -> Result<(JoinHandle<()>, Ended), GroupError> {
+    let (started, ready) = mpsc::channel();
+    let (end, ended) = oneshot::channel();
+    let thread = thread::Builder::new()
+        .name(format!("bcdr-ring-{name}"))
+        .spawn(move || {
+            let group = ring::open(engine, &waker)
+                .map_err(GroupError::from)
+                .and_then(|ring| Ok(GroupThread::new(ring, parts)?));
+            match group {
+                Ok(group) => {
+                    if started.send(Ok(())).is_ok() {
+                        // Nobody may be waiting any more, which is no reason to fail.
+                        let _ = end.send(group.run());
+                    }
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            }
+        })
+        .map_err(|source| GroupError::System {
+            group: name.to_owned(),
+            doing: "start the ring thread",
+            source,
+        })?;
+    match ready.recv() {
+        Ok(Ok(())) => Ok((thread, ended)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(GroupError::System {
+            group: name.to_owned(),
+            doing: "start the ring thread",
+            source: io::Error::other("it ended at once"),
+        }),
+    }
+}
+
+fn open_volumes(group: &GroupConfig) -> Result<Vec<Opened>, GroupError> {
+    let mut opened = Vec::with_capacity(group.volumes.len());
+    for (index, config) in group.volumes.iter().enumerate() {
+        let backing = volume::open(&config.name, &config.path, LOCK_PATIENCE)?;
+        let number = u16::try_from(index).expect("the configuration bounds the volumes");
+        opened.push(Opened {
+            number: VolumeNumber(number),
+            backing,
+        });
+    }
+    Ok(opened)
+}
+
+fn bind_sockets(group: &GroupConfig, opened: &[Opened]) -> Result<Vec<Export>, GroupError> {
+    let bind = |(one, config): (&Opened, &crate::config::VolumeConfig)| {
+        let socket =
+            PrivateSocket::bind(&config.nbd_socket).map_err(|source| GroupError::Socket {
+                volume: config.name.clone(),
+                source,
+            })?;
+        Ok(Export {
+            number: one.number,
+            info: export_info(&config.name, &group.name, &one.backing),
+            backing: Arc::clone(&one.backing),
+            socket,
+        })
+    };
+    opened.iter().zip(&group.volumes).map(bind).collect()
+}
+
+fn members(id: GroupId, group: &GroupConfig, opened: &[Opened]) -> Vec<Member> {
+    let member = |(one, config): (&Opened, &crate::config::VolumeConfig)| Member {
+        group: id,
+        number: one.number,
+        id: config.id,
+        size_bytes: one.backing.size_bytes(),
+    };
+    opened.iter().zip(&group.volumes).map(member).collect()
+}
+
+fn describe(group: &GroupConfig, opened: &[Opened]) -> GroupDescription {
+    let volume = |(one, config): (&Opened, &crate::config::VolumeConfig)| VolumeDescription {
+        number: one.number,
+        id: config.id,
+        name: config.name.clone(),
+        size_bytes: one.backing.size_bytes(),
+        nbd_uri: nbd_uri(&config.name, &config.nbd_socket),
+    };
+    GroupDescription {
+        id: group.id,
+        stream: group.stream,
+        name: group.name.clone(),
+        volumes: opened.iter().zip(&group.volumes).map(volume).collect(),
+    }
+}
+
+/// The URI by which clients on this host reach a volume.
+fn nbd_uri(name: &str, socket: &Path) -> String {
+    format!("nbd+unix:///{name}?socket={}", socket.display())
+}
+
+fn tap_settings(budget: &BudgetConfig) -> TapSettings {
+    TapSettings {
+        latency_budget: budget.write(),
+        flush_budget: budget.flush(),
+        window_bytes: WINDOW_BYTES,
+        journal_queue_bytes: JOURNAL_QUEUE_BYTES,
+        ..TapSettings::default()
+    }
+}
+
+fn milliseconds() -> u64 {
+    u64::try_from(crate::clock::wall().0 / 1000).unwrap_or_default()
+}
+
+/// Random numbers for identities.
+fn random() -> Box<dyn FnMut() -> u128 + Send> {
+    Box::new(|| {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the kernel's random numbers never run out");
+        u128::from_le_bytes(bytes)
+    })
+}

@@ -1,0 +1,144 @@
+//! Recycled segments, torn heads, and damage.
+
+use super::{super::segment::seed_of, *};
+use bcdr_disk::Access;
+
+/// Writes enough that segments are recycled, then leaves the newest with a few records before the
+/// records of an earlier use of the same file.
+fn recycled() -> (Arc<SimulatedDisk>, u64) {
+    let disk = disk();
+    let (mut journal, _) = recover(&disk);
+    journal.open(start(1, None, 1)).unwrap();
+    let mut sequence = 0;
+    let mut last_use = 0;
+    while last_use < 6 {
+        sequence += 1;
+        fill(&mut journal, 1, sequence..=sequence);
+        journal.trim(position(1, sequence));
+        last_use = journal.snapshot().segments.last().unwrap().use_number;
+    }
+    fill(&mut journal, 1, sequence + 1..=sequence + 2);
+    journal.sync().unwrap();
+    (disk, sequence + 2)
+}
+
+#[test]
+fn the_valid_tail_of_an_earlier_use_is_never_replayed() {
+    let (disk, last) = recycled();
+    let (journal, recovered) = recover(&disk);
+    assert_eq!(recovered.last_sequence, Sequence(last));
+    // There is an old tail to be taken for a new one: right behind the newest append lies an append
+    // that is whole under the seed of the use it belongs to.
+    let newest = journal.snapshot().segments.last().unwrap().clone();
+    let file = disk.open(&newest.path, Access::read()).unwrap();
+    let old_use = (1..newest.use_number)
+        .find(|old| append::read_append(&*file, newest.end, settings().segment_bytes, *old).is_ok())
+        .expect("the file holds appends of an earlier use");
+    assert_ne!(seed_of(old_use), seed_of(newest.use_number));
+    let same = append::read_append(
+        &*file,
+        newest.end,
+        settings().segment_bytes,
+        newest.use_number,
+    );
+    assert!(same.is_err(), "the seed does not depend on the use");
+}
+
+#[test]
+fn a_half_written_head_leaves_the_segment_free_and_the_history_whole() {
+    let (disk, last) = recycled();
+    let (journal, _) = recover(&disk);
+    // The oldest file is the next to be used again: a power cut tore its new head.
+    let path = journal.snapshot().segments[0].path.clone();
+    assert!(journal.snapshot().segments.len() > 1);
+    drop(journal);
+    for offset in [8, 60, 200] {
+        disk.flip_bit(&path, offset).unwrap();
+    }
+    let (mut journal, recovered) = recover(&disk);
+    assert_eq!(recovered.last_sequence, Sequence(last));
+    journal
+        .open(start(2, Some(position(1, last)), last + 1))
+        .unwrap();
+    fill(&mut journal, 2, last + 1..=last + 40);
+}
+
+#[test]
+fn damage_before_the_end_of_an_older_segment_is_named() {
+    let disk = disk();
+    let (mut journal, _) = recover(&disk);
+    journal.open(start(1, None, 1)).unwrap();
+    fill(&mut journal, 1, 1..=20);
+    journal.sync().unwrap();
+    let snapshot = journal.snapshot();
+    let first = snapshot.segments[0].clone();
+    let offset = first.offset_for(Sequence(1)) + 8192;
+    drop(journal);
+    let flip = |offset: u64| {
+        let file = disk.open(&first.path, Access::write()).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, offset).unwrap();
+        file.write_all_at(&[byte[0] ^ 4], offset).unwrap();
+    };
+    flip(offset + 70);
+    let error = try_recover(&disk).unwrap_err();
+    let text = error.to_string();
+    let RecoverError::Damaged {
+        path,
+        offset: found,
+        ..
+    } = error
+    else {
+        panic!("{text}")
+    };
+    assert_eq!((path, found), (first.path.clone(), offset));
+    assert!(
+        text.contains("move the journal's directory aside"),
+        "{text}"
+    );
+    // Damage to a payload is found when it is read.
+    flip(offset + 70);
+    flip(offset + 5000);
+    let (journal, _) = recover(&disk);
+    let from = FeedStart::Opening(IncarnationOrdinal(1));
+    let error = read_all(&disk, journal.snapshot(), from, position(1, 20)).unwrap_err();
+    assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn another_stream_and_a_later_version_are_refused_and_a_gap_hides_what_is_before_it() {
+    let disk = disk();
+    let (mut journal, _) = recover(&disk);
+    journal.open(start(1, None, 1)).unwrap();
+    fill(&mut journal, 1, 1..=30);
+    let snapshot = journal.snapshot();
+    assert!(snapshot.segments.len() >= 3);
+    drop(journal);
+    let other = JournalIdentity {
+        stream: StreamId::from_u128(77),
+        ..identity()
+    };
+    let error =
+        Journal::recover(disk.clone(), Path::new(DIRECTORY), other, settings()).unwrap_err();
+    assert!(matches!(error, RecoverError::Foreign { .. }), "{error}");
+    // The version is the fifth byte.
+    let file = disk
+        .open(&snapshot.segments[1].path, Access::write())
+        .unwrap();
+    let mut page = vec![0; 4096];
+    file.read_exact_at(&mut page, 0).unwrap();
+    let kept = page.clone();
+    page[4] = 9;
+    file.write_all_at(&page, 0).unwrap();
+    let error = try_recover(&disk).unwrap_err();
+    assert!(matches!(error, RecoverError::Version { .. }), "{error}");
+    file.write_all_at(&kept, 0).unwrap();
+    drop(file);
+    disk.remove(&snapshot.segments[1].path).unwrap();
+    // What lies before a segment that is gone cannot be offered to anyone.
+    let (journal, recovered) = recover(&disk);
+    let first = snapshot.segments[2].first;
+    assert_eq!(recovered.lives.lives()[0].available_from, first);
+    assert_eq!(recovered.settled, Some(position(1, 30)));
+    assert_eq!(journal.snapshot().segments[0].first, first);
+}
