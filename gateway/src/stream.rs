@@ -1,0 +1,301 @@
+//! The owner of one stream's state at the gateway, and the table of owners.
+//!
+//! A stream's owner is one task. It alone touches the stream's acceptance, batcher and window;
+//! sessions with the capture and the receiver, the sealing workers and the spool thread all speak
+//! to it through channels. Its loop is: take one event, then do everything that is due.
+
+mod forks;
+mod kept;
+mod owner;
+mod pack;
+
+use crate::{
+    config::{BatchConfig, SpoolConfig},
+    keys::Keys,
+    spool::SpoolError,
+};
+use bcdr_disk::{DiskError, Storage};
+use bcdr_format::{
+    GroupId, InstallationId, Opening, Position, StreamId, Timestamp, position::Generation,
+    record::Record,
+};
+use bcdr_wire::{
+    feed::{CaptureReport, Refusal, ToCapture},
+    identity::Identity,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
+
+/// What a capture's session tells the stream's owner.
+#[derive(Debug)]
+pub enum FeedEvent {
+    /// The records that follow belong to this incarnation.
+    Incarnation(Opening),
+    /// Records, in order.
+    Records(Vec<Record<Bytes>>),
+    /// How the capture is.
+    Report(CaptureReport),
+}
+
+/// A capture's session, as its stream's owner sees it.
+#[derive(Debug)]
+pub struct FeedSession {
+    /// Who it is.
+    pub peer: String,
+    /// The capture's current incarnation.
+    pub opening: Opening,
+    /// The capture's wall clock when it said hello.
+    pub capture_now: Timestamp,
+    /// Where messages to it go. A session that lets it fill up is ended.
+    pub outbox: mpsc::Sender<ToCapture>,
+    /// Where its events come from.
+    pub inbox: mpsc::Receiver<FeedEvent>,
+}
+
+/// How a stream stands, for people and metrics.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StreamStatus {
+    /// The group.
+    pub group: Option<GroupId>,
+    /// The capture that feeds it now.
+    pub capture: Option<String>,
+    /// Whether a session with a receiver is up.
+    pub receiver_connected: bool,
+    /// The last reason for which the session with the receiver ended.
+    pub receiver_reason: Option<String>,
+    /// The last record taken.
+    pub received: Option<Position>,
+    /// L2.
+    pub gateway_durable: Option<Position>,
+    /// L3.
+    pub durable: Option<Position>,
+    /// L4.
+    pub published: Option<Position>,
+    /// Bytes of records and batches in memory.
+    pub memory_bytes: u64,
+    /// Encoded bytes that wait for the receiver.
+    pub waiting_bytes: u64,
+    /// Bytes of the spool.
+    pub spool_bytes: u64,
+    /// Why the spool refuses batches, while it does.
+    pub spool_refuses: Option<String>,
+    /// Bytes that captures wrote, before coalescing, since the process started.
+    pub written_bytes: u64,
+    /// Encoded bytes made from them.
+    pub encoded_bytes: u64,
+}
+
+/// What every stream's owner needs.
+#[derive(Debug, Clone)]
+pub struct StreamSettings {
+    /// The durable files.
+    pub storage: Arc<dyn Storage>,
+    /// The gateway's state directory.
+    pub state_directory: PathBuf,
+    /// Who we are.
+    pub identity: Identity,
+    /// The installation.
+    pub installation: InstallationId,
+    /// The receivers.
+    pub receivers: Vec<SocketAddr>,
+    /// The keys.
+    pub keys: Keys,
+    /// How batches are made.
+    pub batch: BatchConfig,
+    /// The spool's limits.
+    pub spool: SpoolConfig,
+}
+
+/// Why a stream's owner could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// Its spool could not be opened.
+    #[error("cannot open the spool: {0}")]
+    Spool(#[from] SpoolError),
+    /// Its state could not be read or written.
+    #[error("cannot keep the stream's state: {0}")]
+    Disk(#[from] DiskError),
+    /// Its state file is not one.
+    #[error(
+        "the stream's state in {path} cannot be read: {source}; it was damaged or written by a newer release: upgrade, or move the file away, and the receiver tells the generation anew"
+    )]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Its thread could not be started.
+    #[error("cannot start the spool's thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// The gateway stops.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+/// What a gateway remembers of a stream between starts.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remembered {
+    group: GroupId,
+    stream: StreamId,
+    /// The highest generation met; older ones are refused for ever.
+    generation: Generation,
+}
+
+/// A stream's owner, from outside.
+#[derive(Debug)]
+struct OwnerHandle {
+    attachments: mpsc::Sender<Attach>,
+    status: watch::Receiver<StreamStatus>,
+}
+
+/// A capture's session on its way to the stream's owner, and where the verdict goes.
+#[derive(Debug)]
+struct Attach {
+    group: GroupId,
+    session: FeedSession,
+    verdict: oneshot::Sender<Result<(), Refusal>>,
+}
+
+/// The streams this gateway serves.
+#[derive(Debug)]
+pub struct Streams {
+    settings: StreamSettings,
+    table: Mutex<HashMap<StreamId, OwnerHandle>>,
+    /// Held while an owner is started: a spool that is open must not be opened again. What it
+    /// holds says whether any may still be started.
+    starting: tokio::sync::Mutex<Phase>,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Stopping,
+}
+
+impl Streams {
+    /// Starts the owners of all streams that the state directory remembers, so that what is spooled
+    /// ships although no capture is connected.
+    pub async fn restore(settings: StreamSettings) -> Result<Arc<Self>, StreamError> {
+        let streams = Arc::new(Self {
+            settings,
+            table: Mutex::new(HashMap::new()),
+            starting: tokio::sync::Mutex::new(Phase::Serving),
+            tasks: TaskTracker::new(),
+        });
+        let remembered = {
+            let settings = streams.settings.clone();
+            tokio::task::spawn_blocking(move || owner::remembered(&settings))
+                .await
+                .expect("reading the state directory does not panic")?
+        };
+        for Remembered { group, stream, .. } in remembered {
+            if let Err(error) = streams.start(group, stream).await {
+                streams.stop().await;
+                return Err(error);
+            }
+        }
+        Ok(streams)
+    }
+
+    /// Ends all owners, their sessions and their spools, and waits for them. What is in memory is
+    /// let go of: captures still have it.
+    pub async fn stop(&self) {
+        *self.starting.lock().await = Phase::Stopping;
+        self.table().clear();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Hands a capture's session to its stream's owner, which is started if need be.
+    pub async fn attach(
+        &self,
+        group: GroupId,
+        stream: StreamId,
+        session: FeedSession,
+    ) -> Result<(), Refusal> {
+        let not_ready = |reason: String| Refusal::NotReady { reason };
+        let owner = self
+            .start(group, stream)
+            .await
+            .map_err(|error| not_ready(error.to_string()))?;
+        let (verdict, answer) = oneshot::channel();
+        let gone = || not_ready("the stream's owner at the gateway is stopping".to_owned());
+        owner
+            .send(Attach {
+                group,
+                session,
+                verdict,
+            })
+            .await
+            .map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// How every stream stands.
+    pub fn status(&self) -> Vec<(StreamId, StreamStatus)> {
+        let table = self.table();
+        let mut all: Vec<_> = table
+            .iter()
+            .map(|(stream, owner)| (*stream, owner.status.borrow().clone()))
+            .collect();
+        all.sort_by_key(|(stream, _)| *stream);
+        all
+    }
+
+    async fn start(
+        &self,
+        group: GroupId,
+        stream: StreamId,
+    ) -> Result<mpsc::Sender<Attach>, StreamError> {
+        if let Some(running) = self.running(stream) {
+            return Ok(running);
+        }
+        let phase = self.starting.lock().await;
+        // Another session may have started it meanwhile.
+        if let Some(running) = self.running(stream) {
+            return Ok(running);
+        }
+        if *phase == Phase::Stopping {
+            return Err(StreamError::Stopping);
+        }
+        let settings = self.settings.clone();
+        let prepared =
+            tokio::task::spawn_blocking(move || owner::Prepared::new(settings, group, stream))
+                .await
+                .expect("opening a spool does not panic")?;
+        let (attachments, inbox) = mpsc::channel(4);
+        let (publish, status) = watch::channel(StreamStatus::default());
+        owner::spawn(prepared, inbox, publish, &self.tasks).map_err(StreamError::Thread)?;
+        let handle = OwnerHandle {
+            attachments: attachments.clone(),
+            status,
+        };
+        self.table().insert(stream, handle);
+        Ok(attachments)
+    }
+
+    fn running(&self, stream: StreamId) -> Option<mpsc::Sender<Attach>> {
+        let table = self.table();
+        let owner = &table.get(&stream)?.attachments;
+        (!owner.is_closed()).then(|| owner.clone())
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, OwnerHandle>> {
+        self.table
+            .lock()
+            .expect("the table is held only for look-ups")
+    }
+}

@@ -1,0 +1,248 @@
+//! The task that owns one stream's state.
+//!
+//! Its parts follow its neighbours: [`capture`], [`receiver`], [`spooled`]; [`prepare`] starts it.
+
+mod capture;
+mod prepare;
+mod receiver;
+mod spooled;
+
+pub(super) use prepare::{Prepared, remembered, spawn};
+
+use super::{
+    Attach, FeedEvent, FeedSession, StreamSettings, StreamStatus,
+    forks::Forks,
+    kept::KeptBatches,
+    pack::{PackedBatch, Packers},
+};
+use crate::{
+    clock,
+    intake::acceptance::Taken,
+    reduce::batcher::{BatchLimits, Batcher},
+    ship::{
+        session::{ShipCommand, ShipEvent},
+        window::{ShipmentId, Window, WindowLimits},
+    },
+    spool::thread::{SpoolDone, SpoolWork},
+};
+use bcdr_format::{DataKeyId, GroupId, Position, StreamId, Timestamp, position::Generation};
+use bcdr_wire::feed::{Acknowledged, CaptureReport, Refusal};
+use std::{
+    collections::{HashMap, VecDeque},
+    path::PathBuf,
+    sync::Weak,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, watch};
+
+/// How often the capture's state is relayed to the receiver when nothing changed.
+const RELAY_EVERY: Duration = Duration::from_secs(1);
+
+/// Where the owner's events come from, besides the capture's session.
+struct Inboxes {
+    attachments: mpsc::Receiver<Attach>,
+    ship_events: mpsc::Receiver<ShipEvent>,
+    spool_done: mpsc::UnboundedReceiver<SpoolDone>,
+}
+
+struct Owner {
+    settings: StreamSettings,
+    group: GroupId,
+    stream: StreamId,
+    directory: PathBuf,
+    /// The highest generation met.
+    generation: Option<Generation>,
+    /// Whether it is on disk.
+    generation_kept: bool,
+    /// Whether `taken` is what a receiver, asked in this process's life, makes of it.
+    receiver_known: bool,
+    receiver_refusal: Option<Refusal>,
+    taken: Taken,
+    batcher: Batcher,
+    packers: Packers,
+    window: Window,
+    kept: KeptBatches,
+    /// Batches to send, in order; the first may have to be read from the spool first.
+    to_send: VecDeque<ShipmentId>,
+    reading: Option<ShipmentId>,
+    keys: HashMap<DataKeyId, Vec<u8>>,
+    /// None once the owner stops.
+    spool: Option<std::sync::mpsc::Sender<SpoolWork>>,
+    ship: Option<mpsc::UnboundedSender<ShipCommand>>,
+    /// Why this side ended the session with the receiver, until that session says that it ended.
+    given_up: Option<String>,
+    relayed: Weak<()>,
+    feed: Option<FeedSession>,
+    forks: Forks,
+    published: Option<Position>,
+    acknowledged: Acknowledged,
+    report: Option<CaptureReport>,
+    capture_since: Timestamp,
+    relay_due: Instant,
+    status: StreamStatus,
+    publish: watch::Sender<StreamStatus>,
+}
+
+enum Woken {
+    Attach(Option<Attach>),
+    Feed(Option<FeedEvent>),
+    Ship(Option<ShipEvent>),
+    Packed(Box<Result<PackedBatch, String>>),
+    Spool(Option<SpoolDone>),
+    Due,
+}
+
+impl Owner {
+    fn new(
+        settings: StreamSettings,
+        group: GroupId,
+        stream: StreamId,
+        (directory, generation): (PathBuf, Option<Generation>),
+        spool: std::sync::mpsc::Sender<SpoolWork>,
+        publish: watch::Sender<StreamStatus>,
+    ) -> Self {
+        let limits = BatchLimits {
+            age: Duration::from_millis(settings.batch.age_milliseconds),
+            ..BatchLimits::default()
+        };
+        let window = WindowLimits {
+            spool_after: Duration::from_millis(settings.batch.spool_after_milliseconds),
+            ..WindowLimits::default()
+        };
+        let keys = HashMap::from([(
+            settings.keys.data_key_id(),
+            settings.keys.wrapped_data.clone(),
+        )]);
+        Self {
+            group,
+            stream,
+            directory,
+            generation,
+            generation_kept: generation.is_some(),
+            receiver_known: false,
+            receiver_refusal: None,
+            taken: Taken::default(),
+            batcher: Batcher::new(group, stream, limits),
+            packers: Packers::new(settings.keys.clone()),
+            window: Window::new(window),
+            kept: KeptBatches::default(),
+            to_send: VecDeque::new(),
+            reading: None,
+            keys,
+            spool: Some(spool),
+            ship: None,
+            given_up: None,
+            relayed: Weak::new(),
+            feed: None,
+            forks: Forks::default(),
+            published: None,
+            acknowledged: Acknowledged::default(),
+            report: None,
+            capture_since: clock::wall(),
+            relay_due: Instant::now(),
+            status: StreamStatus {
+                group: Some(group),
+                ..StreamStatus::default()
+            },
+            publish,
+            settings,
+        }
+    }
+
+    async fn run(mut self, mut inboxes: Inboxes) {
+        loop {
+            self.everything_due(Instant::now());
+            match self.wait(&mut inboxes).await {
+                Woken::Attach(Some(attach)) => self.attach(attach),
+                Woken::Attach(None) | Woken::Ship(None) | Woken::Spool(None) => break,
+                Woken::Feed(Some(event)) => self.feed_event(event),
+                Woken::Feed(None) => self.feed_ended("the connection ended"),
+                Woken::Ship(Some(event)) => self.ship_event(event).await,
+                Woken::Packed(packed) => self.packed(*packed),
+                Woken::Spool(Some(done)) => self.spool_done(done),
+                Woken::Due => {}
+            }
+        }
+        drop(inboxes.ship_events);
+        // The spool's thread finishes what it was given, and then says no more.
+        self.spool = None;
+        while inboxes.spool_done.recv().await.is_some() {}
+    }
+
+    async fn wait(&mut self, inboxes: &mut Inboxes) -> Woken {
+        let due = [self.batcher.due(), self.window.due(), Some(self.relay_due)]
+            .into_iter()
+            .flatten()
+            .min()
+            .expect("the relay is always due some time");
+        let takes_more = self.memory_bytes() < self.settings.batch.memory_bytes;
+        let feed = async {
+            match &mut self.feed {
+                Some(session) if takes_more => session.inbox.recv().await,
+                // Nothing is taken now, but the end of the session is noticed.
+                Some(session) => {
+                    session.outbox.closed().await;
+                    None
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = inboxes.ship_events.recv() => Woken::Ship(event),
+            done = inboxes.spool_done.recv() => Woken::Spool(done),
+            packed = self.packers.next() => {
+                Woken::Packed(Box::new(packed.map_err(|error| error.to_string())))
+            }
+            attach = inboxes.attachments.recv() => Woken::Attach(attach),
+            event = feed => Woken::Feed(event),
+            () = tokio::time::sleep_until(due.into()) => Woken::Due,
+        }
+    }
+
+    /// Bytes of records and batches in memory.
+    fn memory_bytes(&self) -> u64 {
+        self.batcher.retained_bytes() + self.packers.retained_bytes() + self.window.memory_bytes()
+    }
+
+    fn everything_due(&mut self, now: Instant) {
+        if let Some(closed) = self.batcher.poll(now) {
+            self.pack([closed]);
+        }
+        match self.window.poll(now) {
+            Ok(actions) => self.perform(actions),
+            Err(discontinuity) => {
+                let verdict = discontinuity.verdict;
+                self.begin_again(format!("the receiver would answer {verdict:?}"));
+            }
+        }
+        self.send_queued();
+        self.acknowledge();
+        self.relay(now);
+        self.publish_status();
+    }
+
+    /// Lets go of everything between the capture and the receiver. The capture is told `refusal`
+    /// and feeds it again.
+    fn let_go(&mut self, refusal: Refusal) {
+        let forgotten = self.window.clear();
+        self.perform(forgotten);
+        self.to_send.clear();
+        self.batcher.abandon();
+        self.packers.abandon();
+        self.forks.let_go();
+        self.taken = Taken::new(self.window.receiver_held());
+        self.end_feed(refusal);
+    }
+
+    fn publish_status(&mut self) {
+        self.status.capture = self.feed.as_ref().map(|session| session.peer.clone());
+        self.status.receiver_connected = self.ship.is_some();
+        self.status.received = self.taken.held().map(|held| held.position);
+        self.status.gateway_durable = self.acknowledged.gateway;
+        self.status.durable = self.acknowledged.durable;
+        self.status.published = self.acknowledged.published;
+        self.status.memory_bytes = self.memory_bytes();
+        self.status.waiting_bytes = self.window.waiting_bytes();
+        self.publish.send_replace(self.status.clone());
+    }
+}

@@ -1,0 +1,199 @@
+//! The owner's side towards the capture: sessions, records, what the capture is told.
+
+use super::Owner;
+use crate::{
+    clock,
+    intake::acceptance::{Acceptance, Discontinuous, Taken},
+    reduce::batcher::ClosedBatch,
+    stream::{Attach, FeedEvent, FeedSession, pack::PackedBatch},
+};
+use bcdr_format::record::Record;
+use bcdr_wire::feed::{Acknowledged, FEED_VERSION, Refusal, ToCapture};
+use bytes::Bytes;
+use std::time::Instant;
+
+impl Owner {
+    pub(super) fn attach(&mut self, attach: Attach) {
+        let Attach {
+            group,
+            session,
+            verdict,
+        } = attach;
+        let answer = self.judge_session(group, &session);
+        let accepted = answer.is_ok();
+        if verdict.send(answer).is_err() || !accepted {
+            return;
+        }
+        if let Some(old) = self.feed.take() {
+            tracing::warn!(stream = %self.stream, old = old.peer, new = session.peer, "a new session replaces an old one");
+            let _gone = old.outbox.try_send(ToCapture::Refused(Refusal::Replaced));
+        }
+        let now = clock::wall();
+        self.taken.begin_session();
+        self.batcher
+            .set_clock_offset(now.0.saturating_sub(session.capture_now.0));
+        tracing::info!(stream = %self.stream, capture = session.peer, "capture connected");
+        self.feed = Some(session);
+        self.feed_changed();
+        self.tell_capture(ToCapture::Welcome {
+            version: FEED_VERSION,
+            held: self.taken.held(),
+            fork: self.forks.open(),
+            generation: self.generation.unwrap_or_default(),
+            now,
+        });
+        self.tell_capture(ToCapture::Acknowledged(self.acknowledged));
+    }
+
+    /// A session is taken once a receiver has said, in this process's life, what it holds. Before
+    /// that the end of the spool may lie behind what is held cloud-side and was freed at the
+    /// capture, which would then compare everything for nothing.
+    fn judge_session(
+        &self,
+        group: bcdr_format::GroupId,
+        session: &FeedSession,
+    ) -> Result<(), Refusal> {
+        if group != self.group {
+            return Err(Refusal::UnknownStream {
+                group,
+                stream: self.stream,
+            });
+        }
+        if !self.receiver_known {
+            if let Some(refusal @ Refusal::UnknownStream { .. }) = &self.receiver_refusal {
+                return Err(refusal.clone());
+            }
+            let why = self.status.receiver_reason.clone();
+            let reason = why.unwrap_or_else(|| "no receiver has been reached yet".to_owned());
+            return Err(Refusal::NotReady { reason });
+        }
+        if let Some(held) = self.taken.held() {
+            let highest = held.position.ordinal;
+            let foreign = session.opening.ordinal == highest && session.opening.id != held.id;
+            if session.opening.ordinal < highest || foreign {
+                return Err(Refusal::Superseded { highest });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn feed_event(&mut self, event: FeedEvent) {
+        let outcome = match event {
+            FeedEvent::Report(report) => {
+                self.report = Some(report);
+                self.relay_due = Instant::now();
+                Ok(())
+            }
+            FeedEvent::Incarnation(opening) => self.taken.incarnation(opening).map(|()| {
+                let closed = self.batcher.incarnation(opening);
+                self.pack(closed);
+            }),
+            FeedEvent::Records(records) => self.take(records),
+        };
+        let Err(discontinuous) = outcome else { return };
+        let refusal = match discontinuous {
+            Discontinuous::Superseded { highest } => Refusal::Superseded { highest },
+            other => Refusal::Discontinuous {
+                reason: other.to_string(),
+            },
+        };
+        self.end_feed(refusal);
+    }
+
+    fn take(&mut self, records: Vec<Record<Bytes>>) -> Result<(), Discontinuous> {
+        let now = Instant::now();
+        self.batcher.set_received_at(clock::wall());
+        for record in records {
+            if self.taken.record(record.sequence)? == Acceptance::Take {
+                let closed = self.batcher.push(record, now);
+                self.pack(closed);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn pack(&mut self, closed: impl IntoIterator<Item = ClosedBatch>) {
+        for batch in closed {
+            let generation = self
+                .generation
+                .expect("sessions begin once a generation is known");
+            self.forks.passed(batch.header.sync_events.iter().copied());
+            self.packers.start(batch, generation);
+        }
+    }
+
+    pub(super) fn packed(&mut self, packed: Result<PackedBatch, String>) {
+        match packed {
+            Ok(PackedBatch {
+                arriving,
+                bytes,
+                keys,
+                written_bytes,
+                ..
+            }) => {
+                self.status.written_bytes += written_bytes;
+                self.status.encoded_bytes += bytes.len() as u64;
+                let id = self
+                    .window
+                    .push(arriving, bytes.len() as u64, Instant::now());
+                self.kept.in_memory(id, bytes, keys);
+            }
+            Err(reason) => {
+                tracing::error!(stream = %self.stream, reason, "a batch could not be packed");
+                let reason = format!("a batch could not be packed: {reason}");
+                self.feed_again(reason);
+            }
+        }
+    }
+
+    /// Has the capture feed again what is neither in the window nor at the receiver. What was being
+    /// filled and packed is lost to this process only.
+    pub(super) fn feed_again(&mut self, reason: String) {
+        self.batcher.abandon();
+        self.packers.abandon();
+        self.taken = Taken::new(self.window.held());
+        self.end_feed(Refusal::Discontinuous { reason });
+    }
+
+    /// Ends the capture's session and tells it why.
+    pub(super) fn end_feed(&mut self, refusal: Refusal) {
+        if let Some(session) = self.feed.take() {
+            tracing::warn!(stream = %self.stream, capture = session.peer, %refusal, "capture session refused");
+            let _gone_or_not_reading = session.outbox.try_send(ToCapture::Refused(refusal));
+            self.feed_changed();
+        }
+    }
+
+    pub(super) fn feed_ended(&mut self, reason: &str) {
+        if let Some(session) = self.feed.take() {
+            tracing::info!(stream = %self.stream, capture = session.peer, reason, "capture disconnected");
+            self.feed_changed();
+        }
+    }
+
+    fn feed_changed(&mut self) {
+        self.report = None;
+        self.capture_since = clock::wall();
+        self.relay_due = Instant::now();
+    }
+
+    pub(super) fn tell_capture(&mut self, message: ToCapture) {
+        if let Some(session) = &self.feed
+            && session.outbox.try_send(message).is_err()
+        {
+            self.feed_ended("it is gone, or does not read what it is told");
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self) {
+        let acknowledged = Acknowledged {
+            gateway: self.window.gateway_durable(),
+            durable: self.window.durable(),
+            published: self.published,
+        };
+        if acknowledged != self.acknowledged {
+            self.acknowledged = acknowledged;
+            self.tell_capture(ToCapture::Acknowledged(acknowledged));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What blocking work prepares before a stream's owner starts: its remembered state and its spool.
+
+use super::{Inboxes, Owner};
+use crate::{
+    ship::session::{self, EVENTS_WAITING, ShipSettings},
+    spool::{
+        Contents, Spool, SpoolLimits,
+        thread::{self, SpoolWork},
+    },
+    stream::{Attach, Remembered, StreamError, StreamSettings, StreamStatus},
+};
+use bcdr_disk::{DiskErrorKind, Storage, read_whole};
+use bcdr_format::{
+    GroupId, StreamId,
+    continuity::{Verdict, judge},
+    position::Generation,
+};
+use std::{path::PathBuf, time::Instant};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+pub(super) const STATE_FILE: &str = "stream.json";
+const STATE_BYTES_MAX: u64 = 64 << 10;
+
+fn streams_directory(settings: &StreamSettings) -> PathBuf {
+    settings.state_directory.join("streams")
+}
+
+/// The streams that the state directory knows.
+pub(in crate::stream) fn remembered(
+    settings: &StreamSettings,
+) -> Result<Vec<Remembered>, StreamError> {
+    let directory = streams_directory(settings);
+    settings.storage.create_directory_all(&directory)?;
+    let mut all = Vec::new();
+    for name in settings.storage.list(&directory)? {
+        all.extend(read_state(
+            settings.storage.as_ref(),
+            directory.join(name).join(STATE_FILE),
+        )?);
+    }
+    Ok(all)
+}
+
+fn read_state(storage: &dyn Storage, path: PathBuf) -> Result<Option<Remembered>, StreamError> {
+    match read_whole(storage, &path, STATE_BYTES_MAX) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| StreamError::State { path, source }),
+        Err(error) if error.kind() == DiskErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An owner that is ready to start.
+pub(in crate::stream) struct Prepared {
+    pub(super) settings: StreamSettings,
+    pub(super) group: GroupId,
+    pub(super) stream: StreamId,
+    pub(super) directory: PathBuf,
+    pub(super) generation: Option<Generation>,
+    spool: Spool,
+    contents: Contents,
+}
+
+impl Prepared {
+    pub(in crate::stream) fn new(
+        settings: StreamSettings,
+        group: GroupId,
+        stream: StreamId,
+    ) -> Result<Self, StreamError> {
+        let directory = streams_directory(&settings).join(stream.to_string());
+        let state = read_state(settings.storage.as_ref(), directory.join(STATE_FILE))?;
+        let limits = SpoolLimits {
+            capacity_bytes: settings.spool.capacity_bytes,
+            free_floor_bytes: settings.spool.free_floor_bytes,
+            ..SpoolLimits::default()
+        };
+        let storage = settings.storage.clone();
+        let (mut spool, contents) = Spool::open(storage, &directory.join("spool"), limits)?;
+        spool.learn_key(
+            settings.keys.data_key_id(),
+            settings.keys.wrapped_data.clone(),
+        );
+        Ok(Self {
+            settings,
+            group,
+            stream,
+            directory,
+            generation: state.map(|state| state.generation),
+            spool,
+            contents,
+        })
+    }
+}
+
+/// Starts the owner's task, its session with the receiver and its spool thread.
+pub(in crate::stream) fn spawn(
+    prepared: Prepared,
+    attachments: mpsc::Receiver<Attach>,
+    publish: watch::Sender<StreamStatus>,
+    tasks: &TaskTracker,
+) -> std::io::Result<()> {
+    let (done, spool_done) = mpsc::unbounded_channel();
+    let (group, stream) = (prepared.group, prepared.stream);
+    let name = stream.to_string();
+    let random_part = &name[name.len().saturating_sub(8)..];
+    let (used_bytes, contents) = (prepared.spool.used_bytes(), prepared.contents);
+    let spool = thread::start(prepared.spool, random_part, done)?;
+    let (events, ship_events) = mpsc::channel(EVENTS_WAITING);
+    let settings = prepared.settings;
+    let ship = ShipSettings {
+        identity: settings.identity.clone(),
+        receivers: settings.receivers.clone(),
+        installation: settings.installation,
+        group,
+        stream,
+        keys: settings.keys.clone(),
+    };
+    tasks.spawn(session::run(ship, events));
+    let remembered = (prepared.directory, prepared.generation);
+    let mut owner = Owner::new(settings, group, stream, remembered, spool, publish);
+    owner.status.spool_bytes = used_bytes;
+    owner.restore(contents);
+    tasks.spawn(owner.run(Inboxes {
+        attachments,
+        ship_events,
+        spool_done,
+    }));
+    Ok(())
+}
+
+impl Owner {
+    /// Puts what the spool holds in the window, as far as it is contiguous and can be opened.
+    fn restore(&mut self, contents: Contents) {
+        for remark in &contents.remarks {
+            tracing::warn!(stream = %self.stream, %remark, "spool");
+        }
+        self.keys
+            .extend(contents.keys.into_iter().map(|key| (key.id, key.wrapped)));
+        let mut broken = false;
+        for found in contents.batches {
+            let held = self.window.held();
+            let verdict = held.map_or(Verdict::Continues, |held| {
+                judge(Some(&held), &found.arriving)
+            });
+            let continues = matches!(verdict, Verdict::Continues | Verdict::Forks(_));
+            let opens = found.keys.iter().all(|key| self.keys.contains_key(key));
+            // A batch may stand twice after a failed append; behind a gap nothing is of use, since
+            // the capture still has all of it.
+            if broken || !continues || !opens {
+                broken |= verdict != Verdict::Duplicate;
+                self.spool_work(SpoolWork::Forget(found.location));
+                continue;
+            }
+            self.forks.passed(found.sync_events);
+            let bytes = u64::from(found.location.length());
+            let id = self.window.restore(found.arriving, bytes, Instant::now());
+            self.kept.in_spool(id, found.location, found.keys);
+        }
+    }
+}

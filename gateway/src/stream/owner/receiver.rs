@@ -1,0 +1,232 @@
+//! The owner's side towards the receiver: sessions, what is sent, what is acknowledged.
+
+use super::{Owner, RELAY_EVERY, prepare::STATE_FILE};
+use crate::{
+    intake::acceptance::Taken,
+    ship::{
+        session::{ShipCommand, ShipEvent},
+        window::ShipmentId,
+    },
+    spool::thread::SpoolWork,
+    stream::Remembered,
+};
+use bcdr_disk::replace_atomically;
+use bcdr_format::{
+    continuity::{Fork, Held},
+    position::Generation,
+};
+use bcdr_wire::{
+    feed::{Refusal, ToCapture},
+    ship::{FromGateway, ToGateway},
+};
+use bytes::Bytes;
+use std::{
+    sync::{Arc, Weak},
+    time::Instant,
+};
+
+impl Owner {
+    pub(super) async fn ship_event(&mut self, event: ShipEvent) {
+        match event {
+            ShipEvent::Up { welcome, commands } => {
+                if let ToGateway::Welcome {
+                    generation,
+                    held,
+                    fork,
+                    ..
+                } = welcome
+                {
+                    self.ship = Some(commands);
+                    self.ship_up(generation, held, fork).await;
+                }
+            }
+            ShipEvent::Message(message) => self.receiver_says(message),
+            ShipEvent::Down { reason, refusal } => self.ship_down(reason, refusal),
+        }
+    }
+
+    async fn ship_up(&mut self, generation: Generation, held: Option<Held>, fork: Option<Fork>) {
+        if let Some(known) = self.generation.filter(|known| *known > generation) {
+            let reason = format!(
+                "the receiver is at generation {generation}, which generation {known} has fenced off: it may have been restored from a backup"
+            );
+            return self.end_ship(reason);
+        }
+        self.receiver_refusal = None;
+        self.status.receiver_reason = None;
+        if self.forks.told(fork)
+            && let Some(fork) = self.forks.open()
+        {
+            self.tell_capture(ToCapture::Fork(fork));
+        }
+        self.met_generation(generation).await;
+        self.connect(held);
+        self.receiver_known = true;
+        self.relay_due = Instant::now();
+    }
+
+    /// Persists the highest generation met before acting on it.
+    async fn met_generation(&mut self, generation: Generation) {
+        let newer = self.generation.is_none_or(|known| generation > known);
+        if !newer && self.generation_kept {
+            return;
+        }
+        let state = Remembered {
+            group: self.group,
+            stream: self.stream,
+            generation,
+        };
+        let (storage, directory) = (self.settings.storage.clone(), self.directory.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let bytes = serde_json::to_vec_pretty(&state).expect("the state has no odd keys");
+            storage.create_directory_all(&directory)?;
+            replace_atomically(storage.as_ref(), &directory.join(STATE_FILE), &bytes)
+        })
+        .await
+        .expect("writing a small file does not panic");
+        self.generation_kept = written.is_ok();
+        if let Err(error) = written {
+            // Without it a restart might ship under an older generation; the receiver refuses
+            // that, so going on is safe, and the next welcome tries again.
+            tracing::error!(stream = %self.stream, %error, "the generation could not be kept");
+        }
+        let fenced = self.generation.is_some() && newer;
+        self.generation = Some(generation);
+        if fenced {
+            // What is queued was sealed under the old one, which is refused for ever.
+            let reason = format!("generation {generation} began");
+            self.let_go(Refusal::Discontinuous { reason });
+        }
+    }
+
+    fn connect(&mut self, held: Option<Held>) {
+        match self.window.connect(held) {
+            Ok(forgotten) => self.perform(forgotten),
+            Err(discontinuity) => {
+                let reason = format!("the receiver says {:?}", discontinuity.verdict);
+                self.let_go(Refusal::Discontinuous { reason });
+                let reconnected = self.window.connect(held);
+                debug_assert!(reconnected.is_ok(), "an empty queue continues anything");
+            }
+        }
+        let expected = self.window.held();
+        if self.batcher.is_empty() && self.packers.is_idle() && self.taken.held() != expected {
+            if self.feed.is_some() {
+                let reason = format!("the receiver holds {held:?}");
+                self.end_feed(Refusal::Discontinuous { reason });
+            }
+            self.taken = Taken::new(expected);
+        }
+    }
+
+    fn ship_down(&mut self, reason: String, refusal: Option<Refusal>) {
+        let reason = self.given_up.take().unwrap_or(reason);
+        tracing::info!(stream = %self.stream, reason, "no session with the receiver");
+        self.ship = None;
+        self.to_send.clear();
+        self.window.disconnect();
+        self.status.receiver_reason = Some(reason);
+        self.receiver_refusal.clone_from(&refusal);
+        let Some(refusal) = refusal else { return };
+        let of_the_queue = matches!(
+            refusal,
+            Refusal::Superseded { .. } | Refusal::Fenced { .. } | Refusal::Discontinuous { .. }
+        );
+        // What is queued will never be taken: the capture is told, and feeds again from what the
+        // receiver says next.
+        if of_the_queue {
+            self.let_go(refusal);
+            self.receiver_known = false;
+        }
+    }
+
+    /// Ends the session with the receiver; the next one begins by itself.
+    fn end_ship(&mut self, reason: String) {
+        self.given_up = self.ship.take().map(|_| reason);
+        self.to_send.clear();
+        self.window.disconnect();
+    }
+
+    /// Lets go of everything on its way and asks the receiver anew what it holds.
+    pub(super) fn begin_again(&mut self, reason: String) {
+        tracing::warn!(stream = %self.stream, reason, "what is on its way is fed again");
+        self.end_ship(reason.clone());
+        self.let_go(Refusal::Discontinuous { reason });
+        self.receiver_known = false;
+    }
+
+    fn receiver_says(&mut self, message: ToGateway) {
+        match message {
+            ToGateway::Acknowledged(acknowledged) => {
+                if let Some(durable) = acknowledged.durable {
+                    let forgotten = self.window.acknowledged(durable);
+                    self.perform(forgotten);
+                }
+                self.published = acknowledged.published;
+            }
+            ToGateway::PlaceMarker(marker) => self.tell_capture(ToCapture::PlaceMarker(marker)),
+            ToGateway::Beat(beat) => self.tell_capture(ToCapture::Beat(beat)),
+            ToGateway::Fork(fork) => {
+                self.forks.told(Some(fork));
+                self.tell_capture(ToCapture::Fork(fork));
+            }
+            ToGateway::Welcome { .. } | ToGateway::Refused(_) => {}
+        }
+    }
+
+    pub(super) fn send_queued(&mut self) {
+        while self.reading.is_none()
+            && let Some(id) = self.to_send.front().copied()
+        {
+            let Some(kept) = self.kept.get(id) else {
+                self.to_send.pop_front();
+                continue;
+            };
+            match (&kept.bytes, kept.location) {
+                (Some(bytes), _) => {
+                    let bytes = bytes.clone();
+                    self.to_send.pop_front();
+                    self.ship_batch(id, bytes);
+                }
+                (None, Some(location)) => {
+                    self.reading = Some(id);
+                    self.spool_work(SpoolWork::Read(id, location));
+                }
+                (None, None) => unreachable!("a kept batch is in memory or in the spool"),
+            }
+        }
+    }
+
+    pub(super) fn ship_batch(&mut self, id: ShipmentId, bytes: Bytes) {
+        let (Some(ship), Some(kept)) = (&self.ship, self.kept.get(id)) else {
+            return;
+        };
+        let key = |id| Some((id, self.keys.get(&id)?.clone()));
+        let Some(keys) = kept.keys.iter().copied().map(key).collect() else {
+            return self.begin_again("the data key of a queued batch is not known".to_owned());
+        };
+        let _gone = ship.send(ShipCommand::Batch { bytes, keys });
+    }
+
+    /// Tells the receiver how the capture is, unless the last such message still waits.
+    pub(super) fn relay(&mut self, now: Instant) {
+        if now < self.relay_due {
+            return;
+        }
+        self.relay_due = now + RELAY_EVERY;
+        if let Some(ship) = &self.ship
+            && self.relayed.upgrade().is_none()
+        {
+            let message = FromGateway::Capture {
+                report: self.report.clone(),
+                since: self.capture_since,
+                spooled_bytes: self.window.waiting_bytes(),
+            };
+            let waiting = Arc::new(());
+            self.relayed = Arc::downgrade(&waiting);
+            let _gone = ship.send(ShipCommand::Message { message, waiting });
+        } else if self.ship.is_none() {
+            self.relayed = Weak::new();
+        }
+    }
+}
