@@ -1,0 +1,49 @@
+//! The OpenAPI document, generated from the routes.
+
+use bcdr_http::Problem;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+
+/// What every route shares in the document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "bcdr cloud side",
+        description = "Protection groups, recovery points, views, drills and jobs. Errors are RFC 9457 problems with a stable code, a cause and a remedy.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    modifiers(&BearerToken),
+    security(("token" = [])),
+    components(schemas(Problem)),
+    tags(
+        (name = "system", description = "The installation"),
+        (name = "groups", description = "Protection groups and their volumes"),
+        (name = "points", description = "Recovery points"),
+        (name = "views", description = "Read-only images of points, served over NBD"),
+        (name = "drills", description = "Boots of points in isolation"),
+        (name = "jobs", description = "Work that outlasts its request"),
+    )
+)]
+pub(super) struct Base;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("token", scheme);
+    }
+}
+
+/// The OpenAPI 3.1 document of this release, as JSON.
+pub fn openapi_json() -> String {
+    let (_, document) = super::routes().split_for_parts();
+    let mut text = document
+        .to_pretty_json()
+        .expect("the document is made of plain data");
+    text.push('\n');
+    text
+}

@@ -1,0 +1,183 @@
+//! The catalog: what the cloud side knows besides the logs, in one redb database.
+//!
+//! It is the truth for groups, generations, label reservations, views, drills, jobs and tokens; the
+//! batch index, points and wrapped keys in it are derived from the logs and follow them: their
+//! rows and the checkpoint that says how far they follow are written in one transaction. Commits
+//! are two-phase. Lazy commits are seen by readers at once and become durable with the next durable
+//! one; whatever they held is replayed from the log.
+//!
+//! Invariant: no row ever names bytes of a log that were not synced before.
+
+pub mod batches;
+pub mod documents;
+pub mod groups;
+pub mod labels;
+pub mod lineages;
+pub mod receiver_runs;
+mod tables;
+
+pub use batches::{BatchPlace, BatchRow, MarkerRow, PageOrder, PointPage};
+pub use documents::{Document, TokenRecord, ViewRecord};
+pub use groups::{CreateGroupError, GroupRecord, NewVolume, VolumeRecord};
+pub use labels::ReserveLabelError;
+pub use lineages::{Checkpoint, LogPosition};
+
+use bcdr_disk::{DiskError, RedbOpenError, Storage, open_redb};
+use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
+use std::path::Path;
+use thiserror::Error;
+
+/// The schema this release reads and writes.
+pub const CATALOG_SCHEMA: u32 = 1;
+
+/// Why the catalog could not be read or written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// Its file failed.
+    #[error("cannot open the catalog: {0}")]
+    Open(#[from] RedbOpenError),
+    /// Its file failed.
+    #[error("cannot use the catalog: {0}")]
+    Disk(#[from] DiskError),
+    /// redb failed.
+    #[error(
+        "cannot {operation} in the catalog: {source}; check the device that holds it and start again"
+    )]
+    Database {
+        /// What was being done.
+        operation: &'static str,
+        /// What redb said.
+        #[source]
+        source: Box<redb::Error>,
+    },
+    /// It was written by a newer release.
+    #[error(
+        "the catalog has schema {found}, this release knows {supported}: start the newer release"
+    )]
+    NewerSchema {
+        /// The schema found.
+        found: u32,
+        /// The schema this release knows.
+        supported: u32,
+    },
+    /// A row cannot be read.
+    #[error(
+        "the catalog's {table} row {key} cannot be read: {reason}; if its file was damaged, restore it from a backup"
+    )]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// How soon a write survives a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// On return.
+    Durable,
+    /// With the next durable commit; for what the log can give again.
+    Lazy,
+}
+
+/// The open catalog. One process owns its file.
+#[derive(Debug)]
+pub struct Catalog {
+    database: Database,
+}
+
+impl Catalog {
+    /// Opens the catalog at `path` or creates it, using at most `cache_bytes` of memory.
+    pub fn open(
+        storage: &dyn Storage,
+        path: &Path,
+        cache_bytes: usize,
+    ) -> Result<Self, CatalogError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes);
+        let catalog = Self {
+            database: open_redb(storage, path, &builder)?,
+        };
+        catalog.check_schema()?;
+        Ok(catalog)
+    }
+
+    fn check_schema(&self) -> Result<(), CatalogError> {
+        // A database without a schema row was created just now or by an interrupted first start.
+        let Some(found) = self.read_schema()? else {
+            return self.write("create the tables", Commit::Durable, |transaction| {
+                tables::create_all(transaction, CATALOG_SCHEMA)
+            });
+        };
+        if found > CATALOG_SCHEMA {
+            return Err(CatalogError::NewerSchema {
+                found,
+                supported: CATALOG_SCHEMA,
+            });
+        }
+        Ok(())
+    }
+
+    fn read_schema(&self) -> Result<Option<u32>, CatalogError> {
+        let operation = "read the schema";
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(|error| failed(operation, error))?;
+        tables::schema(&transaction).map_err(|source| database(operation, source))
+    }
+
+    pub(crate) fn read<Value>(
+        &self,
+        operation: &'static str,
+        body: impl FnOnce(&ReadTransaction) -> Result<Value, redb::Error>,
+    ) -> Result<Value, CatalogError> {
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(|error| failed(operation, error))?;
+        body(&transaction).map_err(|source| database(operation, source))
+    }
+
+    pub(crate) fn write<Value>(
+        &self,
+        operation: &'static str,
+        commit: Commit,
+        body: impl FnOnce(&WriteTransaction) -> Result<Value, redb::Error>,
+    ) -> Result<Value, CatalogError> {
+        let mut transaction = self
+            .database
+            .begin_write()
+            .map_err(|error| failed(operation, error))?;
+        transaction
+            .set_durability(match commit {
+                Commit::Durable => Durability::Immediate,
+                Commit::Lazy => Durability::None,
+            })
+            .map_err(|error| failed(operation, error))?;
+        transaction.set_two_phase_commit(true);
+        let value = body(&transaction).map_err(|source| database(operation, source))?;
+        transaction
+            .commit()
+            .map_err(|error| failed(operation, error))?;
+        Ok(value)
+    }
+}
+
+fn failed(operation: &'static str, error: impl Into<redb::Error>) -> CatalogError {
+    database(operation, error.into())
+}
+
+fn database(operation: &'static str, source: redb::Error) -> CatalogError {
+    CatalogError::Database {
+        operation,
+        source: Box::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests;

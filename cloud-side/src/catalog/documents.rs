@@ -1,0 +1,123 @@
+//! Documents: rows that only the catalog holds and that are read one at a time, such as views,
+//! drills, jobs and tokens. Each kind is a type of its own; this module stores any of them.
+
+use super::{Catalog, CatalogError, Commit, tables};
+use crate::receive::{BatchNumber, Lineage, PointId};
+use bcdr_format::{Timestamp, VolumeId};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// A kind of document.
+pub trait Document: Serialize + DeserializeOwned {
+    /// The name of its collection; lower case, without a slash.
+    const COLLECTION: &'static str;
+
+    /// Its key, unique in the collection. Lists are sorted by it.
+    fn key(&self) -> String;
+}
+
+/// An open view of a point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewRecord {
+    /// Its id, by which its socket is named, so that it reopens at the same address.
+    pub id: String,
+    /// The history it reads.
+    pub lineage: Lineage,
+    /// The batch it shows the end of.
+    pub batch: BatchNumber,
+    /// The point it shows.
+    pub point: PointId,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When its lease ends; none for a view that stays until it is closed.
+    pub lease_until: Option<Timestamp>,
+    /// The volumes it exports.
+    pub volumes: Vec<VolumeId>,
+}
+
+impl Document for ViewRecord {
+    const COLLECTION: &'static str = "views";
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// A token for the API, stored as its hash only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// The hash of the token, as hexadecimal text.
+    pub hash: String,
+    /// What it is for.
+    pub name: String,
+    /// What its bearer may do.
+    pub role: bcdr_http::Role,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// When it ends; none for one that is revoked by hand.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Document for TokenRecord {
+    const COLLECTION: &'static str = "tokens";
+
+    fn key(&self) -> String {
+        self.hash.clone()
+    }
+}
+
+impl Catalog {
+    /// Writes a document, replacing the one with its key; durable on return.
+    pub fn put_document<Kind: Document>(&self, document: &Kind) -> Result<(), CatalogError> {
+        let key = full_key::<Kind>(&document.key());
+        self.write("write a document", Commit::Durable, |transaction| {
+            tables::put(
+                transaction,
+                tables::DOCUMENTS,
+                &key,
+                &tables::to_json(document),
+            )
+        })
+    }
+
+    /// One document.
+    pub fn document<Kind: Document>(&self, key: &str) -> Result<Option<Kind>, CatalogError> {
+        let key = full_key::<Kind>(key);
+        let row = self.read("read a document", |transaction| {
+            tables::get(transaction, tables::DOCUMENTS, &key)
+        })?;
+        row.map(|row| tables::from_json(Kind::COLLECTION, &key, &row))
+            .transpose()
+    }
+
+    /// Removes a document; durable on return. Says whether it was there.
+    pub fn remove_document<Kind: Document>(&self, key: &str) -> Result<bool, CatalogError> {
+        let key = full_key::<Kind>(key);
+        self.write("remove a document", Commit::Durable, |transaction| {
+            tables::remove(transaction, tables::DOCUMENTS, &key)
+        })
+    }
+
+    /// At most `limit` documents of a kind whose key is greater than `after`, sorted by key.
+    pub fn documents<Kind: Document>(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Kind>, CatalogError> {
+        let mut first = full_key::<Kind>(after.unwrap_or(""));
+        if after.is_some() {
+            first.push(0);
+        }
+        // The character after the slash ends the collection.
+        let last = format!("{}0", Kind::COLLECTION).into_bytes();
+        let rows = self.read("list documents", |transaction| {
+            tables::some_in(transaction, tables::DOCUMENTS, first..=last, false, limit)
+        })?;
+        rows.iter()
+            .map(|(key, row)| tables::from_json(Kind::COLLECTION, key, row))
+            .collect()
+    }
+}
+
+fn full_key<Kind: Document>(key: &str) -> Vec<u8> {
+    format!("{}/{key}", Kind::COLLECTION).into_bytes()
+}

@@ -1,0 +1,216 @@
+//! The cloud side's configuration file. Unknown fields are refused by name.
+
+use crate::{
+    replica::{SpaceFloor, StoreOptions},
+    target::qemu::ToolPaths,
+};
+use bcdr_wire::identity::IdentityPaths;
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// The cloud side's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudConfig {
+    /// Where the cloud side keeps its state; made by `bcdr cloud init`.
+    pub state_directory: PathBuf,
+    /// The UDP address on which gateways reach it.
+    pub listen_ship: SocketAddr,
+    /// The TCP address of its REST API.
+    pub listen_api: SocketAddr,
+    /// Where sockets of views and throw-away files of drills go. The path must be short: a socket's
+    /// whole path has at most 107 bytes.
+    pub runtime_directory: PathBuf,
+    /// Where drills keep their evidence; `evidence` in the state directory by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_directory: Option<PathBuf>,
+    /// More host names and addresses for the API's own certificate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_names: Vec<String>,
+    /// The identity shown to gateways; by default one that the role issues and renews itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityPaths>,
+    /// The certificate of the API; by default one that the role issues and renews itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_certificate: Option<CertificatePaths>,
+    /// The replica store's limits.
+    #[serde(default)]
+    pub store: StoreConfig,
+    /// The programs of the qemu target.
+    #[serde(default)]
+    pub qemu: QemuConfig,
+}
+
+/// Where a certificate and its key lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificatePaths {
+    /// The certificate, followed by those between it and its authority, as PEM.
+    pub certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
+}
+
+/// Limits of the replica store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Bytes that stay free on the state directory's file system, or the share of it below if that
+    /// is more; data that would go below is refused.
+    pub space_floor_bytes: u64,
+    /// The share of the file system that stays free, in per cent.
+    pub space_floor_percent: u8,
+    /// Bytes after which a log segment is closed.
+    pub segment_bytes: u64,
+}
+
+impl StoreConfig {
+    pub(crate) fn space_floor(&self) -> SpaceFloor {
+        SpaceFloor {
+            percent: self.space_floor_percent,
+            bytes: self.space_floor_bytes,
+        }
+    }
+
+    pub(crate) fn options(&self) -> StoreOptions {
+        StoreOptions {
+            segment_bytes: self.segment_bytes,
+            space_floor: self.space_floor(),
+            ..StoreOptions::default()
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        let floor = SpaceFloor::default();
+        Self {
+            space_floor_bytes: floor.bytes,
+            space_floor_percent: floor.percent,
+            segment_bytes: StoreOptions::default().segment_bytes,
+        }
+    }
+}
+
+/// The programs of the qemu target, as names in `PATH` or as paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QemuConfig {
+    /// The emulator.
+    pub system_emulator: PathBuf,
+    /// The image tool.
+    pub image_tool: PathBuf,
+}
+
+impl Default for QemuConfig {
+    fn default() -> Self {
+        let tools = ToolPaths::default();
+        Self {
+            system_emulator: tools.system_emulator,
+            image_tool: tools.image_tool,
+        }
+    }
+}
+
+impl CloudConfig {
+    /// A configuration with defaults for all that can have one.
+    pub fn new(
+        state_directory: PathBuf,
+        runtime_directory: PathBuf,
+        listen_ship: SocketAddr,
+        listen_api: SocketAddr,
+    ) -> Self {
+        Self {
+            state_directory,
+            listen_ship,
+            listen_api,
+            runtime_directory,
+            evidence_directory: None,
+            api_names: Vec::new(),
+            identity: None,
+            api_certificate: None,
+            store: StoreConfig::default(),
+            qemu: QemuConfig::default(),
+        }
+    }
+
+    /// Reads a configuration from TOML text.
+    ///
+    /// # Errors
+    /// Names the line and the field that is wrong.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// Writes the configuration as TOML text.
+    ///
+    /// # Errors
+    /// When a path is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+
+    /// Where drills keep their evidence.
+    pub fn evidence_directory(&self) -> PathBuf {
+        self.evidence_directory
+            .clone()
+            .unwrap_or_else(|| self.state_directory.join("evidence"))
+    }
+
+    pub(crate) fn tools(&self) -> ToolPaths {
+        ToolPaths {
+            system_emulator: self.qemu.system_emulator.clone(),
+            image_tool: self.qemu.image_tool.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORTEST: &str = r#"
+        state_directory = "/var/lib/bcdr"
+        listen_ship = "0.0.0.0:7441"
+        listen_api = "127.0.0.1:7440"
+        runtime_directory = "/run/bcdr"
+    "#;
+
+    #[test]
+    fn the_shortest_configuration_has_defaults_and_survives_writing() {
+        let config = CloudConfig::from_toml(SHORTEST).unwrap();
+        assert_eq!(config.store, StoreConfig::default());
+        assert_eq!(
+            config.evidence_directory(),
+            PathBuf::from("/var/lib/bcdr/evidence")
+        );
+        let written = config.to_toml().unwrap();
+        assert_eq!(CloudConfig::from_toml(&written).unwrap(), config);
+    }
+
+    #[test]
+    fn a_full_configuration_survives_writing() {
+        let mut config = CloudConfig::from_toml(SHORTEST).unwrap();
+        config.api_names = vec!["dr.example.com".to_owned(), "10.0.0.5".to_owned()];
+        config.identity = Some(IdentityPaths {
+            ca: "/etc/bcdr/ca.pem".into(),
+            certificate: "/etc/bcdr/cloud.pem".into(),
+            key: "/etc/bcdr/cloud.key".into(),
+        });
+        config.api_certificate = Some(CertificatePaths {
+            certificate: "/etc/bcdr/api.pem".into(),
+            key: "/etc/bcdr/api.key".into(),
+        });
+        config.store.segment_bytes = 1 << 20;
+        let written = config.to_toml().unwrap();
+        assert_eq!(CloudConfig::from_toml(&written).unwrap(), config);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_by_name() {
+        for extra in ["listen = 1", "[store]\nfloor = 1", "[qemu]\nqemu = \"x\""] {
+            let error = CloudConfig::from_toml(&format!("{SHORTEST}\n{extra}")).unwrap_err();
+            assert!(error.to_string().contains("unknown field"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! Drills as the cloud side runs them: records, views, jobs, and clean-up after a crash.
+//!
+//! The engine in [`crate::drill`] boots and judges; this module gives it a view of the point, keeps
+//! its record durable, follows its progress and closes what it opened. Invariants: a drill's record
+//! is durable before anything of it exists; a group has at most one drill at a time; a drill whose
+//! process died is cleaned up, with proof, before a new one of its group begins.
+
+mod record;
+mod run;
+
+pub(crate) use record::{DrillRecord, DrillState};
+
+use crate::{
+    catalog::{BatchRow, Catalog, CatalogError},
+    clock,
+    drill::{DrillProgress, LeftoverError, clean_up_leftover},
+    groups::{Group, Groups},
+    jobs::{JobError, JobKind, JobRecord, JobState, Jobs, select},
+    offload::offload,
+    record_id::{DrillId, ViewId},
+    target::{LaunchSettings, LaunchSettingsError, Target},
+    views::{OpenViewError, Views},
+};
+use bcdr_disk::Storage;
+use bcdr_format::GroupId;
+use prometheus::HistogramVec;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The longest time a machine may be held after its last rung, in seconds.
+pub(crate) const HOLD_SECONDS_MAX: u32 = 24 * 60 * 60;
+
+/// Why a drill is not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum StartDrillError {
+    /// One is running.
+    #[error("drill {drill} of this group is running")]
+    Running {
+        /// It.
+        drill: DrillId,
+    },
+    /// An earlier one left something behind that cannot be removed.
+    #[error("drill {drill} of this group left something behind: {reason}")]
+    Leftover {
+        /// It.
+        drill: DrillId,
+        /// What.
+        reason: String,
+    },
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] LaunchSettingsError),
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The system gave no randomness.
+    #[error("the system gives no randomness: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Why an attempt ended without the engine.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("the view could not be opened: {0}")]
+    View(#[from] OpenViewError),
+    #[error("{0}")]
+    Catalog(#[from] CatalogError),
+    #[error("a stop was asked for")]
+    Stopped,
+}
+
+/// What the drill axis of a group shows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DrillAxis {
+    /// The drill that runs or that left something behind.
+    pub(crate) drill: Option<DrillId>,
+    /// How it stands; none for no drill.
+    pub(crate) state: Option<DrillState>,
+    /// When the last one passed.
+    pub(crate) last_passed: Option<jiff::Timestamp>,
+    /// Seconds from its request to its login.
+    pub(crate) last_recovery_seconds: Option<f64>,
+}
+
+#[derive(Debug)]
+struct Running {
+    id: DrillId,
+    stop: CancellationToken,
+    progress: watch::Receiver<Option<DrillProgress>>,
+}
+
+/// What drills work with.
+pub(crate) struct DrillParts {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) target: Arc<dyn Target>,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) views: Arc<Views>,
+    pub(crate) runtime_directory: PathBuf,
+    pub(crate) evidence_directory: PathBuf,
+    /// `bcdr_job_phase_duration_seconds`, by type and phase.
+    pub(crate) phases: HistogramVec,
+}
+
+/// All drills.
+pub(crate) struct Drills {
+    parts: DrillParts,
+    running: Mutex<HashMap<GroupId, Running>>,
+    axes: Mutex<HashMap<GroupId, DrillAxis>>,
+    starting: tokio::sync::Mutex<()>,
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Drills {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Drills")
+            .field("evidence_directory", &self.parts.evidence_directory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drills {
+    pub(crate) fn new(parts: DrillParts) -> Self {
+        Self {
+            parts,
+            running: Mutex::new(HashMap::new()),
+            axes: Mutex::new(HashMap::new()),
+            starting: tokio::sync::Mutex::new(()),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<GroupId, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn axes(&self) -> MutexGuard<'_, HashMap<GroupId, DrillAxis>> {
+        self.axes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The drill axis of a group.
+    pub(crate) fn axis(&self, group: GroupId) -> DrillAxis {
+        let mut axis = self.axes().get(&group).cloned().unwrap_or_default();
+        if let Some(running) = self.running().get(&group) {
+            axis.drill = Some(running.id);
+            axis.state = Some(DrillState::of_progress(running.progress.borrow().as_ref()));
+        }
+        axis
+    }
+
+    /// How a running drill comes along.
+    pub(crate) fn progress(&self, group: GroupId, id: DrillId) -> Option<DrillProgress> {
+        let running = self.running();
+        let running = running.get(&group).filter(|running| running.id == id)?;
+        running.progress.borrow().clone()
+    }
+
+    pub(crate) fn evidence_of(&self, id: DrillId) -> PathBuf {
+        self.parts.evidence_directory.join(id.to_string())
+    }
+
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.parts.storage)
+    }
+
+    pub(crate) async fn get(&self, id: DrillId) -> Result<Option<DrillRecord>, CatalogError> {
+        let catalog = Arc::clone(&self.parts.catalog);
+        offload(move || catalog.document(&id.newest_first_key())).await
+    }
+
+    /// A page of drills, newest first, after the one named.
+    pub(crate) async fn list(
+        &self,
+        group: Option<GroupId>,
+        after: Option<DrillId>,
+        limit: usize,
+    ) -> Result<Vec<DrillRecord>, CatalogError> {
+        let catalog = Arc::clone(&self.parts.catalog);
+        offload(move || {
+            let after = after.map(DrillId::newest_first_key);
+            select(&catalog, after, limit, |drill: &DrillRecord| {
+                group.is_none_or(|group| drill.group == group)
+            })
+        })
+        .await
+    }
+
+    /// Starts a drill of a point.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        group: &Arc<Group>,
+        row: &BatchRow,
+        settings: LaunchSettings,
+        hold_seconds: u32,
+    ) -> Result<(DrillRecord, JobRecord), StartDrillError> {
+        settings.check()?;
+        let _starting = self.starting.lock().await;
+        if let Some(running) = self.running().get(&group.id()) {
+            return Err(StartDrillError::Running { drill: running.id });
+        }
+        self.clear_leftover(group.id()).await?;
+        let now = clock::wall();
+        let id = DrillId::generate(now)?;
+        let mut job = JobRecord::new(JobKind::Drill, group.id(), id.to_string())?;
+        job.drill = Some(id);
+        let record = DrillRecord {
+            id,
+            group: group.id(),
+            point: row.point_id(),
+            job: job.id,
+            view: None,
+            settings,
+            hold_seconds,
+            requested_at: now,
+            finished_at: None,
+            state: DrillState::Queued,
+            reason: None,
+            report: None,
+        };
+        self.store(record.clone()).await?;
+        self.parts.jobs.add(job.clone()).await?;
+        let (progress, followed) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let running = Running {
+            id,
+            stop: stop.clone(),
+            progress: followed,
+        };
+        self.running().insert(group.id(), running);
+        let drill = run::Attempt {
+            drills: Arc::clone(self),
+            group: Arc::clone(group),
+            row: row.clone(),
+            record: record.clone(),
+            progress,
+            stop,
+        };
+        self.tasks.spawn(drill.run());
+        Ok((record, job))
+    }
+
+    /// Asks a running drill to stop. Says whether it was running.
+    pub(crate) fn stop(&self, group: GroupId, id: DrillId) -> bool {
+        let running = self.running();
+        let Some(running) = running.get(&group).filter(|running| running.id == id) else {
+            return false;
+        };
+        running.stop.cancel();
+        true
+    }
+
+    /// Stops all drills and waits for their clean-up.
+    pub(crate) async fn stop_all(&self) {
+        for running in self.running().values() {
+            running.stop.cancel();
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Takes up what earlier processes left: cleans up after drills that died, and learns how the
+    /// last ones of each group ended. Says which views belonged to those that died.
+    pub(crate) async fn settle_left_over(
+        &self,
+        groups: &Groups,
+    ) -> Result<Vec<ViewId>, CatalogError> {
+        let mut views = Vec::new();
+        for record in self.list(None, None, usize::MAX).await? {
+            if record.state.is_final() {
+                self.learn(&record);
+                continue;
+            }
+            views.extend(record.view);
+            if groups.get(record.group).is_none() {
+                tracing::warn!(drill = %record.id, "a drill of a group that is not in the catalog");
+            }
+            self.settle(record).await?;
+        }
+        Ok(views)
+    }
+
+    async fn settle(&self, mut record: DrillRecord) -> Result<(), CatalogError> {
+        tracing::warn!(drill = %record.id, "cleaning up after a drill whose process ended");
+        let died = "the receiver was restarted while the drill was running";
+        match self.clean_up(record.id).await {
+            Ok(Some(report)) => {
+                record.state = DrillState::of_result(report.result);
+                record.reason = report.reason.clone();
+                record.report = Some(report);
+            }
+            Ok(None) => {
+                record.state = DrillState::Failed;
+                record.reason = Some(format!("{died}; nothing had been created yet"));
+            }
+            Err(error) => {
+                record.state = DrillState::CleanupFailed;
+                record.reason = Some(error.to_string());
+            }
+        }
+        record.finished_at = Some(clock::wall());
+        self.store(record.clone()).await?;
+        self.learn(&record);
+        let error = JobError::new("interrupted", died, Some("start the drill again"));
+        let ended = |job: &mut JobRecord| {
+            if !job.state.is_final() {
+                job.finish(JobState::Interrupted, Some(error));
+            }
+        };
+        self.parts.jobs.update(record.job, ended).await
+    }
+
+    async fn clean_up(
+        &self,
+        id: DrillId,
+    ) -> Result<Option<crate::drill::DrillReport>, LeftoverError> {
+        let directory = self.evidence_of(id);
+        clean_up_leftover(&*self.parts.target, self.storage(), &directory).await
+    }
+
+    /// Tries again to remove what the group's last drill left behind.
+    async fn clear_leftover(&self, group: GroupId) -> Result<(), StartDrillError> {
+        let axis = self.axes().get(&group).cloned().unwrap_or_default();
+        let (Some(id), Some(DrillState::CleanupFailed)) = (axis.drill, axis.state) else {
+            return Ok(());
+        };
+        let leftover = |reason: String| StartDrillError::Leftover { drill: id, reason };
+        let report = self
+            .clean_up(id)
+            .await
+            .map_err(|error| leftover(error.to_string()))?;
+        if let Some(report) = &report
+            && !report.cleanup.complete
+        {
+            return Err(leftover(report.reason.clone().unwrap_or_default()));
+        }
+        // Kept, so that the next process does not take it for a leftover again.
+        if let Some(mut record) = self.get(id).await? {
+            record.state = DrillState::Failed;
+            record.reason = Some("its clean-up was completed later".to_owned());
+            record.report = report.or(record.report);
+            self.store(record).await?;
+        }
+        if let Some(axis) = self.axes().get_mut(&group) {
+            axis.drill = None;
+            axis.state = None;
+        }
+        Ok(())
+    }
+
+    /// Learns how a drill ended. Newer ones are told first at a start, so the first of each counts.
+    fn learn(&self, record: &DrillRecord) {
+        let mut axes = self.axes();
+        let axis = axes.entry(record.group).or_default();
+        if record.state == DrillState::CleanupFailed && axis.drill.is_none() {
+            axis.drill = Some(record.id);
+            axis.state = Some(DrillState::CleanupFailed);
+        }
+        if record.state == DrillState::Passed
+            && let Some(report) = &record.report
+            && axis
+                .last_passed
+                .is_none_or(|last| last < report.finished_at)
+        {
+            axis.last_passed = Some(report.finished_at);
+            axis.last_recovery_seconds = report.recovery_times.login_seconds;
+        }
+    }
+
+    async fn store(&self, record: DrillRecord) -> Result<(), CatalogError> {
+        let catalog = Arc::clone(&self.parts.catalog);
+        offload(move || catalog.put_document(&record)).await
+    }
+}
+
+/// Whether a name can be that of a file in an evidence directory, and nothing else.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    let plain = Path::new(name)
+        .components()
+        .map(|part| matches!(part, std::path::Component::Normal(part) if part == name))
+        .collect::<Vec<_>>();
+    plain == [true] && !name.contains(['/', '\\', '\0'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_are_evidence() {
+        for name in ["report.json", "console.log", "..data"] {
+            assert!(is_plain_name(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "/etc/passwd",
+            "../x",
+            "a\\b",
+            "a/",
+            "./a",
+            "a\0",
+        ] {
+            assert!(!is_plain_name(name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Cloud side: receiver, replica store, recovery, targets, catalog, API.
+//!
+//! [`role`] puts everything together; [`init`] makes what it works on. Batches come in through the
+//! receiver, are judged by [`receive`], kept by [`replica`] and indexed by [`catalog`]; points of
+//! that history are read through views and booted by [`drill`] on a [`target`]. The REST API
+//! ([`api`]) shows and starts all of it.
+
+pub mod api;
+pub mod catalog;
+mod clock;
+pub mod config;
+pub mod drill;
+mod drills;
+mod groups;
+mod idempotency;
+pub mod init;
+mod jobs;
+mod keys;
+mod metrics;
+mod offload;
+mod points;
+pub mod receive;
+mod receiver;
+mod record_id;
+pub mod replica;
+pub mod role;
+mod service;
+mod state_files;
+pub mod target;
+#[cfg(test)]
+mod testing;
+mod tokens;
+mod views;

@@ -1,0 +1,65 @@
+//! The shared side of a lineage's store: views, and building runs in the background.
+
+use crate::{
+    catalog::Catalog,
+    receive::{BatchNumber, Lineage},
+    replica::{
+        log::LogReader,
+        run::{RunError, RunStore},
+        view::{ChunkCache, ChunkOpener, ViewError, ViewReader},
+    },
+};
+use std::sync::Arc;
+
+/// Reads one lineage; shared by as many threads as wanted. It sees what the index holds, which
+/// follows synced log bytes only.
+#[derive(Debug)]
+pub struct LineageReader {
+    catalog: Arc<Catalog>,
+    log: Arc<LogReader>,
+    runs: Arc<RunStore>,
+}
+
+impl LineageReader {
+    pub(super) fn new(catalog: Arc<Catalog>, log: Arc<LogReader>, runs: Arc<RunStore>) -> Self {
+        Self { catalog, log, runs }
+    }
+
+    /// The lineage.
+    pub fn lineage(&self) -> Lineage {
+        self.log.lineage()
+    }
+
+    /// The runs.
+    pub fn runs(&self) -> &RunStore {
+        &self.runs
+    }
+
+    /// Opens the image at the end of a batch, published or not; the history is not read.
+    pub fn open_view(
+        &self,
+        number: BatchNumber,
+        opener: Arc<dyn ChunkOpener>,
+        cache: Arc<ChunkCache>,
+    ) -> Result<ViewReader, ViewError> {
+        let row = self
+            .catalog
+            .batch(self.lineage(), number)?
+            .ok_or(ViewError::NoBatch { batch: number })?;
+        let members = self.catalog.members_at(self.lineage(), number)?;
+        ViewReader::open(
+            row,
+            members,
+            Arc::clone(&self.runs),
+            Arc::clone(&self.log),
+            opener,
+            cache,
+        )
+    }
+
+    /// Builds at most `max_steps` of the runs that are due; call it from a background thread after
+    /// commits until it returns less than that.
+    pub fn build_pending(&self, max_steps: usize) -> Result<usize, RunError> {
+        self.runs.build_pending(max_steps)
+    }
+}

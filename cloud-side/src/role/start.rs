@@ -1,0 +1,352 @@
+//! Starting the role, and the order in which it ends.
+
+use super::{
+    RoleError,
+    background::{Background, Checks, Gauges, note_expiry},
+    builder,
+    certificates::Certificates,
+};
+use crate::{
+    api,
+    catalog::Catalog,
+    clock::RunClock,
+    config::CloudConfig,
+    drills::{DrillParts, Drills},
+    groups::Groups,
+    idempotency::Idempotency,
+    init::require_installation,
+    jobs::{JobKind, Jobs},
+    keys::Keys,
+    metrics::StateCollector,
+    offload::offload,
+    points,
+    receiver::{self, Receiver, owner::OwnerSettings},
+    service::{self, Service},
+    state_files::StateFiles,
+    target::{Target, qemu::QemuTarget},
+    tokens::Tokens,
+    views::{KeyedOpener, Views},
+};
+use bcdr_disk::{DirectoryLock, RealStorage, Storage};
+use bcdr_http::{Health, Limits, Metrics, TlsConfig, serve_tls};
+use bcdr_wire::transport::{Protocol, server_endpoint};
+use prometheus::Registry;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, mpsc},
+    thread,
+};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Memory for the catalog's pages, in bytes.
+const CATALOG_CACHE_BYTES: usize = 64 << 20;
+/// Upper bounds of phase times, in seconds.
+const PHASE_SECONDS: [f64; 10] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
+
+/// A role that runs.
+#[derive(Debug)]
+pub struct Started {
+    /// Where the API listens.
+    pub api_address: SocketAddr,
+    /// Where gateways are served.
+    pub ship_address: SocketAddr,
+    /// Ends when the role has ended.
+    pub finished: JoinHandle<Result<(), RoleError>>,
+}
+
+/// Starts the role; it ends after `shutdown` is cancelled.
+///
+/// # Errors
+/// When any part cannot start; what had started is ended again.
+pub async fn start(config: CloudConfig, shutdown: CancellationToken) -> Result<Started, RoleError> {
+    let storage: Arc<dyn Storage> = Arc::new(RealStorage::new());
+    let target = QemuTarget::new(config.tools(), Arc::clone(&storage));
+    start_on(config, storage, Arc::new(target), shutdown).await
+}
+
+/// The same, on another target.
+pub(crate) async fn start_on(
+    config: CloudConfig,
+    storage: Arc<dyn Storage>,
+    target: Arc<dyn Target>,
+    shutdown: CancellationToken,
+) -> Result<Started, RoleError> {
+    let files = StateFiles::new(&config.state_directory);
+    let metrics = Metrics::new(Registry::new(), "cloud", env!("CARGO_PKG_VERSION"))?;
+    let opened = {
+        let (storage, files, config) = (Arc::clone(&storage), files.clone(), config.clone());
+        offload(move || Opened::open(storage, &files, &config)).await?
+    };
+    let certificates = Arc::new(Certificates::new(storage, files, config.clone()));
+    let loaded = {
+        let certificates = Arc::clone(&certificates);
+        offload(move || certificates.load()).await?
+    };
+    let tls = TlsConfig::from_certificate(loaded.chain, loaded.key)?;
+    let roles = &receiver::ACCEPTED_ROLES;
+    let endpoint = server_endpoint(config.listen_ship, &loaded.ship, roles, Protocol::Ship)?;
+    let listen = |source| RoleError::Listen {
+        address: config.listen_api,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen_api).await.map_err(listen)?;
+    let api_address = listener.local_addr().map_err(listen)?;
+    let ship_address = endpoint.local_addr().map_err(listen)?;
+    let gauges = Gauges {
+        available: metrics.gauge("bcdr_store_available_bytes", "Bytes free in the store.")?,
+        floor: metrics.gauge(
+            "bcdr_store_floor_bytes",
+            "Bytes that stay free in the store.",
+        )?,
+        certificate_expiry: metrics.gauge_vec(
+            "bcdr_certificate_expiry_timestamp_seconds",
+            "When a certificate ends.",
+            &["name"],
+        )?,
+    };
+    note_expiry(&gauges.certificate_expiry, &loaded.ship);
+    let (service, parts) = opened.assemble(&config, target, &metrics, ship_address)?;
+    settle(&service).await?;
+    let health = Health::new();
+    let background = Background {
+        service: Arc::clone(&service),
+        certificates,
+        endpoint: endpoint.clone(),
+        tls: tls.clone(),
+        gauges,
+        checks: Checks::new(&health),
+    };
+    let router = api::router(Arc::clone(&service), parts.tokens, health, &metrics);
+    let receiver = Arc::new(Receiver {
+        installation: service.installation,
+        groups: Arc::clone(&service.groups),
+        keys: Arc::clone(&service.keys),
+        clock: service.clock,
+    });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(receiver::run(endpoint, receiver, shutdown.clone()));
+    tasks.spawn(background.run(shutdown.clone()));
+    let stop_api = shutdown.clone().cancelled_owned();
+    tasks.spawn(async move {
+        serve_tls(listener, tls, router, Limits::default(), stop_api).await;
+    });
+    tracing::info!(%api_address, %ship_address, "cloud side started");
+    let running = Running {
+        service,
+        tasks,
+        builder: parts.builder,
+        give_up: parts.give_up,
+        lock: parts.lock,
+        shutdown,
+    };
+    Ok(Started {
+        api_address,
+        ship_address,
+        finished: tokio::spawn(running.run()),
+    })
+}
+
+/// What is opened before anybody is let in.
+struct Opened {
+    lock: DirectoryLock,
+    installation: bcdr_format::InstallationId,
+    catalog: Arc<Catalog>,
+    keys: Arc<Keys>,
+    tokens: Tokens,
+    groups: Arc<Groups>,
+    owner: OwnerSettings,
+    builder: thread::JoinHandle<()>,
+    give_up: watch::Receiver<Option<String>>,
+}
+
+/// What only the role itself needs.
+struct Parts {
+    lock: DirectoryLock,
+    tokens: Tokens,
+    builder: thread::JoinHandle<()>,
+    give_up: watch::Receiver<Option<String>>,
+}
+
+impl Opened {
+    /// Blocks.
+    fn open(
+        storage: Arc<dyn Storage>,
+        files: &StateFiles,
+        config: &CloudConfig,
+    ) -> Result<Self, RoleError> {
+        let installation = require_installation(&*storage, files)?;
+        let lock = DirectoryLock::acquire(files.root())?;
+        for directory in [
+            files.replicas(),
+            config.runtime_directory.clone(),
+            config.evidence_directory(),
+        ] {
+            storage.create_directory_all(&directory)?;
+        }
+        let catalog = Catalog::open(&*storage, &files.catalog(), CATALOG_CACHE_BYTES)?;
+        let catalog = Arc::new(catalog);
+        let clock = RunClock::start()?;
+        catalog.begin_receiver_run(&clock.run())?;
+        let keys = Arc::new(Keys::load(Arc::clone(&storage), files, installation)?);
+        let tokens = Tokens::load(&catalog)?;
+        let (committed, due) = mpsc::channel();
+        let builder = thread::Builder::new()
+            .name("run builder".to_owned())
+            .spawn(move || builder::run(&due))
+            .map_err(RoleError::Thread)?;
+        let (sender, give_up) = watch::channel(None);
+        let owner = OwnerSettings {
+            storage,
+            replicas: files.replicas(),
+            catalog: Arc::clone(&catalog),
+            options: config.store.options(),
+            keys: Arc::clone(&keys),
+            clock,
+            committed,
+            give_up: sender,
+        };
+        let groups = Arc::new(Groups::default());
+        for record in catalog.groups()? {
+            groups.insert(service::start(owner.clone(), record)?);
+        }
+        Ok(Self {
+            lock,
+            installation,
+            catalog,
+            keys,
+            tokens,
+            groups,
+            owner,
+            builder,
+            give_up,
+        })
+    }
+
+    fn assemble(
+        self,
+        config: &CloudConfig,
+        target: Arc<dyn Target>,
+        metrics: &Metrics,
+        ship_address: SocketAddr,
+    ) -> Result<(Arc<Service>, Parts), RoleError> {
+        let ended =
+            metrics.counter_vec("bcdr_jobs_total", "Jobs that ended.", &["type", "result"])?;
+        let phases = metrics.histogram_vec(
+            "bcdr_job_phase_duration_seconds",
+            "How long each phase of a job took.",
+            &["type", "phase"],
+            &PHASE_SECONDS,
+        )?;
+        let catalog = self.catalog;
+        let jobs = Arc::new(Jobs::new(Arc::clone(&catalog), ended));
+        let opener = KeyedOpener::new(Arc::clone(&self.keys), Arc::clone(&catalog));
+        let runtime = &config.runtime_directory;
+        let views = Arc::new(Views::new(Arc::clone(&catalog), Arc::new(opener), runtime));
+        let drills = Arc::new(Drills::new(DrillParts {
+            catalog: Arc::clone(&catalog),
+            storage: Arc::clone(&self.owner.storage),
+            target,
+            jobs: Arc::clone(&jobs),
+            views: Arc::clone(&views),
+            runtime_directory: runtime.clone(),
+            evidence_directory: config.evidence_directory(),
+            phases,
+        }));
+        metrics.collector(Box::new(StateCollector::new(
+            Arc::clone(&self.groups),
+            Arc::clone(&drills),
+            Arc::clone(&jobs),
+            Arc::clone(&views),
+            self.owner.clock,
+        )?))?;
+        let service = Arc::new(Service {
+            installation: self.installation,
+            ship_address,
+            clock: self.owner.clock,
+            idempotency: Idempotency::new(Arc::clone(&catalog)),
+            catalog,
+            keys: self.keys,
+            groups: self.groups,
+            owner: self.owner,
+            views,
+            jobs,
+            drills,
+        });
+        let parts = Parts {
+            lock: self.lock,
+            tokens: self.tokens,
+            builder: self.builder,
+            give_up: self.give_up,
+        };
+        Ok((service, parts))
+    }
+}
+
+/// Settles what an earlier process left, before new requests come.
+async fn settle(service: &Service) -> Result<(), RoleError> {
+    let dead = service.drills.settle_left_over(&service.groups).await?;
+    service
+        .views
+        .reopen(&service.groups, |view| !dead.contains(&view))
+        .await?;
+    for job in service.jobs.left_over().await? {
+        match job.kind {
+            JobKind::CreatePoint => {
+                points::settle_left_over(&service.catalog, &service.jobs, &job).await?;
+            }
+            // Its drill was settled above, and the job with it.
+            JobKind::Drill => {}
+        }
+    }
+    Ok(())
+}
+
+struct Running {
+    service: Arc<Service>,
+    tasks: JoinSet<()>,
+    builder: thread::JoinHandle<()>,
+    give_up: watch::Receiver<Option<String>>,
+    lock: DirectoryLock,
+    shutdown: CancellationToken,
+}
+
+impl Running {
+    async fn run(mut self) -> Result<(), RoleError> {
+        let given_up = tokio::select! {
+            () = self.shutdown.cancelled() => None,
+            reason = self.give_up.wait_for(Option::is_some) => {
+                reason.ok().and_then(|reason| reason.clone())
+            }
+        };
+        self.shutdown.cancel();
+        // Gateways and clients first, then what they used.
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a part of the role broke");
+            }
+        }
+        self.service.drills.stop_all().await;
+        self.service.jobs.stop().await;
+        self.service.views.stop().await;
+        for group in self.service.groups.all() {
+            group.owner.stop().await;
+        }
+        // The builder ends when nobody can give it work any more.
+        drop(self.service);
+        let builder = self.builder;
+        offload(move || {
+            if builder.join().is_err() {
+                tracing::error!("the run builder broke");
+            }
+        })
+        .await;
+        drop(self.lock);
+        tracing::info!("cloud side stopped");
+        given_up.map_or(Ok(()), |reason| Err(RoleError::GivenUp(reason)))
+    }
+}

@@ -1,0 +1,110 @@
+//! Targets: where a recovered machine runs.
+//!
+//! Owns the [`Target`] trait and the types that cross it. A target is given read-only disk sources
+//! and launch settings; it starts an isolated throw-away instance, lets itself be observed, and
+//! removes everything again.
+//!
+//! Invariant: whatever a target creates is named in the [`InstanceRecord`] that [`Target::plan`]
+//! returned *before* the first thing was created. Whoever holds the record (this process, or the
+//! one that comes after a crash) can destroy the instance and prove that nothing is left.
+//!
+//! It does not decide whether a machine booted (see [`crate::drill`]), does not open views and
+//! never writes to a disk source.
+
+mod disk_source;
+mod error;
+mod instance;
+mod isolation;
+mod launch_settings;
+mod precheck;
+mod proof;
+pub mod qemu;
+mod rung_patterns;
+
+use std::{future::Future, path::Path, pin::Pin};
+
+pub use disk_source::{DiskSource, DiskSourceError, NbdAddress};
+pub use error::TargetError;
+pub use instance::{
+    ConsoleChunk, ConsoleOffset, EvidenceText, InstanceDetail, InstanceId, InstanceIdError,
+    InstanceRecord, InstanceState, LaunchRequest, Observation,
+};
+pub use isolation::{IsolationSample, IsolationVerdict, SocketEvidence};
+pub use launch_settings::{DiskBus, Firmware, LaunchSettings, LaunchSettingsError, Machine};
+pub use precheck::{PrecheckItem, PrecheckReport, PrecheckVerdict};
+pub use proof::{Proof, ProofItem};
+pub use rung_patterns::RungPatterns;
+
+/// What every method of a [`Target`] returns.
+pub type TargetFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TargetError>> + Send + 'a>>;
+
+/// A place where recovered machines run.
+///
+/// The order of calls is: `precheck`, `plan`, `prepare_disks`, `prepare_network`, `launch`, then any
+/// number of `observe`, `console`, `isolation`, `screenshot` and `describe`, then `destroy` and
+/// `prove_destroyed`. The last two are allowed at any time after `plan`, by any process, any number
+/// of times. Every method ends by a deadline of its own.
+pub trait Target: Send + Sync {
+    /// The name users know this target by, such as `qemu`.
+    fn name(&self) -> &'static str;
+
+    /// Checks, without creating anything, whether these disks can be launched with these settings.
+    fn precheck<'a>(
+        &'a self,
+        settings: &'a LaunchSettings,
+        disks: &'a [DiskSource],
+    ) -> TargetFuture<'a, PrecheckReport>;
+
+    /// Names everything that the instance will consist of, and creates nothing.
+    ///
+    /// # Errors
+    /// When the request cannot be planned, such as a path that is too long for every remedy.
+    fn plan(&self, request: &LaunchRequest) -> Result<InstanceRecord, TargetError>;
+
+    /// Makes the throw-away disks over the sources.
+    fn prepare_disks<'a>(
+        &'a self,
+        record: &'a InstanceRecord,
+        request: &'a LaunchRequest,
+    ) -> TargetFuture<'a, ()>;
+
+    /// Makes the isolated network and returns a sentence about it.
+    fn prepare_network<'a>(
+        &'a self,
+        record: &'a InstanceRecord,
+        request: &'a LaunchRequest,
+    ) -> TargetFuture<'a, String>;
+
+    /// Starts the instance and returns the record completed by what became known, such as a process.
+    fn launch<'a>(
+        &'a self,
+        record: &'a InstanceRecord,
+        request: &'a LaunchRequest,
+    ) -> TargetFuture<'a, InstanceRecord>;
+
+    /// Says whether the instance runs and how much its throw-away disks hold.
+    fn observe<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Observation>;
+
+    /// Reads the instance's console output from `offset`; empty when there is nothing new.
+    fn console<'a>(
+        &'a self,
+        record: &'a InstanceRecord,
+        offset: ConsoleOffset,
+    ) -> TargetFuture<'a, ConsoleChunk>;
+
+    /// Observes, in this very instance, whether it can reach any network.
+    fn isolation<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, IsolationSample>;
+
+    /// Writes a PNG picture of the instance's screen to `path`.
+    fn screenshot<'a>(&'a self, record: &'a InstanceRecord, path: &'a Path)
+    -> TargetFuture<'a, ()>;
+
+    /// Texts worth keeping as evidence, such as the command that started the instance.
+    fn describe<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Vec<EvidenceText>>;
+
+    /// Ends the instance at once and removes everything that the record names, except evidence.
+    fn destroy<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, ()>;
+
+    /// Looks, item by item, whether anything of the instance is left.
+    fn prove_destroyed<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Proof>;
+}

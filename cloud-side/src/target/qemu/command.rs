@@ -1,0 +1,322 @@
+//! The command line of the emulator.
+//!
+//! Pure: settings and names in, arguments out. The invariant is that no argument can give the
+//! machine a way out: one hub without an uplink, no default devices, no configuration files.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::QemuInstance;
+use crate::target::{DiskBus, DiskSource, LaunchSettings, Machine, TargetError};
+
+/// Disks on one AHCI controller.
+const AHCI_PORTS: usize = 6;
+/// Seconds for the connection to a disk source.
+const NBD_OPEN_SECONDS: u32 = 15;
+
+/// The arguments for these disks (in the machine's order) and this record.
+pub(super) fn arguments(
+    settings: &LaunchSettings,
+    disks: &[&DiskSource],
+    instance: &QemuInstance,
+    uefi_code: Option<&Path>,
+) -> Result<Vec<String>, TargetError> {
+    let mut line = Line::default();
+    line.flag("-nodefaults").flag("-no-user-config");
+    line.pair("-name", &instance.marker);
+    // `-S`: the first instruction waits until the isolation was observed.
+    line.flag("-S");
+    machine(&mut line, settings, instance, uefi_code);
+    line.pair("-display", "none").pair("-vga", "std");
+    console_and_control(&mut line, instance);
+    for (index, (disk, overlay)) in disks.iter().zip(&instance.overlays).enumerate() {
+        line.pair("-blockdev", &source_node(index, disk)?.to_string());
+        line.pair("-blockdev", &overlay_node(index, &overlay.path).to_string());
+    }
+    for argument in disk_devices(settings.disk_bus, disks.len()) {
+        line.pair("-device", &argument);
+    }
+    // The only network: a hub to which nothing but the machine's own card is plugged.
+    line.pair("-netdev", "hubport,id=net0,hubid=0");
+    let card = match settings.disk_bus {
+        DiskBus::Virtio => "virtio-net-pci",
+        DiskBus::Ahci => "e1000",
+    };
+    line.pair("-device", &format!("{card},netdev=net0,romfile="));
+    line.pair("-boot", "strict=on");
+    line.pair("-rtc", "base=utc");
+    // A machine that ends stays there to be looked at; one that resets did not boot.
+    line.pair("-action", "reboot=shutdown,shutdown=pause,panic=pause");
+    Ok(line.arguments)
+}
+
+/// The arguments that confine the emulator itself, for a QEMU that was built with them.
+pub(super) fn sandbox_arguments() -> [String; 2] {
+    let deny = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+    ["-sandbox".to_owned(), deny.to_owned()]
+}
+
+/// Checks that the arguments name no network but hub ports.
+///
+/// # Errors
+/// Names the argument that could reach a network.
+pub(super) fn only_hub_ports(arguments: &[String]) -> Result<(), String> {
+    for (index, argument) in arguments.iter().enumerate() {
+        let value = arguments.get(index + 1).map_or("", String::as_str);
+        let allowed = match argument.as_str() {
+            "-netdev" => value.starts_with("hubport,") && !value.contains("netdev="),
+            "-nic" | "-net" => false,
+            _ => true,
+        };
+        if !allowed {
+            return Err(format!(
+                "the argument {argument} {value} is no port of an isolated hub"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The command as a person could type it.
+pub(super) fn printable(program: &Path, arguments: &[String]) -> String {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_=,./:+".contains(character);
+    let mut text = program.display().to_string();
+    for argument in arguments {
+        text.push_str(if argument.starts_with('-') {
+            " \\\n  "
+        } else {
+            " "
+        });
+        if !argument.is_empty() && argument.chars().all(plain) {
+            text.push_str(argument);
+        } else {
+            text.push_str(&format!("'{}'", argument.replace('\'', r"'\''")));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn machine(
+    line: &mut Line,
+    settings: &LaunchSettings,
+    instance: &QemuInstance,
+    uefi_code: Option<&Path>,
+) {
+    let chipset = match settings.machine {
+        Machine::Q35 => "q35",
+        Machine::Pc => "pc",
+    };
+    // `graphics=off` sends the firmware's text to the serial port too; the screen stays.
+    let mut machine = format!("{chipset},graphics=off,usb=off");
+    if let (Some(code), Some(variables)) = (uefi_code, &instance.uefi_variables) {
+        line.pair("-blockdev", &flash_node("uefi0", code, true).to_string());
+        line.pair(
+            "-blockdev",
+            &flash_node("uefi1", variables, false).to_string(),
+        );
+        machine.push_str(",pflash0=uefi0,pflash1=uefi1");
+    }
+    line.pair("-machine", &machine);
+    line.pair("-accel", "tcg").pair("-cpu", "max");
+    line.pair("-smp", &settings.cpus.to_string());
+    line.pair("-m", &format!("{}M", settings.memory_mib));
+}
+
+fn console_and_control(line: &mut Line, instance: &QemuInstance) {
+    let console = escaped(&instance.console_log);
+    line.pair(
+        "-chardev",
+        &format!("file,id=console,append=on,path={console}"),
+    );
+    line.pair("-serial", "chardev:console");
+    let socket = escaped(&instance.control_socket);
+    line.pair(
+        "-chardev",
+        &format!("socket,id=control,server=on,wait=off,path={socket}"),
+    );
+    line.pair("-mon", "chardev=control,mode=control");
+}
+
+/// The read-only export.
+fn source_node(index: usize, disk: &DiskSource) -> Result<Value, TargetError> {
+    let address = disk.address()?;
+    Ok(json!({
+        "driver": "raw",
+        "node-name": format!("source{index}"),
+        "read-only": true,
+        "file": {
+            "driver": "nbd",
+            "read-only": true,
+            "server": { "type": "unix", "path": address.socket },
+            "export": address.export,
+            "open-timeout": NBD_OPEN_SECONDS,
+        },
+    }))
+}
+
+/// An overlay whose backing is named here, whatever the file's own header says.
+fn overlay_node(index: usize, overlay: &Path) -> Value {
+    json!({
+        "driver": "qcow2",
+        "node-name": format!("disk{index}"),
+        // The disk is thrown away: its flushes need not reach the host's disk.
+        "cache": { "direct": false, "no-flush": true },
+        "file": { "driver": "file", "filename": overlay },
+        "backing": format!("source{index}"),
+    })
+}
+
+fn flash_node(name: &str, path: &Path, read_only: bool) -> Value {
+    let file = json!({ "driver": "file", "filename": path, "read-only": read_only });
+    json!({ "driver": "raw", "node-name": name, "read-only": read_only, "file": file })
+}
+
+fn disk_devices(bus: DiskBus, count: usize) -> Vec<String> {
+    let disk = |index: usize| format!("drive=disk{index},bootindex={index}");
+    match bus {
+        DiskBus::Virtio => (0..count)
+            .map(|i| format!("virtio-blk-pci,{}", disk(i)))
+            .collect(),
+        DiskBus::Ahci => {
+            let controllers = (0..count.div_ceil(AHCI_PORTS)).map(|c| format!("ahci,id=ahci{c}"));
+            let disks = (0..count).map(|index| {
+                let (controller, port) = (index / AHCI_PORTS, index % AHCI_PORTS);
+                format!("ide-hd,bus=ahci{controller}.{port},{}", disk(index))
+            });
+            controllers.chain(disks).collect()
+        }
+    }
+}
+
+/// A path inside a comma-separated argument: QEMU takes two commas for one.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+#[derive(Default)]
+struct Line {
+    arguments: Vec<String>,
+}
+
+impl Line {
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.arguments.push(flag.to_owned());
+        self
+    }
+
+    fn pair(&mut self, flag: &str, value: &str) -> &mut Self {
+        self.flag(flag).flag(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::{InstanceId, LaunchRequest, qemu::record};
+
+    fn planned(settings: LaunchSettings, volumes: &[&str]) -> Vec<String> {
+        let disk = |name: &&str| DiskSource {
+            volume: (*name).to_owned(),
+            uri: format!("nbd+unix:///{name}?socket=/run/view.sock"),
+            size_bytes: 1 << 20,
+        };
+        let request = LaunchRequest {
+            instance: InstanceId::new("test").unwrap(),
+            settings,
+            disks: volumes.iter().map(disk).collect(),
+            runtime_directory: "/run/with,comma".into(),
+            evidence_directory: "/var/evidence".into(),
+        };
+        record::plan(&request).unwrap().arguments
+    }
+
+    fn values<'a>(arguments: &'a [String], flag: &str) -> Vec<&'a str> {
+        let pairs = arguments.windows(2).filter(|pair| pair[0] == flag);
+        pairs.map(|pair| pair[1].as_str()).collect()
+    }
+
+    #[test]
+    fn disks_follow_the_disk_order_and_the_first_is_booted() {
+        let settings = LaunchSettings {
+            disk_order: vec!["root".into()],
+            ..Default::default()
+        };
+        let arguments = planned(settings, &["data", "root"]);
+        let nodes = values(&arguments, "-blockdev");
+        assert_eq!(nodes.len(), 4);
+        let source: Value = serde_json::from_str(nodes[0]).unwrap();
+        assert_eq!(source["file"]["export"], "root");
+        assert_eq!(
+            (&source["read-only"], &source["file"]["read-only"]),
+            (&json!(true), &json!(true))
+        );
+        let first: Value = serde_json::from_str(nodes[1]).unwrap();
+        assert_eq!(
+            (&first["node-name"], &first["backing"]),
+            (&json!("disk0"), &json!("source0"))
+        );
+        assert_eq!(
+            first["file"]["filename"],
+            "/run/with,comma/instance-test/disk-0.qcow2"
+        );
+        let devices = values(&arguments, "-device");
+        assert!(
+            devices.contains(&"virtio-blk-pci,drive=disk0,bootindex=0"),
+            "{devices:?}"
+        );
+    }
+
+    #[test]
+    fn seven_ahci_disks_need_two_controllers() {
+        let settings = LaunchSettings {
+            disk_bus: DiskBus::Ahci,
+            ..Default::default()
+        };
+        let arguments = planned(settings, &["a", "b", "c", "d", "e", "f", "g"]);
+        let devices = values(&arguments, "-device");
+        assert!(devices.contains(&"ahci,id=ahci1"), "{devices:?}");
+        assert!(
+            devices.contains(&"ide-hd,bus=ahci1.0,drive=disk6,bootindex=6"),
+            "{devices:?}"
+        );
+    }
+
+    #[test]
+    fn a_comma_in_a_path_stays_in_the_path() {
+        let arguments = planned(LaunchSettings::default(), &["a"]);
+        let control = values(&arguments, "-chardev")[1];
+        assert!(
+            control.ends_with("path=/run/with,,comma/instance-test/control.sock"),
+            "{control}"
+        );
+    }
+
+    #[test]
+    fn the_planned_command_is_isolated_and_any_other_network_is_noticed() {
+        let mut arguments = planned(LaunchSettings::default(), &["a"]);
+        only_hub_ports(&arguments).unwrap();
+        for extra in [
+            ["-netdev", "user,id=u"],
+            ["-netdev", "hubport,id=h,hubid=0,netdev=u"],
+            ["-nic", "tap"],
+            ["-net", "user"],
+        ] {
+            arguments.extend(extra.map(str::to_owned));
+            assert!(
+                only_hub_ports(&arguments).is_err(),
+                "{extra:?} was accepted"
+            );
+            arguments.truncate(arguments.len() - 2);
+        }
+    }
+
+    #[test]
+    fn the_printed_command_is_quoted_for_a_shell() {
+        let arguments = ["-name".to_owned(), "it's {\"a\"}".to_owned()];
+        let text = printable(Path::new("/usr/bin/qemu"), &arguments);
+        assert_eq!(text, "/usr/bin/qemu \\\n  -name 'it'\\''s {\"a\"}'\n");
+    }
+}

@@ -1,0 +1,230 @@
+//! Starting a QEMU process and holding on to it.
+//!
+//! The child belongs to one task, which reaps it and kills it on request; everyone else asks that
+//! task or the control socket. If this process is dropped, the child is killed.
+
+use std::{fs, process::Stdio, sync::Arc, time::Duration};
+
+use bcdr_disk::Storage;
+use serde_json::{Value, json};
+use tokio::{
+    process::Child,
+    sync::{Mutex, mpsc, watch},
+    time::Instant,
+};
+
+use super::{
+    CONTROL_DEADLINE, QemuInstance, QmpClient, QmpError, QmpEvent, command, files,
+    process::ProcessIdentity, tools,
+};
+use crate::target::{InstanceState, TargetError};
+
+/// Longest wait until a new process answers on its control socket.
+const START_DEADLINE: Duration = Duration::from_secs(30);
+/// Pause between two attempts to reach the control socket.
+const CONNECT_PAUSE: Duration = Duration::from_millis(20);
+/// How much of QEMU's own output goes into an error message, in bytes.
+const QUOTED_BYTES: u64 = 2048;
+
+/// A QEMU process that this process started.
+pub(super) struct LiveInstance {
+    control: Mutex<QmpClient>,
+    kill: mpsc::Sender<()>,
+    exited: watch::Receiver<Option<String>>,
+}
+
+impl LiveInstance {
+    /// How the process ended; `None` while it lives.
+    pub(super) fn exited(&self) -> Option<String> {
+        self.exited.borrow().clone()
+    }
+
+    /// Runs a control command.
+    pub(super) async fn control(
+        &self,
+        command: &str,
+        arguments: Option<Value>,
+        limit: Duration,
+    ) -> Result<Value, TargetError> {
+        Ok(self
+            .control
+            .lock()
+            .await
+            .execute(command, arguments, limit)
+            .await?)
+    }
+
+    /// Runs a command of the human monitor and returns its text.
+    pub(super) async fn monitor(&self, line: &str) -> Result<String, TargetError> {
+        let arguments = json!({ "command-line": line });
+        let answer = self
+            .control("human-monitor-command", Some(arguments), CONTROL_DEADLINE)
+            .await?;
+        let text = answer.as_str().ok_or(QmpError::Malformed {
+            what: "no monitor text",
+        })?;
+        Ok(text.to_owned())
+    }
+
+    /// The events since the last call.
+    pub(super) async fn events(&self) -> Vec<QmpEvent> {
+        self.control.lock().await.take_events()
+    }
+
+    /// Whether the machine executes.
+    pub(super) async fn run_state(&self) -> Result<InstanceState, TargetError> {
+        let answer = match self.control("query-status", None, CONTROL_DEADLINE).await {
+            Err(TargetError::Control(QmpError::Closed)) => {
+                let reason = self
+                    .exited()
+                    .unwrap_or_else(|| "QEMU closed its control".to_owned());
+                return Ok(InstanceState::Gone(reason));
+            }
+            other => other?,
+        };
+        let status = answer
+            .get("status")
+            .and_then(Value::as_str)
+            .unwrap_or("unnamed");
+        Ok(match status {
+            "running" => InstanceState::Running,
+            "shutdown" => {
+                InstanceState::Stopped("the machine shut down or reset itself".to_owned())
+            }
+            "guest-panicked" => InstanceState::Stopped("the machine reported a panic".to_owned()),
+            "io-error" => InstanceState::Stopped("a disk of the machine failed".to_owned()),
+            "internal-error" => InstanceState::Stopped("the emulation failed".to_owned()),
+            other => InstanceState::Stopped(format!("the machine is in state {other}")),
+        })
+    }
+
+    /// Kills the process and waits until it is reaped.
+    pub(super) async fn end(&self, limit: Duration) -> Result<(), TargetError> {
+        // A full queue holds the same wish already; a closed one means that the process ended.
+        let _already_wished = self.kill.try_send(());
+        let mut exited = self.exited.clone();
+        let what = || "the end of the killed QEMU process".to_owned();
+        match tokio::time::timeout(limit, exited.wait_for(Option::is_some)).await {
+            // An error means that the task ended, which it does only after the process.
+            Ok(_) => Ok(()),
+            Err(_) => Err(TargetError::Deadline {
+                what: what(),
+                limit,
+            }),
+        }
+    }
+}
+
+/// Starts the emulator, paused before the machine's first instruction.
+pub(super) async fn start(
+    tools: &tools::ToolPaths,
+    storage: &Arc<dyn Storage>,
+    instance: &QemuInstance,
+) -> Result<(LiveInstance, QemuInstance), TargetError> {
+    command::only_hub_ports(&instance.arguments)
+        .map_err(|reason| TargetError::NotIsolated { reason })?;
+    let mut instance = instance.clone();
+    if tools::probe_emulator(tools).await?.sandbox {
+        instance.arguments.extend(command::sandbox_arguments());
+    }
+    files::create_private(&**storage, &instance.error_log)?;
+    let child = spawn(tools, &instance)?;
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    instance.process = pid.and_then(ProcessIdentity::of);
+    let (kill, kill_wishes) = mpsc::channel(1);
+    let (exit_sender, exited) = watch::channel(None);
+    let error_log = instance.error_log.clone();
+    tokio::spawn(supervise(child, kill_wishes, exit_sender, error_log));
+    match connect(&instance, exited.clone()).await {
+        Ok(control) => {
+            let control = Mutex::new(control);
+            Ok((
+                LiveInstance {
+                    control,
+                    kill,
+                    exited,
+                },
+                instance,
+            ))
+        }
+        Err(error) => {
+            // Dropping `kill` ends the supervised process; the clean-up proves it.
+            drop(kill);
+            Err(error)
+        }
+    }
+}
+
+fn spawn(tools: &tools::ToolPaths, instance: &QemuInstance) -> Result<Child, TargetError> {
+    let open_log = || {
+        fs::OpenOptions::new()
+            .append(true)
+            .open(&instance.error_log)
+    };
+    let wrap = TargetError::files("open the emulator's log", &instance.error_log);
+    let (output, errors) = open_log()
+        .and_then(|log| Ok((log.try_clone()?, log)))
+        .map_err(wrap)?;
+    tools::confined(&tools.system_emulator)
+        .args(&instance.arguments)
+        .current_dir(&instance.directory)
+        .stdout(Stdio::from(output))
+        .stderr(Stdio::from(errors))
+        // A group of its own: a signal for this process's group must not reach the machine.
+        .process_group(0)
+        .spawn()
+        .map_err(|error| tools::unusable(&tools.system_emulator, &error))
+}
+
+/// Owns the child: reaps it when it ends and kills it when asked, or when nobody holds it any more.
+async fn supervise(
+    mut child: Child,
+    mut kill_wishes: mpsc::Receiver<()>,
+    exited: watch::Sender<Option<String>>,
+    error_log: std::path::PathBuf,
+) {
+    let status = tokio::select! {
+        status = child.wait() => status,
+        _ = kill_wishes.recv() => match child.start_kill() {
+            Ok(()) => child.wait().await,
+            Err(error) => Err(error),
+        },
+    };
+    let status = match status {
+        Ok(status) => status.to_string(),
+        Err(error) => format!("it could not be waited for: {error}"),
+    };
+    let said = files::last_lines(&error_log, QUOTED_BYTES);
+    let reason = if said.is_empty() {
+        status
+    } else {
+        format!("{status}; QEMU said: {said}")
+    };
+    exited.send_replace(Some(reason));
+}
+
+/// Reaches the control socket, unless the process ends first.
+async fn connect(
+    instance: &QemuInstance,
+    mut exited: watch::Receiver<Option<String>>,
+) -> Result<QmpClient, TargetError> {
+    let deadline = Instant::now() + START_DEADLINE;
+    loop {
+        let error = match QmpClient::connect(&instance.control_socket, CONTROL_DEADLINE).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        if Instant::now() >= deadline {
+            return Err(error.into());
+        }
+        // The end of the process cuts the pause short.
+        let ended = tokio::time::timeout(CONNECT_PAUSE, exited.wait_for(Option::is_some));
+        if let Ok(Ok(reason)) = ended.await.map(|end| end.map(|reason| reason.clone())) {
+            let reason = reason.unwrap_or_default();
+            return Err(TargetError::Ended {
+                during: "starting",
+                reason,
+            });
+        }
+    }
+}
