@@ -1,0 +1,59 @@
+# The only entry a newcomer needs: `make demo` shows the product at work, `make test` proves it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+CARGO ?= cargo
+# `make demo KEEP=1` leaves the demo's site running.
+KEEP ?=
+# `make bench BENCH="--quick"` passes options to the benchmarks.
+BENCH ?=
+
+.PHONY: help setup packages image build release lint test demo bench soak planted clean-cache
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: packages image ## install what is missing and build the demo's disk, once
+
+packages:
+	@tests/setup/packages.sh
+
+image: packages
+	@tests/demo-disk/build.sh >/dev/null
+
+build: ## compile everything, quick to build
+	$(CARGO) build --workspace
+
+release: ## compile the program as it is used
+	$(CARGO) build --release
+
+lint: ## formatting and lints, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+test: setup lint build ## set-up, lint and the whole test suite
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --workspace; \
+	else echo "test: cargo-nextest is absent, using cargo test (no time limit for a hung test)"; $(CARGO) test --workspace; fi
+	@echo "make test: passed (set-up, lint, whole test suite)"
+
+demo: setup ## the main job on one machine, from a disk write to a booted replica; KEEP=1 leaves it up
+	$(CARGO) build --release
+	KEEP=$(KEEP) tests/demo/run.sh
+
+# The program measured is the one of this build, so both are built. BENCH="--quick" takes a look.
+bench: packages ## speed and recovery-point figures, beside those of peers
+	$(CARGO) build --release
+	$(CARGO) run --release -p bcdr-benches -- $(BENCH)
+
+# The end-to-end tests read BCDR_ROUNDS: how often each random round is repeated.
+soak: setup build ## the end-to-end tests with many more rounds than `make test`
+	BCDR_ROUNDS=$${BCDR_ROUNDS:-50} $(CARGO) nextest run --profile soak -p bcdr-tests
+
+planted: ## plants known bugs one by one and expects the suite to catch each
+	tests/planted/run.sh
+
+clean-cache: ## remove the cached demo disk
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/bcdr/demo-disk"

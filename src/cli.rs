@@ -1,0 +1,146 @@
+//! The operator's command line: what `bcdr` can be told, and the way from there to the roles, the
+//! lab and the API.
+//!
+//! Invariants: data goes to standard output and everything else to standard error; what is printed
+//! as JSON or YAML is the API's own document; every failure ends with one of the codes in [`exit`];
+//! no secret is printed but the two that a command makes (a new token, a lab's token). This module
+//! only speaks the public API: it knows nothing of a role's insides.
+
+mod arguments;
+pub(crate) mod client;
+mod cloud;
+pub(crate) mod context;
+mod document;
+mod drill;
+pub(crate) mod exit;
+mod export;
+mod failure;
+mod global;
+mod group;
+mod job;
+mod lab;
+mod output;
+mod point;
+mod progress;
+mod status;
+mod table;
+mod units;
+mod view;
+mod volume;
+mod wait;
+
+pub(crate) use failure::Failure;
+
+use crate::role;
+use arguments::ConfigArguments;
+use clap::{Parser, Subcommand};
+use global::GlobalArguments;
+
+const ABOUT: &str = "Block-level continuous replication and disaster recovery";
+
+const LONG_ABOUT: &str = "\
+Block-level continuous replication and disaster recovery.
+
+A capture serves a protected volume and journals every write to it, a gateway ships the journal, \
+and the cloud side keeps it with its history: any point of it can be viewed, exported, or booted \
+in an isolated drill, while the source keeps running.";
+
+const AFTER_HELP: &str = "\
+Begin on one machine:
+  bcdr lab up --dir ./lab --volume root=disk.raw
+  export BCDR_CONTEXT=./lab
+  bcdr status
+  bcdr drill start lab --at latest --wait
+
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 the state does not allow it,
+5 not authenticated or not allowed, 6 the job failed, 7 waited too long, 8 degraded.";
+
+/// Everything that can stand on the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bcdr",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_help = AFTER_HELP,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: GlobalArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show how the installation and its groups are
+    Status(status::Arguments),
+    /// Show protection groups
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Show protected volumes
+    #[command(subcommand)]
+    Volume(volume::Command),
+    /// Make, show and export recovery points
+    #[command(subcommand)]
+    Point(point::Command),
+    /// Read a point's volumes through NBD
+    #[command(subcommand)]
+    View(view::Command),
+    /// Boot a point in isolation, and prove that it boots
+    #[command(subcommand)]
+    Drill(drill::Command),
+    /// Show and await jobs
+    #[command(subcommand)]
+    Job(job::Command),
+    /// Run a complete installation on this machine
+    #[command(subcommand)]
+    Lab(lab::Command),
+    /// Run the cloud side, and make what it needs
+    #[command(subcommand)]
+    Cloud(cloud::Command),
+    /// Run the gateway role
+    #[command(after_help = "Example:\n  bcdr gateway --config /etc/bcdr/gateway.toml")]
+    Gateway(ConfigArguments),
+    /// Run the capture role
+    #[command(after_help = "Example:\n  bcdr capture --config /etc/bcdr/capture.toml")]
+    Capture(ConfigArguments),
+}
+
+impl Cli {
+    /// Whether this process becomes a role (or the supervisor of some), which logs what it does.
+    pub(crate) fn is_role(&self) -> bool {
+        match &self.command {
+            Command::Capture(_) | Command::Gateway(_) => true,
+            Command::Cloud(command) => command.is_role(),
+            Command::Lab(command) => command.is_role(),
+            _ => false,
+        }
+    }
+
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// Says why not, with the exit code.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let global = self.global;
+        match self.command {
+            Command::Capture(arguments) => role::capture(&arguments.config),
+            Command::Gateway(arguments) => role::gateway(&arguments.config),
+            Command::Cloud(command) => command.run(&global),
+            Command::Lab(command) => command.run(&global),
+            Command::Status(arguments) => arguments.run(&global),
+            Command::Group(command) => command.run(&global),
+            Command::Volume(command) => command.run(&global),
+            Command::Point(command) => command.run(&global),
+            Command::View(command) => command.run(&global),
+            Command::Drill(command) => command.run(&global),
+            Command::Job(command) => command.run(&global),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Tables for people.
+//!
+//! Owns alignment and the words for what is missing. Invariants: what is not known is shown as
+//! "unknown", never as a number; what came from machines (console lines, names) cannot steer the
+//! terminal.
+
+pub(super) mod cloud;
+pub(super) mod drill;
+pub(super) mod group;
+pub(super) mod job;
+pub(super) mod lab;
+pub(super) mod point;
+pub(super) mod status;
+pub(super) mod view;
+pub(super) mod volume;
+
+use super::units;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use std::fmt;
+
+/// For what could not be observed.
+const UNKNOWN: &str = "unknown";
+/// For what there is none of.
+const NONE: &str = "-";
+/// Longest cell that comes from a machine's console.
+const LINE_CHARACTERS_MAX: usize = 100;
+
+/// Rows under headers.
+pub(super) struct Grid {
+    table: Table,
+    right: &'static [usize],
+    rows: usize,
+}
+
+impl Grid {
+    /// A table with these headers; the columns named in `right` hold numbers.
+    pub(super) fn new(headers: &[&str], right: &'static [usize]) -> Self {
+        let mut table = bare();
+        table.set_header(cells(
+            headers.iter().map(|&header| header.to_owned()),
+            right,
+        ));
+        Self {
+            table,
+            right,
+            rows: 0,
+        }
+    }
+
+    /// Adds a row.
+    pub(super) fn row<const N: usize>(&mut self, texts: [String; N]) {
+        self.table.add_row(cells(texts.into_iter(), self.right));
+        self.rows += 1;
+    }
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rows == 0 {
+            return writeln!(formatter, "none");
+        }
+        write_trimmed(&self.table, formatter)
+    }
+}
+
+/// Names with values, below each other.
+pub(super) struct Fields(Table);
+
+impl Fields {
+    pub(super) fn new() -> Self {
+        Self(bare())
+    }
+
+    /// Adds a value with its name.
+    pub(super) fn field(&mut self, name: &str, value: impl Into<String>) {
+        self.0
+            .add_row(cells([name.to_owned(), value.into()].into_iter(), &[]));
+    }
+
+    /// Adds a value, if there is one.
+    pub(super) fn field_if(&mut self, name: &str, value: Option<impl Into<String>>) {
+        if let Some(value) = value {
+            self.field(name, value);
+        }
+    }
+}
+
+impl fmt::Display for Fields {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_trimmed(&self.0, formatter)
+    }
+}
+
+fn bare() -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+fn cells(texts: impl Iterator<Item = String>, right: &[usize]) -> Vec<Cell> {
+    texts
+        .enumerate()
+        .map(|(column, text)| {
+            let side = match right.contains(&column) {
+                true => CellAlignment::Right,
+                false => CellAlignment::Left,
+            };
+            Cell::new(plain(&text)).set_alignment(side)
+        })
+        .collect()
+}
+
+/// Takes away the frame's margins, which without a frame are only spaces.
+fn write_trimmed(table: &Table, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for line in table.lines() {
+        writeln!(
+            formatter,
+            "{}",
+            line.strip_prefix(' ').unwrap_or(&line).trim_end()
+        )?;
+    }
+    Ok(())
+}
+
+/// The text without anything that steers a terminal.
+pub(super) fn plain(text: &str) -> String {
+    let steers = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|character| if steers(character) { ' ' } else { character })
+        .collect()
+}
+
+/// A line from a machine, cut to what fits.
+pub(super) fn line(text: &str) -> String {
+    let text = plain(text);
+    let text = text.trim();
+    match text.char_indices().nth(LINE_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn or_unknown(text: Option<String>) -> String {
+    text.unwrap_or_else(|| UNKNOWN.to_owned())
+}
+
+fn or_none(text: Option<&str>) -> String {
+    text.unwrap_or(NONE).to_owned()
+}
+
+fn bytes_or_unknown(bytes: Option<u64>) -> String {
+    or_unknown(bytes.map(units::bytes))
+}
+
+/// A list that may go on.
+fn and_more(next_cursor: Option<&String>) -> &'static str {
+    match next_cursor {
+        Some(_) => "(there are more; ask for them with --limit)\n",
+        None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_numbers_right() {
+        let mut grid = Grid::new(&["NAME", "SIZE", "STATE"], &[1]);
+        grid.row(["root".into(), "1.5 GiB".into(), "ok".into()]);
+        grid.row(["日誌".into(), "2 B".into(), String::new()]);
+        assert_eq!(
+            grid.to_string(),
+            "NAME     SIZE  STATE\nroot  1.5 GiB  ok\n日誌      2 B\n"
+        );
+        assert_eq!(Grid::new(&["NAME"], &[]).to_string(), "none\n");
+    }
+
+    #[test]
+    fn machines_cannot_steer_the_terminal() {
+        assert_eq!(line("\u{1b}[31mred\u{7}\r\n\u{202e}x"), "[31mred    x");
+        assert_eq!(
+            line(&"é".repeat(101)).chars().count(),
+            LINE_CHARACTERS_MAX + 1
+        );
+        let mut fields = Fields::new();
+        fields.field("name", "a\nb");
+        assert_eq!(fields.to_string(), "name  a b\n");
+    }
+}

@@ -1,0 +1,84 @@
+//! A lab for people.
+
+use super::{Fields, Grid, or_none};
+use serde::Deserialize;
+
+/// A lab, as far as people are shown it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Lab {
+    dir: String,
+    context: String,
+    api: Api,
+    group: Group,
+    volumes: Vec<Volume>,
+    roles: Vec<Role>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Api {
+    url: String,
+    token: String,
+    ca: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Group {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Volume {
+    name: String,
+    nbd: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Role {
+    name: String,
+    pid: Option<u32>,
+    state: String,
+}
+
+/// `bcdr lab up` and `bcdr lab status`
+pub(crate) fn show(lab: &Lab) -> String {
+    let mut fields = Fields::new();
+    fields.field("lab", &lab.dir);
+    fields.field("group", &lab.group.name);
+    fields.field("API", &lab.api.url);
+    fields.field("token", &lab.api.token);
+    fields.field("authority", &lab.api.ca);
+    fields.field("context", format!("export BCDR_CONTEXT={}", lab.context));
+    let mut volumes = Grid::new(&["VOLUME", "NBD"], &[]);
+    for volume in &lab.volumes {
+        volumes.row([volume.name.clone(), volume.nbd.clone()]);
+    }
+    let mut roles = Grid::new(&["ROLE", "STATE", "PROCESS"], &[2]);
+    for role in &lab.roles {
+        let pid = role.pid.map(|pid| pid.to_string());
+        roles.row([
+            role.name.clone(),
+            role.state.clone(),
+            or_none(pid.as_deref()),
+        ]);
+    }
+    format!("{fields}\n{volumes}\n{roles}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lab_shows_how_to_get_in() {
+        let text = r#"{"dir":"/lab","context":"/lab/context.toml","api":{"url":"https://127.0.0.1:1","token":"t","ca":"/lab/ca.pem"},
+            "group":{"id":null,"name":"lab"},"volumes":[{"id":"vol-1","name":"root","nbd":"nbd+unix:///root?socket=/lab/run/root.sock"}],
+            "roles":[{"name":"cloud","pid":7,"state":"running"},{"name":"gateway","pid":null,"state":"stopped"}]}"#;
+        assert_eq!(
+            show(&serde_json::from_str(text).unwrap()),
+            "lab        /lab\ngroup      lab\nAPI        https://127.0.0.1:1\ntoken      t\n\
+             authority  /lab/ca.pem\ncontext    export BCDR_CONTEXT=/lab/context.toml\n\n\
+             VOLUME  NBD\nroot    nbd+unix:///root?socket=/lab/run/root.sock\n\n\
+             ROLE     STATE    PROCESS\ncloud    running        7\ngateway  stopped        -\n"
+        );
+    }
+}

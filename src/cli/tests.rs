@@ -1,0 +1,278 @@
+//! The command line as people write it: what is understood, what is refused and how, what the help
+//! says; and whole commands against a server in this process.
+
+use super::client::tests::Site;
+use super::*;
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use bcdr_wire::identity::AlternativeName;
+use clap::CommandFactory;
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+};
+
+fn parse(line: &str) -> Result<Cli, String> {
+    Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_whole_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_commands_that_scripts_depend_on_are_understood() {
+    for line in [
+        "bcdr capture --config c.toml",
+        "bcdr gateway --config g.toml",
+        "bcdr cloud run --config c.toml",
+        "bcdr cloud init --state-directory d --name a --name b",
+        "bcdr cloud issue --state-directory d --role nbd-client --name n --out o --alternative-name x",
+        "bcdr cloud token --state-directory d --name n --role viewer",
+        "bcdr lab up --dir d --volume root=a.raw --volume data=/dev/b --group g --launch l.toml -o json",
+        "bcdr lab up --dir d",
+        "bcdr lab status --dir d",
+        "bcdr lab down --dir d",
+        "bcdr lab supervise --dir d",
+        "bcdr --context x group list",
+        "bcdr group show lab -o yaml",
+        "bcdr point create lab --label l",
+        "bcdr point create lab --label l --wait",
+        "bcdr point create lab --wait=90s --label l",
+        "bcdr point create --wait lab --label l",
+        "bcdr point list lab --limit 5 --kind bookmark",
+        "bcdr point show lab --at 2-48211",
+        "bcdr view open lab --at 2026-11-03T10:00:00Z --lease 2h",
+        "bcdr view list",
+        "bcdr view show viw-1",
+        "bcdr view close viw-1",
+        "bcdr point export lab --volume root --at latest --to f.raw --format raw --digest --force",
+        "bcdr point export lab --volume root --at l --to f.qcow2 --format qcow2",
+        "bcdr drill start lab --at latest --hold 10m --wait=2h --launch l.toml",
+        "bcdr drill start lab --wait --at latest",
+        "bcdr drill list",
+        "bcdr drill show drl-1",
+        "bcdr drill stop drl-1",
+        "bcdr job list --group lab",
+        "bcdr job show job-1",
+        "bcdr job watch job-1 --timeout 5m",
+        "bcdr status --check --no-progress",
+        "bcdr volume list --output json",
+    ] {
+        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
+fn mistakes_are_answered_with_what_is_expected() {
+    for (line, words) in [
+        ("bcdr lab up --dir d --volume root", "NAME=PATH"),
+        ("bcdr point create lab", "--label <LABEL>"),
+        ("bcdr point create lab --label l --wait=5", "such as 90s"),
+        ("bcdr point list lab --kind pink", "bookmark"),
+        ("bcdr point list lab --limit 0", "--limit"),
+        ("bcdr drill start lab --hold soon", "such as 90s"),
+        (
+            "bcdr point export lab --volume v --to f --format vmdk",
+            "qcow2",
+        ),
+        ("bcdr status -o xml", "yaml"),
+        (
+            "bcdr cloud token --state-directory d --name n --role root",
+            "viewer",
+        ),
+        ("bcdr drill strat lab", "start"),
+    ] {
+        let error = parse(line).unwrap_err();
+        assert!(error.contains(words), "{line}: {error}");
+    }
+    assert_eq!(i32::from(exit::USAGE), usage_exit_code());
+}
+
+/// The code with which clap ends by itself.
+fn usage_exit_code() -> i32 {
+    Cli::try_parse_from(["bcdr", "no-such-noun"])
+        .unwrap_err()
+        .exit_code()
+}
+
+#[test]
+fn only_roles_and_their_supervisor_log_what_they_do() {
+    for (line, role) in [
+        ("bcdr capture --config c", true),
+        ("bcdr gateway --config c", true),
+        ("bcdr cloud run --config c", true),
+        ("bcdr lab supervise --dir d", true),
+        ("bcdr cloud init --state-directory d", false),
+        ("bcdr lab up --dir d", false),
+        ("bcdr status", false),
+    ] {
+        assert_eq!(parse(line).unwrap().is_role(), role, "{line}");
+    }
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    fn check(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        if command.is_hide_set() || command.get_name() == "help" {
+            return;
+        }
+        assert!(command.get_about().is_some(), "{path} has no help");
+        if !command.has_subcommands() {
+            let after = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                after.contains("Example") && after.contains("  bcdr "),
+                "{path}: {after}"
+            );
+        }
+        for argument in command.get_arguments() {
+            assert!(
+                argument.get_help().is_some(),
+                "{path} {} has no help",
+                argument.get_id()
+            );
+        }
+        command.get_subcommands().for_each(|sub| check(sub, &path));
+    }
+    check(&Cli::command(), "");
+}
+
+#[test]
+fn the_help_begins_with_what_it_is_and_how_to_begin() {
+    let help = Cli::command().render_help().to_string();
+    for words in [
+        "continuous replication",
+        "lab up --dir",
+        "Exit codes: 0 done",
+        "status",
+        "drill",
+    ] {
+        assert!(help.contains(words), "{words} is missing:\n{help}");
+    }
+    assert!(!help.contains("supervise"), "{help}");
+}
+
+#[test]
+fn without_a_context_the_remedy_is_told() {
+    // The environment of the test run may name one.
+    let mut command = parse("bcdr group list --context /no/such/context").unwrap();
+    let failure = command_failure(command);
+    assert_eq!(failure.code(), exit::USAGE);
+    command = parse("bcdr group list --context /").unwrap();
+    assert!(
+        command_failure(command)
+            .to_string()
+            .contains("context.toml")
+    );
+}
+
+fn command_failure(command: Cli) -> Failure {
+    command.run().unwrap_err()
+}
+
+/// A cloud side that knows one job, which ends after a few looks, and one drill.
+#[derive(Clone, Default)]
+struct Fake {
+    looks: Arc<Mutex<u32>>,
+    closed: Arc<Mutex<Vec<String>>>,
+}
+
+const FAILED_DRILL: &str = table::drill::tests::FAILED;
+
+fn fake(fake: &Fake) -> Site {
+    let job = |State(fake): State<Fake>, Path(id): Path<String>| async move {
+        let mut looks = fake.looks.lock().unwrap();
+        *looks += 1;
+        if *looks == 2 {
+            // A cloud side that restarts is waited for.
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+        let ended = *looks > 3;
+        let (state, result) = match (ended, id.as_str()) {
+            (false, _) | (_, "job-never") => ("running", "null"),
+            (true, "job-point") => ("succeeded", r#"{"point":{"id":"2-7","kind":"bookmark"}}"#),
+            (true, _) => ("failed", "null"),
+        };
+        format!(r#"{{"id":"{id}","kind":"create_point","state":"{state}","created_at":"T","result":{result}}}"#)
+            .into_response()
+    };
+    let create = |Path(group): Path<String>| async move {
+        let id = if group == "never" {
+            "job-never"
+        } else {
+            "job-point"
+        };
+        let job =
+            format!(r#"{{"id":"{id}","kind":"create_point","state":"queued","created_at":"T"}}"#);
+        (StatusCode::ACCEPTED, job)
+    };
+    let close = |State(fake): State<Fake>, Path(id): Path<String>| async move {
+        fake.closed.lock().unwrap().push(id);
+        StatusCode::NO_CONTENT
+    };
+    let router = Router::new()
+        .route("/api/v1/jobs/{id}", get(job))
+        .route("/api/v1/groups/{group}/points", post(create))
+        .route(
+            "/api/v1/drills",
+            post(|| async { (StatusCode::ACCEPTED, FAILED_DRILL) }),
+        )
+        .route("/api/v1/drills/{id}", get(|| async { FAILED_DRILL }))
+        .route("/api/v1/views/{id}", axum::routing::delete(close))
+        .with_state(fake.clone());
+    let site = Site::new(router, AlternativeName::Address(Ipv4Addr::LOCALHOST.into()));
+    let text = toml::to_string(&site.context).unwrap();
+    std::fs::write(site.directory.path().join("context.toml"), text).unwrap();
+    site
+}
+
+fn run(site: &Site, line: &str) -> Result<(), Failure> {
+    let context = site.directory.path().display();
+    parse(&format!("{line} --no-progress --context {context}"))
+        .unwrap()
+        .run()
+}
+
+#[test]
+fn waiting_outlasts_a_restart_and_ends_with_the_jobs_verdict() {
+    let cloud = Fake::default();
+    let site = fake(&cloud);
+    run(&site, "bcdr point create lab --label a --wait -o json").unwrap();
+    assert!(*cloud.looks.lock().unwrap() > 3, "did not wait");
+    let failed = run(&site, "bcdr job watch job-other").unwrap_err();
+    assert_eq!(failed.code(), exit::JOB_FAILED);
+    let late = run(&site, "bcdr point create never --label a --wait=1ms").unwrap_err();
+    assert_eq!(late.code(), exit::WAIT_TIMED_OUT);
+    assert!(
+        late.to_string().contains("bcdr job watch job-never"),
+        "{late}"
+    );
+}
+
+#[test]
+fn a_failed_drill_ends_with_its_reason() {
+    let site = fake(&Fake::default());
+    let failure = run(&site, "bcdr drill start lab --at latest --wait").unwrap_err();
+    assert_eq!(failure.code(), exit::JOB_FAILED);
+    assert!(failure.to_string().contains("it gave up"), "{failure}");
+    // Without waiting, asking for it is all there is to do.
+    run(&site, "bcdr drill start lab --at latest").unwrap();
+}
+
+#[test]
+fn closing_a_view_reaches_the_server() {
+    let cloud = Fake::default();
+    let site = fake(&cloud);
+    run(&site, "bcdr view close viw-1").unwrap();
+    assert_eq!(*cloud.closed.lock().unwrap(), ["viw-1"]);
+}

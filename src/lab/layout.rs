@@ -1,0 +1,157 @@
+//! Where everything of a lab is.
+//!
+//! Sockets have paths of at most 107 bytes, so a lab whose directory is long keeps them in a short
+//! directory of its own below the system's temporary directory, named after a hash of the lab's.
+
+use anyhow::{Context, bail};
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The longest path of a lab's directory below which sockets fit: what the longest socket name adds
+/// (`/run/` with a volume name, or a view's or drill's sockets) stays below 107 bytes.
+const SHORT_BYTES_MAX: usize = 40;
+
+/// The paths of a lab.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    /// The lab's directory, absolute.
+    pub(crate) directory: PathBuf,
+    /// Where its sockets are.
+    pub(crate) runtime: PathBuf,
+}
+
+impl Layout {
+    /// The layout of the lab in `directory`, which is created if it is not there.
+    pub(crate) fn create(directory: &Path) -> anyhow::Result<Self> {
+        private_directory(directory)?;
+        Self::existing(directory)
+    }
+
+    /// The layout of the lab in `directory`, which must be there.
+    pub(crate) fn existing(directory: &Path) -> anyhow::Result<Self> {
+        let directory = directory.canonicalize().with_context(|| {
+            format!(
+                "cannot find the lab directory {}: is it the one given to lab up?",
+                directory.display()
+            )
+        })?;
+        let runtime = runtime_directory(&directory);
+        Ok(Self { directory, runtime })
+    }
+
+    /// Makes the directories below, each private.
+    pub(crate) fn create_directories(&self) -> anyhow::Result<()> {
+        for directory in [
+            &self.runtime,
+            &self.logs(),
+            &self.configuration(),
+            &self.identities(),
+        ] {
+            private_directory(directory)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.directory.join("lab.json")
+    }
+    pub(crate) fn context_file(&self) -> PathBuf {
+        self.directory.join("context.toml")
+    }
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.directory.join("token")
+    }
+    pub(crate) fn launch_file(&self) -> PathBuf {
+        self.directory.join("launch.toml")
+    }
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.directory.join("config")
+    }
+    pub(crate) fn identities(&self) -> PathBuf {
+        self.directory.join("identity")
+    }
+    /// The configuration file of a role.
+    pub(crate) fn role_configuration(&self, role: &str) -> PathBuf {
+        self.configuration().join(format!("{role}.toml"))
+    }
+    /// The state directory of a role.
+    pub(crate) fn role_state(&self, role: &str) -> PathBuf {
+        self.directory.join(role)
+    }
+    /// What the supervisor says of the roles.
+    pub(crate) fn roles_file(&self) -> PathBuf {
+        self.directory.join("roles.json")
+    }
+    /// The directory whose lock the supervisor holds.
+    pub(crate) fn supervisor_directory(&self) -> PathBuf {
+        self.directory.join("supervisor")
+    }
+    /// Which process the supervisor is.
+    pub(crate) fn supervisor_file(&self) -> PathBuf {
+        self.supervisor_directory().join("process.json")
+    }
+    /// The NBD socket of a volume.
+    pub(crate) fn volume_socket(&self, volume: &str) -> PathBuf {
+        self.runtime.join(format!("{volume}.sock"))
+    }
+}
+
+fn runtime_directory(directory: &Path) -> PathBuf {
+    let text = directory.as_os_str().as_encoded_bytes();
+    if text.len() <= SHORT_BYTES_MAX {
+        return directory.join("run");
+    }
+    let hash = blake3::hash(text).to_hex();
+    std::env::temp_dir().join(format!("bcdr-{}", &hash[..12]))
+}
+
+/// Creates a directory that only we can enter, or checks that an existing one is ours: the
+/// temporary directory is everyone's.
+fn private_directory(path: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot create the directory {}", path.display()))?;
+    let metadata = fs::symlink_metadata(path)
+        .with_context(|| format!("cannot examine the directory {}", path.display()))?;
+    let ours = rustix::process::geteuid().as_raw();
+    if !metadata.is_dir() || metadata.uid() != ours {
+        bail!(
+            "{} is not a directory of ours: remove it or use another",
+            path.display()
+        );
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("cannot make the directory {} private", path.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_of_a_long_directory_are_short() {
+        let long = PathBuf::from(format!("/{}", "d".repeat(200)));
+        let runtime = runtime_directory(&long);
+        assert!(
+            runtime.as_os_str().len() <= SHORT_BYTES_MAX + 4,
+            "{}",
+            runtime.display()
+        );
+        assert_ne!(runtime, runtime_directory(&long.join("other")));
+        assert_eq!(
+            runtime_directory(Path::new("/lab")),
+            PathBuf::from("/lab/run")
+        );
+    }
+}
