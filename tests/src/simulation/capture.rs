@@ -445,6 +445,7 @@ impl CaptureHost {
         else {
             return;
         };
+        cx.newest_life = ordinal.0;
         let now = cx.oracle.now();
         // Two lives with one ordinal (a reverted host): whatever the first could promise.
         self.openings.entry(ordinal).or_insert(now);

@@ -97,6 +97,8 @@ pub(crate) struct Context {
     pub(crate) ship: Link<ShipUp, ToGateway>,
     trace: Trace,
     violation: Option<String>,
+    /// The ordinal of the newest life of the stream that any capture began.
+    pub(crate) newest_life: u32,
     offsets: [i64; 3],
 }
 
@@ -111,6 +113,7 @@ impl Context {
             counters: Counters::default(),
             trace,
             violation: None,
+            newest_life: 0,
             offsets: [0; 3],
         }
     }

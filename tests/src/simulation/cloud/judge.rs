@@ -54,7 +54,11 @@ impl CloudHost {
         if let Applied::Heartbeat { .. } = outcome.applied {
             cx.counters.note("heartbeat batch");
         }
-        if outcome.forked.is_some() {
+        if let Some(fork) = &outcome.forked {
+            if fork.opening.0 < cx.newest_life {
+                // The capture has gone on to another life meanwhile.
+                cx.counters.note("fork found late");
+            }
             cx.trace(|| format!("fork at {:?}: {:?}", outcome.end, outcome.forked));
             cx.counters.note("fork found");
         }
