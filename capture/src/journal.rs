@@ -15,6 +15,7 @@ mod reader;
 mod recover;
 mod segment;
 mod space;
+mod window;
 mod writer;
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 //! Invariant: an append is read back whole or not at all. Payloads that are aligned are written
 //! from where they lie; others are copied once.
 
-use super::segment::{APPEND_HEADER_BYTES, AppendHeader, padded, seed_of};
+use super::{
+    segment::{APPEND_HEADER_BYTES, AppendHeader, padded, seed_of},
+    window::SegmentWindow,
+};
 use crate::{Payload, StreamRecord};
 use bcdr_disk::{ALIGNMENT, AlignedBuffer, DiskError, File};
 use bcdr_format::{
@@ -112,7 +115,7 @@ pub(super) enum AppendError {
 /// Reads the header of the append at `offset` and the headers of its records; its payloads are not
 /// looked at. `end` is where the segment's room ends.
 pub(super) fn read_append(
-    file: &dyn File,
+    window: &mut SegmentWindow<'_>,
     offset: u64,
     end: u64,
     use_number: u64,
@@ -129,19 +132,17 @@ pub(super) fn read_append(
         }
         .into());
     }
-    let mut head = AlignedBuffer::zeroed(ALIGNMENT);
-    file.read_exact_at(&mut head, offset)?;
+    let mut head = window.take(offset, ALIGNMENT)?;
     let header = AppendHeader::decode(&head, seed, room)?;
     let head_bytes = header.head_bytes as usize;
     if head_bytes > head.len() {
-        head = AlignedBuffer::zeroed(padded(head_bytes));
-        file.read_exact_at(&mut head, offset)?;
-        // Read again: what was checked must be what is used.
+        head = window.take(offset, head_bytes)?;
+        // It may have been read again: what was checked must be what is used.
         if AppendHeader::decode(&head, seed, room)? != header {
             return Err(DecodeError::invalid("journal append", "it changes while read").into());
         }
     }
-    let records = parse_heads(&head[..head_bytes], &header, offset, seed)?;
+    let records = parse_heads(&head.slice(0..head_bytes), &header, offset, seed)?;
     Ok(FoundAppend {
         offset,
         header,
@@ -197,14 +198,14 @@ fn parse_heads(
 
 impl FoundRecord {
     /// Fetches and checks the record.
-    pub(super) fn fetch(&self, file: &dyn File) -> Result<StreamRecord, AppendError> {
-        if let Some(description) = &self.description {
-            return Ok(record::assemble(&self.header, description.clone())?);
-        }
-        let length = self.header.payload_length();
-        let mut buffer = AlignedBuffer::zeroed(padded(length));
-        file.read_exact_at(&mut buffer, self.data_at)?;
-        let payload = Payload::from_buffer(buffer).slice(0..length);
+    pub(super) fn fetch(
+        &self,
+        window: &mut SegmentWindow<'_>,
+    ) -> Result<StreamRecord, AppendError> {
+        let payload = match &self.description {
+            Some(description) => description.clone(),
+            None => window.take(self.data_at, self.header.payload_length())?,
+        };
         Ok(record::assemble(&self.header, payload)?)
     }
 

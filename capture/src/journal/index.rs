@@ -4,6 +4,7 @@
 //! contiguous. A [`JournalSnapshot`] is a copy that readers use beside the writer; it goes stale
 //! when segments are recycled, which a reader notices by their checksums.
 
+use super::segment::{MARKS_MAX, PreviousSegment};
 use crate::{
     feed::{History, Life},
     start::IncarnationStart,
@@ -30,8 +31,10 @@ pub(super) struct SegmentEntry {
     pub(super) appends: u64,
     /// Its device failed: parts of it may be missing.
     pub(super) abandoned: bool,
+    /// How many of its records stand in for failed ones.
+    pub(super) replacements: u32,
     /// Offsets of some appends, with the first sequence that each or a later one holds.
-    marks: Vec<(Sequence, u64)>,
+    pub(super) marks: Vec<(Sequence, u64)>,
 }
 
 impl SegmentEntry {
@@ -51,7 +54,29 @@ impl SegmentEntry {
             end: data_start,
             appends: 0,
             abandoned: false,
+            replacements: 0,
             marks: vec![(first, data_start)],
+        }
+    }
+
+    /// Takes over what the next segment's head says of this one, which then need not be read.
+    pub(super) fn summarised(mut self, summary: &PreviousSegment) -> Self {
+        self.last = summary.last;
+        self.end = summary.end;
+        self.marks.extend(&summary.marks);
+        self
+    }
+
+    /// What the next segment's head will say of this one.
+    pub(super) fn summary(&self) -> PreviousSegment {
+        PreviousSegment {
+            use_number: self.use_number,
+            end: self.end,
+            abandoned: self.abandoned,
+            last: self.last,
+            replacements: self.replacements,
+            // The first is where every segment begins.
+            marks: self.marks[1..].to_vec(),
         }
     }
 
@@ -66,7 +91,8 @@ impl SegmentEntry {
     /// Notes an append of `bytes` whose last record, if it has any, is `last`.
     pub(super) fn note_append(&mut self, bytes: u64, last: Option<Sequence>) {
         let marked = self.marks.last().map_or(0, |(_, offset)| *offset);
-        if self.end >= marked + MARK_BYTES {
+        // Segments too large for their marks are read a little longer at their ends.
+        if self.end >= marked + MARK_BYTES && self.marks.len() <= MARKS_MAX {
             self.marks.push((self.last.next(), self.end));
         }
         self.end += bytes;

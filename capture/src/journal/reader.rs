@@ -7,6 +7,7 @@
 use super::{
     append::{AppendError, FoundAppend, extent, read_append},
     index::{JournalSnapshot, Replacement, SegmentEntry},
+    window::SegmentWindow,
 };
 use crate::{
     StreamBody, StreamRecord,
@@ -162,9 +163,10 @@ impl JournalReader {
         gathered: &mut Gathered,
     ) -> Result<Sequence, ReadError> {
         let file = self.open(segment)?;
+        let mut window = SegmentWindow::ahead(&*file, segment.end);
         let mut offset = segment.offset_for(next);
         while offset < segment.end && next <= through && !gathered.is_full() {
-            let append = self.append_at(&*file, segment, offset)?;
+            let append = append_at(&mut window, segment, offset)?;
             for (index, found) in append.records.iter().enumerate() {
                 let sequence = found.header.sequence();
                 if sequence < next {
@@ -173,7 +175,7 @@ impl JournalReader {
                 if sequence > next || sequence > through {
                     break;
                 }
-                let record = self.record(&*file, segment, &append, index)?;
+                let record = self.record(&mut window, segment, &append, index)?;
                 let ordinal = segment.ordinal();
                 gathered.push(FeedItem::Record {
                     ordinal,
@@ -189,7 +191,7 @@ impl JournalReader {
     /// A record, or what stands in for it.
     fn record(
         &self,
-        file: &dyn File,
+        window: &mut SegmentWindow<'_>,
         segment: &SegmentEntry,
         append: &FoundAppend,
         index: usize,
@@ -199,7 +201,7 @@ impl JournalReader {
         let position = Position::new(segment.ordinal(), sequence);
         let Some(replacement) = self.snapshot.replaced.get(&position) else {
             return found
-                .fetch(file)
+                .fetch(window)
                 .map_err(|error| located(segment, append.offset, error));
         };
         let captured_at = found.header.captured_at();
@@ -218,12 +220,13 @@ impl JournalReader {
             return Err(missing);
         };
         let file = self.open(segment)?;
-        let append = self.append_at(&*file, segment, at.append)?;
+        let mut window = SegmentWindow::exact(&*file);
+        let append = append_at(&mut window, segment, at.append)?;
         let Some(found) = append.records.get(at.index) else {
             return Err(missing);
         };
         let record = found
-            .fetch(&*file)
+            .fetch(&mut window)
             .map_err(|error| located(segment, at.append, error))?;
         Ok(match record.body {
             RecordBody::Amendment { range, payload, .. } => RecordBody::Data { range, payload },
@@ -240,16 +243,15 @@ impl JournalReader {
             },
         )
     }
+}
 
-    fn append_at(
-        &self,
-        file: &dyn File,
-        segment: &SegmentEntry,
-        offset: u64,
-    ) -> Result<FoundAppend, ReadError> {
-        read_append(file, offset, segment.end, segment.use_number)
-            .map_err(|error| located(segment, offset, error))
-    }
+fn append_at(
+    window: &mut SegmentWindow<'_>,
+    segment: &SegmentEntry,
+    offset: u64,
+) -> Result<FoundAppend, ReadError> {
+    read_append(window, offset, segment.end, segment.use_number)
+        .map_err(|error| located(segment, offset, error))
 }
 
 fn located(segment: &SegmentEntry, offset: u64, error: AppendError) -> ReadError {

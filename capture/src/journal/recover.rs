@@ -3,8 +3,9 @@
 //! Invariants: the records it reports are a prefix, in order, of what was appended, and include
 //! everything that a sync had reported durable. Only the newest segment may end in the middle of
 //! an append; anything else that does not check is damage and is reported as such, with its place,
-//! never skipped. Payloads of older segments are checked when they are read for the feed: reading
-//! the whole journal at start would keep production waiting.
+//! never skipped. An older segment is not read at all where the head of the next one says all that
+//! is asked here: production waits for this start, however much the journal holds. What is damaged
+//! in it is met when the feed reads it.
 
 use super::{
     Journal, JournalIdentity, JournalSettings, JournalSnapshot,
@@ -12,6 +13,7 @@ use super::{
     index::{Replacement, SegmentEntry},
     segment::{SegmentHead, padded},
     space::Space,
+    window::SegmentWindow,
     writer::{Predecessor, WriterSeed},
 };
 use crate::{
@@ -159,16 +161,11 @@ impl Journal {
         for unused in headed {
             space.note_free(unused.number, unused.path);
         }
-        let mut walk = Walk::default();
-        let mut closed = VecDeque::new();
-        for (index, segment) in chain.iter().enumerate() {
-            let follower = chain.get(index + 1).map(|next| &next.head);
-            closed.push_back(Arc::new(walk_segment(
-                segment, follower, &settings, &mut walk,
-            )?));
+        let (mut closed, walk, suffix) = walk_chain(&chain, &settings)?;
+        for segment in &chain {
             space.note_used(segment.number);
         }
-        let recovered = conclude(&chain, &closed, &walk);
+        let recovered = conclude(&chain, &closed, &walk, suffix);
         let mut predecessor = Predecessor::default();
         if let Some(newest) = closed.back_mut() {
             // The process before may have died of a failed sync: then what is in memory can be read
@@ -288,12 +285,72 @@ fn read_head(file: &dyn File, path: &Path) -> Result<Option<(SegmentHead, u64)>,
 /// behind that, and a peer that needs more gets a full compare.
 fn follow_chain(headed: &mut Vec<HeadedSegment>) -> Vec<HeadedSegment> {
     let mut chain: VecDeque<HeadedSegment> = headed.pop().into_iter().collect();
-    while let Some(wanted) = chain.front().map(|oldest| oldest.head.previous_use)
+    while let Some(wanted) = chain.front().map(|oldest| oldest.head.previous.use_number)
         && let Some(index) = headed.iter().position(|one| one.head.use_number == wanted)
     {
         chain.push_front(headed.remove(index));
     }
     chain.into()
+}
+
+/// Reads the newest segment, and of those before it what the head of the next one cannot say.
+/// Returns the segments as found, what was gathered, and the index of the first segment from which
+/// on everything was read.
+fn walk_chain(
+    chain: &[HeadedSegment],
+    settings: &JournalSettings,
+) -> Result<(VecDeque<Arc<SegmentEntry>>, Walk, usize), RecoverError> {
+    let Some((newest, older)) = chain.split_last() else {
+        return Ok((VecDeque::new(), Walk::default(), 0));
+    };
+    let mut at_end = Walk::default();
+    let newest = walk_segment(newest, None, settings, &mut at_end)?;
+    // Behind the settled prefix every range and event counts; up to it, the heads say what does.
+    let is_settled = |index: usize| {
+        let ordinal = chain[index].head.start.opening.ordinal;
+        let last = Position::new(ordinal, chain[index + 1].head.previous.last);
+        Some(last) <= at_end.settled
+    };
+    let unsettled = (0..older.len())
+        .rev()
+        .take_while(|index| !is_settled(*index));
+    let suffix = older.len() - unsettled.count();
+    let mut walk = Walk::default();
+    let mut closed = VecDeque::new();
+    for (index, segment) in older.iter().enumerate() {
+        let follower = &chain[index + 1].head;
+        let told = !follower.previous.abandoned && follower.previous.replacements == 0;
+        let entry = if index < suffix && told {
+            let entry = new_entry(segment).summarised(&follower.previous);
+            walk.records += entry.last.0 + 1 - entry.first.0;
+            entry
+        } else {
+            let entry = walk_segment(segment, Some(follower), settings, &mut walk)?;
+            if index < suffix {
+                walk.events.clear();
+            }
+            entry
+        };
+        closed.push_back(Arc::new(entry));
+    }
+    closed.push_back(Arc::new(newest));
+    walk.replaced.append(&mut at_end.replaced);
+    walk.events.append(&mut at_end.events);
+    walk.ranges.append(&mut at_end.ranges);
+    walk.records += at_end.records;
+    (walk.settled, walk.clean) = (at_end.settled, at_end.clean);
+    Ok((closed, walk, suffix))
+}
+
+fn new_entry(segment: &HeadedSegment) -> SegmentEntry {
+    let head = &segment.head;
+    SegmentEntry::new(
+        segment.path.clone(),
+        head.use_number,
+        head.start,
+        head.first,
+        segment.data_start,
+    )
 }
 
 /// Reads a segment's appends up to its end: the one its follower vouches for or, in the newest,
@@ -305,14 +362,8 @@ fn walk_segment(
     walk: &mut Walk,
 ) -> Result<SegmentEntry, RecoverError> {
     let head = &segment.head;
-    let mut entry = SegmentEntry::new(
-        segment.path.clone(),
-        head.use_number,
-        head.start,
-        head.first,
-        segment.data_start,
-    );
-    entry.abandoned = follower.is_some_and(|next| next.previous_abandoned);
+    let mut entry = new_entry(segment);
+    entry.abandoned = follower.is_some_and(|next| next.previous.abandoned);
     walk.clean = false;
     if head.first == head.start.opening.first {
         // What was noted about the life before ends where this one continues.
@@ -320,9 +371,10 @@ fn walk_segment(
     } else {
         walk.settled = walk.settled.max(head.settled);
     }
-    let end = follower.map_or(settings.segment_bytes, |next| next.previous_end);
+    let end = follower.map_or(settings.segment_bytes, |next| next.previous.end);
+    let mut window = SegmentWindow::ahead(&*segment.file, end);
     while entry.end < end {
-        let found = read_whole_append(segment, &entry, end, follower.is_none());
+        let found = read_whole_append(&mut window, &entry, end, follower.is_none());
         match found {
             Ok(found) => note_append(&found, &mut entry, walk, segment)?,
             Err(AppendError::Disk(error)) => return Err(error.into()),
@@ -348,15 +400,15 @@ fn walk_segment(
 }
 
 fn read_whole_append(
-    segment: &HeadedSegment,
+    window: &mut SegmentWindow<'_>,
     entry: &SegmentEntry,
     end: u64,
     newest: bool,
 ) -> Result<FoundAppend, AppendError> {
-    let found = read_append(&*segment.file, entry.end, end, entry.use_number)?;
+    let found = read_append(window, entry.end, end, entry.use_number)?;
     if newest {
         for record in &found.records {
-            record.fetch(&*segment.file)?;
+            record.fetch(window)?;
         }
     }
     Ok(found)
@@ -397,6 +449,7 @@ fn note_append(
             };
             walk.replaced
                 .insert(Position::new(entry.ordinal(), failed), at);
+            entry.replacements += 1;
         }
         if let Some(range) = record.header.range() {
             walk.ranges.push((position, range));
@@ -428,6 +481,7 @@ fn conclude(
     chain: &[HeadedSegment],
     closed: &VecDeque<Arc<SegmentEntry>>,
     walk: &Walk,
+    suffix: usize,
 ) -> Recovered {
     let Some(newest) = chain.last() else {
         return Recovered::default();
@@ -474,7 +528,7 @@ fn conclude(
         settled,
         last_sequence,
         clean: walk.clean && settled == Some(Position::new(ordinal, last_sequence)),
-        open_sync: open_interval(chain, walk, settled),
+        open_sync: open_interval(&chain[suffix..], walk, settled),
         members: newest.head.members.clone(),
         unsettled,
         lives: snapshot.history(settled),
@@ -483,7 +537,7 @@ fn conclude(
 }
 
 /// The interval that a new life must take up again: one that was begun, and whose end is not part
-/// of the settled prefix.
+/// of the settled prefix. `chain` are the segments that were read; all before them is settled.
 fn open_interval(
     chain: &[HeadedSegment],
     walk: &Walk,

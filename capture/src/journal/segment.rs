@@ -23,7 +23,11 @@
 //! 190  69   interval open at the head             if it carries no data
 //! 259  u32  settled prefix: ordinal               (padding to 4096)
 //! 263  u64  settled prefix: sequence              payloads, each padded to 4096
-//! 271  42 each, members
+//! 271  u64  last sequence of the previous segment
+//! 279  u32  how many of its records stand in for failed ones
+//! 283  u32  marks
+//! 287  42 each, members
+//!      16 each, marks: u64 sequence, u64 offset in the previous segment
 //!      u32  crc of everything before
 //! ```
 //!
@@ -49,13 +53,21 @@ const APPEND_MAGIC: u32 = u32::from_le_bytes(*b"JAP1");
 const VERSION: u16 = 1;
 const EVENT_BYTES: usize = 34;
 const MEMBER_BYTES: usize = 42;
-const HEAD_FIXED_BYTES: usize = 271;
+const MARK_BYTES: usize = 16;
+const HEAD_FIXED_BYTES: usize = 287;
 /// The most volumes a group may have: it bounds the head before memory is taken for it.
 pub(super) const MEMBERS_MAX: usize = 1024;
+/// The most marks of one segment.
+pub(super) const MARKS_MAX: usize = 1024;
 /// The longest a head may be.
-pub(super) const HEAD_BYTES_MAX: usize = HEAD_FIXED_BYTES + MEMBERS_MAX * MEMBER_BYTES + 4;
+pub(super) const HEAD_BYTES_MAX: usize = head_bytes(MEMBERS_MAX, MARKS_MAX);
 /// Bytes of an append's header.
 pub(super) const APPEND_HEADER_BYTES: usize = 64;
+
+/// Bytes of a head with this many members and marks, its checksum included.
+pub(super) const fn head_bytes(members: usize, marks: usize) -> usize {
+    HEAD_FIXED_BYTES + members * MEMBER_BYTES + marks * MARK_BYTES + 4
+}
 
 /// Rounds up to what direct I/O needs.
 pub(super) fn padded(bytes: usize) -> usize {
@@ -72,17 +84,29 @@ pub(super) fn seed_of(use_number: u64) -> u32 {
     mixed ^ (mixed >> 16)
 }
 
+/// What a head says of the segment in use before: enough to use it without reading it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct PreviousSegment {
+    /// Its use; 0 if there was none.
+    pub(super) use_number: u64,
+    /// Where its valid bytes end.
+    pub(super) end: u64,
+    /// Its device failed, or may have: it may be damaged before that end.
+    pub(super) abandoned: bool,
+    /// The last sequence it holds; the one before its first if none.
+    pub(super) last: Sequence,
+    /// How many of its records stand in for failed ones.
+    pub(super) replacements: u32,
+    /// Offsets of some appends, with the first sequence that each or a later one holds.
+    pub(super) marks: Vec<(Sequence, u64)>,
+}
+
 /// What the head of a segment says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SegmentHead {
     pub(super) identity: JournalIdentity,
     pub(super) use_number: u64,
-    /// The use before this one; 0 if there was none.
-    pub(super) previous_use: u64,
-    /// Where the valid bytes of that segment end.
-    pub(super) previous_end: u64,
-    /// That segment's device failed, or may have: it may be damaged before that end.
-    pub(super) previous_abandoned: bool,
+    pub(super) previous: PreviousSegment,
     /// The first sequence that this segment may hold.
     pub(super) first: Sequence,
     pub(super) start: IncarnationStart,
@@ -93,26 +117,33 @@ pub(super) struct SegmentHead {
 
 impl SegmentHead {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let length = HEAD_FIXED_BYTES + self.members.len() * MEMBER_BYTES + 4;
+        let length = head_bytes(self.members.len(), self.previous.marks.len());
         let mut out = Vec::with_capacity(length);
         out.put_u32(SEGMENT_MAGIC);
         out.put_u16(VERSION);
-        out.put_u16(u16::from(self.previous_abandoned));
+        out.put_u16(u16::from(self.previous.abandoned));
         out.put_u32(length as u32);
         out.put_u32(self.members.len() as u32);
         out.put_u128(self.identity.group.to_u128());
         out.put_u128(self.identity.stream.to_u128());
         out.put_u64(self.use_number);
-        out.put_u64(self.previous_use);
-        out.put_u64(self.previous_end);
+        out.put_u64(self.previous.use_number);
+        out.put_u64(self.previous.end);
         out.put_u64(self.first.0);
         self.start.opening.encode(&mut out);
         encode_interval(self.start.sync.as_ref(), &mut out);
         encode_interval(self.open_sync.as_ref(), &mut out);
         put_position(self.settled, &mut out);
+        out.put_u64(self.previous.last.0);
+        out.put_u32(self.previous.replacements);
+        out.put_u32(self.previous.marks.len() as u32);
         debug_assert_eq!(out.len(), HEAD_FIXED_BYTES);
         for member in &self.members {
             member.encode(&mut out);
+        }
+        for (sequence, offset) in &self.previous.marks {
+            out.put_u64(sequence.0);
+            out.put_u64(*offset);
         }
         codec::seal_checksum(&mut out, 0);
         out
@@ -128,7 +159,7 @@ impl SegmentHead {
         fields.version(VERSION)?;
         fields.u16()?;
         let length = fields.u32()? as usize;
-        Ok((HEAD_FIXED_BYTES + 4..=HEAD_BYTES_MAX)
+        Ok((head_bytes(0, 0)..=HEAD_BYTES_MAX)
             .contains(&length)
             .then_some(length))
     }
@@ -141,7 +172,7 @@ impl SegmentHead {
         if flags > 1 {
             return Err(DecodeError::invalid(SEGMENT, "flags of a newer release"));
         }
-        let previous_abandoned = flags == 1;
+        let abandoned = flags == 1;
         fields.u32()?;
         let count = fields.u32()? as usize;
         if count > MEMBERS_MAX {
@@ -152,24 +183,37 @@ impl SegmentHead {
             stream: StreamId::from_u128(fields.u128()?),
         };
         let use_number = fields.u64()?;
-        let previous_use = fields.u64()?;
-        let previous_end = fields.u64()?;
+        let (previous_use, end) = (fields.u64()?, fields.u64()?);
         let first = Sequence(fields.u64()?);
         let opening = Opening::decode(&mut fields)?;
         let sync = decode_interval(&mut fields)?;
         let open_sync = decode_interval(&mut fields)?;
         let settled = take_position(&mut fields)?;
+        let (last, replacements) = (Sequence(fields.u64()?), fields.u32()?);
+        let marks = fields.u32()? as usize;
+        if marks > MARKS_MAX {
+            return Err(DecodeError::invalid(SEGMENT, format!("{marks} marks")));
+        }
         let members = (0..count)
             .map(|_| Member::decode(&mut fields))
             .collect::<Result<_, _>>()?;
+        let marks = (0..marks)
+            .map(|_| Ok((Sequence(fields.u64()?), fields.u64()?)))
+            .collect::<Result<_, DecodeError>>()?;
         fields.finish()?;
+        let previous = PreviousSegment {
+            use_number: previous_use,
+            end,
+            abandoned,
+            last,
+            replacements,
+            marks,
+        };
         let start = IncarnationStart { opening, sync };
         Ok(Self {
             identity,
             use_number,
-            previous_use,
-            previous_end,
-            previous_abandoned,
+            previous,
             first,
             start,
             open_sync,
@@ -336,9 +380,14 @@ mod tests {
                 stream: StreamId::from_u128(2),
             },
             use_number: 7,
-            previous_use: 6,
-            previous_end: 8192,
-            previous_abandoned: true,
+            previous: PreviousSegment {
+                use_number: 6,
+                end: 8192,
+                abandoned: true,
+                last: Sequence(11),
+                replacements: 2,
+                marks: vec![(Sequence(5), 4096), (Sequence(9), 8192)],
+            },
             first: Sequence(12),
             start: IncarnationStart {
                 opening: Opening {

@@ -10,7 +10,7 @@ use super::{
     append::{self, write_append},
     command::{JournalCommand, JournalEvent, JournalUsage, StopReason},
     index::{JournalSnapshot, Replacement, SegmentEntry},
-    segment::{APPEND_HEADER_BYTES, SegmentHead, padded},
+    segment::{APPEND_HEADER_BYTES, PreviousSegment, SegmentHead, head_bytes, padded},
     space::{NoSegment, Space},
 };
 use crate::{
@@ -74,9 +74,7 @@ impl From<&JournalError> for StopReason {
 /// The segment in use before the next one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Predecessor {
-    pub(super) use_number: u64,
-    pub(super) end: u64,
-    pub(super) abandoned: bool,
+    pub(super) summary: PreviousSegment,
     /// It was recovered, and may be in memory only: it must be synced before the next head.
     pub(super) unsynced: Option<PathBuf>,
 }
@@ -84,9 +82,7 @@ pub(super) struct Predecessor {
 impl Predecessor {
     pub(super) fn of(entry: &SegmentEntry) -> Self {
         Self {
-            use_number: entry.use_number,
-            end: entry.end,
-            abandoned: entry.abandoned,
+            summary: entry.summary(),
             unsynced: None,
         }
     }
@@ -409,7 +405,8 @@ impl Journal {
             return Ok(());
         }
         let (start, first) = (current.entry.start, current.entry.last.next());
-        let head = padded(self.head(start, first).encode().len()) as u64;
+        let marks = current.entry.marks.len();
+        let head = padded(head_bytes(self.members.len(), marks)) as u64;
         if head + bytes > segment_bytes {
             return Err(JournalError::RecordTooLong {
                 bytes,
@@ -444,6 +441,7 @@ impl Journal {
                 };
                 self.replaced
                     .insert(Position::new(entry.ordinal(), failed), at);
+                entry.replacements += 1;
             }
         }
         let last = records.last().map(|record| record.sequence);
@@ -483,9 +481,7 @@ impl Journal {
         SegmentHead {
             identity: self.identity,
             use_number: self.last_use,
-            previous_use: self.predecessor.use_number,
-            previous_end: self.predecessor.end,
-            previous_abandoned: self.predecessor.abandoned,
+            previous: self.predecessor.summary.clone(),
             first,
             start,
             open_sync: self.open_sync,
@@ -562,7 +558,7 @@ impl Journal {
             .and_then(|file| file.sync_data())
         {
             tracing::warn!(%error, "cannot make the recovered journal durable");
-            self.predecessor.abandoned = true;
+            self.predecessor.summary.abandoned = true;
         }
     }
 }

@@ -31,12 +31,15 @@ fn the_valid_tail_of_an_earlier_use_is_never_replayed() {
     // that is whole under the seed of the use it belongs to.
     let newest = journal.snapshot().segments.last().unwrap().clone();
     let file = disk.open(&newest.path, Access::read()).unwrap();
+    let mut window = window::SegmentWindow::exact(&*file);
     let old_use = (1..newest.use_number)
-        .find(|old| append::read_append(&*file, newest.end, settings().segment_bytes, *old).is_ok())
+        .find(|old| {
+            append::read_append(&mut window, newest.end, settings().segment_bytes, *old).is_ok()
+        })
         .expect("the file holds appends of an earlier use");
     assert_ne!(seed_of(old_use), seed_of(newest.use_number));
     let same = append::read_append(
-        &*file,
+        &mut window,
         newest.end,
         settings().segment_bytes,
         newest.use_number,
@@ -64,45 +67,84 @@ fn a_half_written_head_leaves_the_segment_free_and_the_history_whole() {
 }
 
 #[test]
-fn damage_before_the_end_of_an_older_segment_is_named() {
+fn damage_in_an_older_segment_is_named() {
+    for settled in [false, true] {
+        let disk = disk();
+        let (mut journal, _) = recover(&disk);
+        journal.open(start(1, None, 1)).unwrap();
+        for sequence in 1..=20 {
+            let settled = settled.then_some(position(1, sequence));
+            journal
+                .append(&[data(sequence, 4096)], settled, None)
+                .unwrap();
+        }
+        journal.sync().unwrap();
+        let snapshot = journal.snapshot();
+        let first = snapshot.segments[0].clone();
+        let offset = first.offset_for(Sequence(1)) + 8192;
+        drop(journal);
+        let flip = |offset: u64| {
+            let file = disk.open(&first.path, Access::write()).unwrap();
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, offset).unwrap();
+            file.write_all_at(&[byte[0] ^ 4], offset).unwrap();
+        };
+        if !settled {
+            flip(offset + 70);
+            // What may be unsettled is read at the start.
+            let error = try_recover(&disk).unwrap_err();
+            let text = error.to_string();
+            let RecoverError::Damaged {
+                path,
+                offset: found,
+                ..
+            } = error
+            else {
+                panic!("{text}")
+            };
+            assert_eq!((path, found), (first.path.clone(), offset));
+            let remedy = "move the journal's directory aside";
+            assert!(text.contains(remedy), "{text}");
+            flip(offset + 70);
+        }
+        // Everything else is found when it is read.
+        for at in [offset + 70, offset + 5000] {
+            flip(at);
+            if settled || at != offset + 70 {
+                let (journal, _) = recover(&disk);
+                let from = FeedStart::Opening(IncarnationOrdinal(1));
+                let error = read_all(&disk, journal.snapshot(), from, position(1, 20)).unwrap_err();
+                assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
+            }
+            flip(at);
+        }
+    }
+}
+
+/// Production waits for the start: what is settled must not be read again, however much it is.
+#[test]
+fn a_start_reads_no_settled_segment() {
     let disk = disk();
     let (mut journal, _) = recover(&disk);
     journal.open(start(1, None, 1)).unwrap();
-    fill(&mut journal, 1, 1..=20);
-    journal.sync().unwrap();
-    let snapshot = journal.snapshot();
-    let first = snapshot.segments[0].clone();
-    let offset = first.offset_for(Sequence(1)) + 8192;
+    fill(&mut journal, 1, 1..=30);
+    let newest = journal.snapshot().segments.last().unwrap().clone();
+    let before = journal.snapshot();
     drop(journal);
-    let flip = |offset: u64| {
-        let file = disk.open(&first.path, Access::write()).unwrap();
-        let mut byte = [0];
-        file.read_exact_at(&mut byte, offset).unwrap();
-        file.write_all_at(&[byte[0] ^ 4], offset).unwrap();
-    };
-    flip(offset + 70);
-    let error = try_recover(&disk).unwrap_err();
-    let text = error.to_string();
-    let RecoverError::Damaged {
-        path,
-        offset: found,
-        ..
-    } = error
-    else {
-        panic!("{text}")
-    };
-    assert_eq!((path, found), (first.path.clone(), offset));
-    assert!(
-        text.contains("move the journal's directory aside"),
-        "{text}"
-    );
-    // Damage to a payload is found when it is read.
-    flip(offset + 70);
-    flip(offset + 5000);
-    let (journal, _) = recover(&disk);
-    let from = FeedStart::Opening(IncarnationOrdinal(1));
-    let error = read_all(&disk, journal.snapshot(), from, position(1, 20)).unwrap_err();
-    assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
+    for segment in before.segments.iter().filter(|one| one.path != newest.path) {
+        // Behind its head nothing is left: whoever reads it fails.
+        let file = disk.open(&segment.path, Access::write()).unwrap();
+        file.write_all_at(&vec![0xff; 60 << 10], 4096).unwrap();
+    }
+    let (journal, recovered) = recover(&disk);
+    assert_eq!(recovered.settled, Some(position(1, 30)));
+    assert_eq!(recovered.last_sequence, Sequence(30));
+    assert_eq!(recovered.records, 30);
+    let found = journal.snapshot();
+    for (found, before) in found.segments.iter().zip(&before.segments) {
+        assert_eq!((found.first, found.last), (before.first, before.last));
+        assert_eq!((found.end, &found.marks), (before.end, &before.marks));
+    }
 }
 
 #[test]
