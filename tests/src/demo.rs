@@ -31,14 +31,15 @@ const LAUNCH: &str = include_str!("../demo/launch.toml");
 /// and between that and the disaster.
 const CANARIES_EACH: u64 = 40;
 
-/// Runs the demo with a copy of the bootable image `disk`.
+/// Runs the demo with a copy of the bootable image `disk`; the drills' serial logs, screenshots and
+/// reports are saved in `evidence`.
 ///
 /// # Errors
 /// When anything the demo claims is not true.
-pub fn run(disk: &Path, keep: bool) -> anyhow::Result<()> {
+pub fn run(disk: &Path, evidence: &Path, keep: bool) -> anyhow::Result<()> {
     let started = Instant::now();
     let work = work_directory()?;
-    let outcome = main_job(disk, &work, keep);
+    let outcome = main_job(disk, &work, evidence, keep);
     if keep && outcome.is_ok() {
         return Ok(());
     }
@@ -62,7 +63,7 @@ fn work_directory() -> anyhow::Result<PathBuf> {
     Ok(work.keep())
 }
 
-fn main_job(disk: &Path, work: &Path, keep: bool) -> anyhow::Result<()> {
+fn main_job(disk: &Path, work: &Path, evidence: &Path, keep: bool) -> anyhow::Result<()> {
     heading("A site on one machine");
     let image = work.join("production.raw");
     tool::run(
@@ -124,13 +125,13 @@ fn main_job(disk: &Path, work: &Path, keep: bool) -> anyhow::Result<()> {
     ensure!(latest != bookmark, "the latest point is the bookmark");
 
     heading("Drills: two clones, isolated, while the site stays up");
-    let before = Drill::run(&lab, &chosen, work)?;
+    let before = Drill::run(&lab, &chosen, work, evidence)?;
     ensure!(
         before.point()["id"] != bookmark.as_str(),
         "the chosen instant is a bookmark: it proves nothing about any instant"
     );
     before.check(&seen.before(before.point_time()?), &production)?;
-    let last = Drill::run(&lab, "latest", work)?;
+    let last = Drill::run(&lab, "latest", work, evidence)?;
     last.check(&seen, &production)?;
     ensure!(
         last.canary()? > before.canary()?,
@@ -195,7 +196,7 @@ fn summary(lab: &Lab, measured: &samples::Measured, drills: &[&Drill]) -> anyhow
     let written = group["volumes"][0]["written_bytes"].as_u64();
     let mut text = measured.table();
     text += &format!(
-        "  written by production    {}\n  sent to the receiver     {}\n",
+        "  written by production    {}\n  sent to the receiver     {}, the initial sync included\n",
         written.map_or_else(|| "unknown".to_owned(), bytes),
         bytes(samples::sent_bytes(lab)?),
     );

@@ -3,28 +3,30 @@
 use std::{path::PathBuf, process::ExitCode};
 
 fn main() -> ExitCode {
-    let mut disk = None;
+    let (mut disk, mut evidence) = (None, None);
     let mut keep = false;
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--disk") => disk = arguments.next().map(PathBuf::from),
+            Some("--evidence") => evidence = arguments.next().map(PathBuf::from),
             Some("--keep") => keep = true,
-            _ => {
-                eprintln!("usage: demo --disk IMAGE [--keep]");
-                return ExitCode::from(2);
-            }
+            _ => return usage(),
         }
     }
-    let Some(disk) = disk else {
-        eprintln!("usage: demo --disk IMAGE [--keep]");
-        return ExitCode::from(2);
+    let (Some(disk), Some(evidence)) = (disk, evidence) else {
+        return usage();
     };
-    match bcdr_tests::demo::run(&disk, keep) {
+    match bcdr_tests::demo::run(&disk, &evidence, keep) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nthe demo failed: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: demo --disk IMAGE --evidence DIRECTORY [--keep]");
+    ExitCode::from(2)
 }

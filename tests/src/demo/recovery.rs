@@ -4,7 +4,7 @@ use super::{
     production::{Production, Seen},
     say::{bytes, note},
 };
-use crate::end_to_end::lab::Lab;
+use crate::end_to_end::{lab::Lab, tool};
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -28,6 +28,15 @@ const RUNGS: [&str; 7] = [
 /// an emulated network.
 const CLOCK_TOLERANCE_SECONDS: f64 = 0.25;
 
+/// Copies a drill's evidence to where it outlives the site.
+fn save_evidence(drill: &Path, evidence: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(evidence).with_context(|| evidence.display().to_string())?;
+    let name = drill.file_name().context("evidence has a directory")?;
+    let saved = evidence.join(name);
+    tool::run("cp", ["-r".as_ref(), drill.as_os_str(), saved.as_os_str()])?;
+    Ok(saved)
+}
+
 /// A finished drill.
 #[derive(Debug)]
 pub(super) struct Drill {
@@ -38,7 +47,7 @@ pub(super) struct Drill {
 
 impl Drill {
     /// Drills at an instant and waits for the verdict.
-    pub(super) fn run(lab: &Lab, at: &str, work: &Path) -> anyhow::Result<Self> {
+    pub(super) fn run(lab: &Lab, at: &str, work: &Path, evidence: &Path) -> anyhow::Result<Self> {
         let started = lab.json(&["drill", "start", "lab", "--at", at, "--wait"])?;
         let id = started["id"].as_str().context("a drill has an id")?;
         let drill = lab.json(&["drill", "show", id])?;
@@ -51,7 +60,8 @@ impl Drill {
             drill,
             evidence: RefCell::new(None),
         };
-        *found.evidence.borrow_mut() = Some(found.find_evidence(work, id)?);
+        let saved = save_evidence(&found.find_evidence(work, id)?, evidence)?;
+        *found.evidence.borrow_mut() = Some(saved);
         for rung in found.rungs() {
             note(&format!(
                 "{:<17} {:<8} {:>6.1} s",
