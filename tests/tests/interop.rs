@@ -277,6 +277,7 @@ fn fio_verifies_what_it_wrote(site: &Site) -> anyhow::Result<()> {
             "--fsync=64",
             "--verify=crc32c",
             "--do_verify=1",
+            "--verify_state_save=0",
             "--verify_fatal=1",
             "--randseed=7",
             "--output-format=json",

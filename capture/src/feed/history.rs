@@ -89,6 +89,14 @@ impl History {
         }
     }
 
+    /// Takes back everything that was fed: it cannot be read any more. A peer that lacks some of it
+    /// needs a later life with a full compare.
+    pub(crate) fn withdraw_all(&mut self) {
+        for life in &mut self.lives {
+            life.available_from = life.fed_through.next();
+        }
+    }
+
     /// The lives, oldest first.
     #[must_use]
     pub fn lives(&self) -> &[Life] {

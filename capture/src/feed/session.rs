@@ -167,6 +167,8 @@ impl FeedSession {
     #[must_use]
     pub fn cannot_read(&mut self) -> Handshake {
         self.disconnected();
+        // Or the peer would be sent into the same damage by each new life.
+        self.history.withdraw_all();
         match self.history.lives().last() {
             Some(newest) => Handshake::OpenAbove {
                 above: newest.start.opening.ordinal,

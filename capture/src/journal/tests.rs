@@ -487,3 +487,41 @@ fn an_interval_stays_open_until_its_settled_end() {
         assert_eq!(recover(&disk).1.open_sync, expected);
     }
 }
+
+/// The end of an interval, a full segment and more data may be handed over together.
+#[test]
+fn a_segment_that_begins_behind_the_end_of_an_interval_says_so() {
+    let sync = SyncStart {
+        sync: SyncId::from_u128(9),
+        reason: SyncReason::Initial,
+        heals: Heals::Everything {
+            opening: IncarnationOrdinal(1),
+        },
+    };
+    let end = StreamBody::Sync(SyncEvent::End {
+        sync: sync.sync,
+        heals: sync.heals,
+    });
+    let disk = disk();
+    let (mut journal, _) = recover(&disk);
+    let life = IncarnationStart {
+        sync: Some(sync),
+        ..start(1, None, 1)
+    };
+    journal.open(life).unwrap();
+    let append = |record: Arc<StreamRecord>, open_sync| JournalCommand::Append {
+        settled: Some(position(1, record.sequence.0)),
+        record,
+        open_sync,
+    };
+    let mut commands: Vec<_> = (1..=3).map(|n| append(data(n, 4096), Some(sync))).collect();
+    commands.push(append(record(4, end), None));
+    commands.extend((5..=20).map(|n| append(data(n, 4096), None)));
+    journal.execute(&commands);
+    let newest = journal.snapshot().segments.last().unwrap().clone();
+    assert!(newest.first > Sequence(4), "{newest:?}");
+    disk.kill();
+    let (_, recovered) = recover(&disk);
+    assert_eq!(recovered.last_sequence, Sequence(20));
+    assert_eq!(recovered.open_sync, None);
+}

@@ -219,19 +219,26 @@ impl Journal {
         Ok(())
     }
 
+    /// Appends runs of records behind which the same interval is open: a segment that begins
+    /// between two runs must say in its head which of them is behind it.
     fn execute_appends(&mut self, commands: &[JournalCommand]) -> Result<(), JournalError> {
         let mut records = Vec::with_capacity(commands.len());
-        let (mut last_settled, mut last_sync) = (self.settled, self.open_sync);
+        let (mut last_settled, mut last_sync) = (self.settled, None);
         for command in commands {
-            if let JournalCommand::Append {
+            let JournalCommand::Append {
                 record,
                 settled,
                 open_sync,
             } = command
-            {
-                records.push(Arc::clone(record));
-                (last_settled, last_sync) = (*settled, *open_sync);
+            else {
+                continue;
+            };
+            if !records.is_empty() && last_sync != *open_sync {
+                self.append(&records, last_settled, last_sync)?;
+                records.clear();
             }
+            records.push(Arc::clone(record));
+            (last_settled, last_sync) = (*settled, *open_sync);
         }
         self.append(&records, last_settled, last_sync).map(|_| ())
     }
@@ -277,9 +284,10 @@ impl Journal {
             self.make_room(append::append_bytes([&**first]) as u64)?;
             let count = self.fitting(rest);
             self.append_group(&rest[..count], false)?;
+            // The first of them may have ended an interval: a segment that begins now is behind it.
+            self.open_sync = open_sync;
             rest = &rest[count..];
         }
-        self.open_sync = open_sync;
         Ok(self.written)
     }
 

@@ -1,9 +1,15 @@
 //! Following a peer through memory and journal.
 
 use super::*;
-use crate::{StreamBody, StreamRecord, start::IncarnationStart};
+use crate::{
+    StreamBody, StreamRecord,
+    start::{IncarnationStart, SyncStart},
+};
 use bcdr_format::{
-    IncarnationId, Opening, ReceiverRunId, Sequence, Timestamp, continuity::Held, record::Beat,
+    IncarnationId, Opening, ReceiverRunId, Sequence, SyncId, Timestamp,
+    continuity::Held,
+    record::Beat,
+    sync::{Heals, SyncReason},
 };
 use std::sync::Arc;
 
@@ -158,10 +164,10 @@ fn a_peer_with_a_foreign_past_frees_the_journal_once_it_holds_this_captures_life
         continues: None,
         first: Sequence(1),
     };
-    let sync = crate::start::SyncStart {
-        sync: bcdr_format::SyncId::from_u128(1),
-        reason: bcdr_format::sync::SyncReason::Fork,
-        heals: bcdr_format::sync::Heals::Everything { opening: life },
+    let sync = SyncStart {
+        sync: SyncId::from_u128(1),
+        reason: SyncReason::Fork,
+        heals: Heals::Everything { opening: life },
     };
     session.push(FeedItem::Opening(IncarnationStart {
         opening,
@@ -193,4 +199,35 @@ fn a_peer_with_a_foreign_past_frees_the_journal_once_it_holds_this_captures_life
     );
     let ours = Position::new(life, Sequence(3));
     assert_eq!(session.acknowledged(ours), Some(ours));
+}
+
+/// A peer that stands in damage must not be sent into it again by each new life.
+#[test]
+fn after_damage_only_a_life_that_reads_everything_helps() {
+    let mut session = session(30);
+    let resumed = session.connected(&peer(Some(5)));
+    assert_eq!(resumed, Handshake::ResumeFrom(FeedStart::After(at(5))));
+    assert!(matches!(session.next(1000), FeedStep::ReadJournal { .. }));
+    let Handshake::OpenAbove { above, .. } = session.cannot_read() else {
+        panic!("nothing is said of the damage")
+    };
+    assert_eq!(above, ORDINAL);
+    let next = IncarnationOrdinal(2);
+    let opening = Opening {
+        ordinal: next,
+        id: IncarnationId::from_u128(2),
+        continues: Some(at(30)),
+        first: Sequence(31),
+    };
+    let sync = SyncStart {
+        sync: SyncId::from_u128(1),
+        reason: SyncReason::Initial,
+        heals: Heals::Everything { opening: next },
+    };
+    session.push(FeedItem::Opening(IncarnationStart {
+        opening,
+        sync: Some(sync),
+    }));
+    let resumed = session.connected(&peer(Some(5)));
+    assert_eq!(resumed, Handshake::ResumeFrom(FeedStart::Opening(next)));
 }
