@@ -198,3 +198,32 @@ async fn requests_of_a_client_that_vanishes_are_done_or_not_done() {
     assert_eq!(state.bytes[..1000], [b'w'; 1000]);
     assert!(state.bytes[1000..] == content(1000, SIZE as u32 - 1000));
 }
+
+#[tokio::test]
+async fn a_write_that_waits_for_room_goes_on_by_itself() {
+    let disk = Disk::new(SIZE);
+    let limits = Limits {
+        bytes: 1000,
+        ..Limits::default()
+    };
+    let server = Server::writable(&disk, limits);
+    let other = server.client().await;
+    let mut stream = negotiate_by_hand(&server.path).await;
+    let held = disk.hold();
+    let mut request = raw(command_code::WRITE, 1, 0, 600);
+    request.resize(request.len() + 600, b'1');
+    // The header of another one comes at once, its data only when the first one is answered.
+    request.extend_from_slice(&raw(command_code::WRITE, 2, 600, 600));
+    stream.write_all(&request).await.unwrap();
+    disk.until_busy().await;
+    for _ in 0..20 {
+        other.read(0, 512).await.unwrap();
+    }
+    drop(held);
+    let mut reply = [0; 16];
+    stream.read_exact(&mut reply).await.unwrap();
+    stream.write_all(&[b'2'; 600]).await.unwrap();
+    stream.read_exact(&mut reply).await.unwrap();
+    assert_eq!(reply[4..8], [0; 4]);
+    assert_eq!(disk.state().bytes[600..1200], [b'2'; 600]);
+}
