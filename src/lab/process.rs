@@ -4,7 +4,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs,
+    fs, io,
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,29 @@ impl Process {
         let state = fields.next()?;
         let started_ticks = fields.nth(18)?.parse().ok()?;
         (state != "Z" && state != "X").then_some(Self { pid, started_ticks })
+    }
+
+    /// Every living process whose arguments, its program's name first, `wanted` makes something of.
+    pub(crate) fn find<T>(wanted: impl Fn(&[&[u8]]) -> Option<T>) -> io::Result<Vec<(Self, T)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let Ok(pid) = entry?.file_name().to_string_lossy().parse() else {
+                continue;
+            };
+            // A process that ends meanwhile, or is not ours to look at, has no arguments.
+            let Some(process) = Self::alive(pid) else {
+                continue;
+            };
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let arguments: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+            // The look afterwards: the arguments are this process's, not a successor's.
+            if let Some(thing) = wanted(&arguments)
+                && process.is_alive()
+            {
+                found.push((process, thing));
+            }
+        }
+        Ok(found)
     }
 
     /// Whether this very process is still alive.
@@ -58,8 +81,70 @@ impl Process {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) mod tests {
+    use super::{super::layout::Layout, *};
+    use std::{
+        ffi::OsStr,
+        io::Read,
+        path::Path,
+        process::{Child, Command, Stdio},
+    };
+
+    /// A shell that poses as another program: its arguments are that program's. It ends when its
+    /// standard input does.
+    pub(in crate::lab) struct Posing(Child);
+
+    impl Posing {
+        /// Runs `script` in a directory where it can be put under the name of the first argument.
+        pub(in crate::lab) fn new<S: AsRef<OsStr>>(
+            script: &str,
+            place: &Path,
+            name: &str,
+            arguments: &[S],
+        ) -> Self {
+            fs::create_dir_all(place).unwrap();
+            fs::write(
+                place.join(name),
+                format!("{script}\necho ready\nread line\n"),
+            )
+            .unwrap();
+            let mut child = Command::new("/bin/sh")
+                .arg(name)
+                .args(arguments)
+                .current_dir(place)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            // The kernel shows the arguments only a moment after the start.
+            let output = child.stdout.as_mut().unwrap();
+            output.read_exact(&mut [0; 6]).unwrap();
+            Self(child)
+        }
+
+        /// One that looks like a role of a lab.
+        pub(in crate::lab) fn as_role(layout: &Layout, role: &str) -> Self {
+            let configuration = layout.role_configuration(role);
+            let arguments = [OsStr::new("--config"), configuration.as_os_str()];
+            Self::new("", &layout.directory.join("posing"), role, &arguments)
+        }
+
+        pub(in crate::lab) fn process(&self) -> Process {
+            Process::alive(self.0.id()).unwrap()
+        }
+
+        /// Whether it still runs.
+        pub(in crate::lab) fn runs(&mut self) -> bool {
+            self.0.try_wait().unwrap().is_none()
+        }
+    }
+
+    impl Drop for Posing {
+        fn drop(&mut self) {
+            drop(self.0.stdin.take());
+            let _ended = self.0.wait();
+        }
+    }
 
     #[test]
     fn knows_itself_and_not_a_process_that_ended() {
@@ -70,7 +155,7 @@ mod tests {
             ..me
         };
         assert!(!impostor.is_alive());
-        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let mut child = Command::new("true").spawn().unwrap();
         let process = Process {
             pid: child.id(),
             started_ticks: 0,

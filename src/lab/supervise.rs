@@ -14,7 +14,7 @@ use bcdr_disk::{DirectoryLock, RealStorage, replace_atomically};
 use rustix::process::Signal;
 use std::{
     fs::{self, OpenOptions},
-    os::unix::process::CommandExt,
+    os::unix::{ffi::OsStrExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -82,6 +82,29 @@ pub(crate) fn process(layout: &Layout) -> Option<Process> {
     process.is_alive().then_some(process)
 }
 
+/// The processes that run a role of this lab, by their arguments. A supervisor that was killed may
+/// have started one that no file tells of.
+pub(crate) fn role_processes(layout: &Layout, role: &str) -> anyhow::Result<Vec<Process>> {
+    let configuration = layout.role_configuration(role);
+    let found = Process::find(|arguments| {
+        let runs_role = arguments.get(1) == Some(&role.as_bytes());
+        let ours = [b"--config", configuration.as_os_str().as_bytes()];
+        (runs_role && arguments.windows(2).any(|pair| pair == ours)).then_some(())
+    });
+    let found = found.context("cannot look for the lab's processes in /proc")?;
+    Ok(found.into_iter().map(|(process, ())| process).collect())
+}
+
+/// The supervisors of this lab by their arguments: one that has not announced itself yet, or is
+/// just becoming a role.
+pub(crate) fn supervisors(layout: &Layout) -> anyhow::Result<Vec<Process>> {
+    let directory = layout.directory.as_os_str().as_bytes();
+    let ours: [&[u8]; 4] = [b"lab", b"supervise", b"--dir", directory];
+    let found = Process::find(|arguments| arguments.get(1..)?.starts_with(&ours).then_some(()));
+    let found = found.context("cannot look for the lab's processes in /proc")?;
+    Ok(found.into_iter().map(|(process, ())| process).collect())
+}
+
 /// Runs the supervisor until SIGTERM; then stops the roles.
 pub(crate) fn run(layout: &Layout) -> anyhow::Result<()> {
     fs::create_dir_all(layout.supervisor_directory())
@@ -131,18 +154,22 @@ fn announce(layout: &Layout) -> anyhow::Result<()> {
     )?)
 }
 
-/// Takes over what an earlier supervisor left running.
+/// Takes over what an earlier supervisor left running, also what it had no time to tell of.
 fn adopt(layout: &Layout) -> anyhow::Result<Vec<Supervised>> {
     let earlier = load_roles(layout)?;
     let now = Instant::now();
-    Ok(ROLES
+    ROLES
         .into_iter()
         .map(|name| {
             let before = earlier.iter().find(|role| role.name == name);
-            let process = before
+            let told = before
                 .and_then(RoleState::process)
                 .filter(|process| process.is_alive());
-            Supervised {
+            let process = match told {
+                Some(process) => Some(process),
+                None => role_processes(layout, name)?.pop(),
+            };
+            Ok(Supervised {
                 name,
                 running: process.map(Running::Adopted),
                 since: now,
@@ -151,9 +178,9 @@ fn adopt(layout: &Layout) -> anyhow::Result<Vec<Supervised>> {
                 restarts: 0,
                 starts: 0,
                 last_exit: None,
-            }
+            })
         })
-        .collect())
+        .collect()
 }
 
 fn look_after(layout: &Layout, program: &Path, role: &mut Supervised) {
@@ -175,10 +202,10 @@ fn look_after(layout: &Layout, program: &Path, role: &mut Supervised) {
     if now < role.next_start || !layout.role_configuration(role.name).exists() {
         return;
     }
-    match start(layout, program, role.name) {
+    match take_over_or_start(layout, program, role.name) {
         Ok(running) => {
             role.since = now;
-            role.starts += 1;
+            role.starts += u64::from(matches!(running, Running::Child(..)));
             role.running = Some(running);
         }
         Err(error) => {
@@ -186,6 +213,16 @@ fn look_after(layout: &Layout, program: &Path, role: &mut Supervised) {
             role.next_start = now + role.backoff;
             role.last_exit = Some(format!("{error:#}"));
         }
+    }
+}
+
+/// Takes over the role if it runs after all: a child of a killed supervisor has the arguments by
+/// which it is found only a moment after that supervisor's end. A second one could not have the
+/// role's state directory.
+fn take_over_or_start(layout: &Layout, program: &Path, role: &str) -> anyhow::Result<Running> {
+    match role_processes(layout, role)?.pop() {
+        Some(process) => Ok(Running::Adopted(process)),
+        None => start(layout, program, role),
     }
 }
 
@@ -278,5 +315,30 @@ fn wait_for_end(mut running: Running, process: Process, name: &str) -> String {
             return running.ended().unwrap_or_else(|| "killed".to_owned());
         }
         std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::process::tests::Posing, *};
+
+    #[test]
+    fn a_role_that_no_file_tells_of_is_taken_over_and_one_of_another_lab_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(&directory.path().join("lab")).unwrap();
+        let other = Layout::create(&directory.path().join("lab2")).unwrap();
+        let role = Posing::as_role(&layout, "capture");
+        let _foreign = Posing::as_role(&other, "gateway");
+        let adopted = adopt(&layout).unwrap();
+        let running: Vec<_> = adopted
+            .iter()
+            .map(|role| role.running.as_ref().map(Running::process))
+            .collect();
+        assert_eq!(running, [None, None, Some(role.process())]);
+        // The same when it shows itself only once the supervisor is at work.
+        let nothing = Path::new("/nonexistent");
+        let running = take_over_or_start(&layout, nothing, "capture").unwrap();
+        assert_eq!(running.process(), role.process());
+        assert!(take_over_or_start(&layout, nothing, "gateway").is_err());
     }
 }
