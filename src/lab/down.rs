@@ -1,6 +1,7 @@
 //! `lab down`: ends a lab's processes. Its data stays; `lab up` resumes it.
 
 use super::{
+    instances,
     layout::Layout,
     process::Process,
     report::LabReport,
@@ -17,6 +18,8 @@ use std::{
 /// How often processes are looked for again after those that were found ended: one that a killed
 /// supervisor had just begun to start shows itself late.
 const ROUNDS: usize = 3;
+/// How long a drill's machine may take to end by itself; it is thrown away anyhow.
+const MACHINE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends the lab in `directory` and proves that nothing of it runs.
 pub(crate) fn run(directory: &Path) -> anyhow::Result<LabReport> {
@@ -43,6 +46,7 @@ pub(crate) fn run(directory: &Path) -> anyhow::Result<LabReport> {
         "stopped".clone_into(&mut role.state);
     }
     store_roles(&layout, &roles)?;
+    instances::remove(&layout, MACHINE_PATIENCE)?;
     LabReport::new(&layout, &state)
 }
 
@@ -112,14 +116,17 @@ mod tests {
     }
 
     #[test]
-    fn roles_that_no_file_tells_of_end_and_those_of_another_lab_go_on() {
+    fn what_no_file_tells_of_ends_and_another_lab_goes_on() {
         let directory = tempfile::tempdir().unwrap();
         let layout = lab(&directory.path().join("lab"));
         let other = Layout::create(&directory.path().join("lab2")).unwrap();
         let mut ours = ["cloud", "capture"].map(|role| Posing::as_role(&layout, role));
         let mut theirs = Posing::as_role(&other, "capture");
+        let instance = layout.runtime.join("instance-one");
+        std::fs::create_dir(&instance).unwrap();
         run(&layout.directory).unwrap();
         assert!(ours.iter_mut().all(|role| !role.runs()));
+        assert!(!instance.exists(), "decrypted data is left");
         assert!(theirs.runs());
     }
 }

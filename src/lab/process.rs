@@ -1,12 +1,15 @@
 //! Processes by number and start time, so that a recycled number is never taken for the process it
 //! once named.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
     time::{Duration, Instant},
 };
+
+/// How long a killed process may take to end; one that hangs in a system call may take a while.
+const KILLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A process that was seen alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,11 +63,26 @@ impl Process {
 
     /// Sends a signal to this very process; nothing if it is gone.
     pub(crate) fn signal(self, signal: Signal) {
-        if self.is_alive()
-            && let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return;
+        };
+        // Once the descriptor is held, the number cannot come to mean another process unnoticed.
+        if let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty())
+            && self.is_alive()
         {
             // It may end between the look and the signal.
-            let _gone = kill_process(pid, signal);
+            let _gone = pidfd_send_signal(&descriptor, signal);
+        }
+    }
+
+    /// Has processes end, and kills those that still run after `patience`.
+    pub(crate) fn end_all(processes: &[Self], patience: Duration) {
+        for (signal, patience) in [(Signal::TERM, patience), (Signal::KILL, KILLED_WITHIN)] {
+            processes.iter().for_each(|process| process.signal(signal));
+            let deadline = Instant::now() + patience;
+            for process in processes {
+                process.wait_gone(deadline);
+            }
         }
     }
 
