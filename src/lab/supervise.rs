@@ -1,10 +1,11 @@
 //! The lab's supervisor: one process that starts the roles and starts them again when they end.
 //!
 //! It starts a role as soon as its configuration file is there, so `lab up` can bring the roles up
-//! one after the other. Roles are no children in spirit: when the supervisor is killed they go on,
+//! one after the other, and has their certificates issued anew before they end. Roles are no children in spirit: when the supervisor is killed they go on,
 //! because production's disk runs through one of them, and the next supervisor adopts them.
 
 use super::{
+    identity,
     layout::Layout,
     process::Process,
     state::{RoleState, load_roles, store_roles},
@@ -26,6 +27,8 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) const ROLES: [&str; 3] = ["cloud", "gateway", "capture"];
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often certificates that are due are issued anew; they are due for many days.
+const RENEW_EVERY: Duration = Duration::from_secs(60 * 60);
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(5);
 /// A role that ran this long is taken for sound: its next end is followed by a start at once.
@@ -125,7 +128,13 @@ pub(crate) fn run(layout: &Layout) -> anyhow::Result<()> {
         // What an earlier supervisor told is over before anybody sees that there is a new one.
         store_roles(layout, &told)?;
         announce(layout)?;
+        let mut next_renewal = Instant::now();
         loop {
+            // Before a role starts: one whose certificate has ended would not.
+            if Instant::now() >= next_renewal {
+                identity::renew(layout, identity::wall());
+                next_renewal = Instant::now() + RENEW_EVERY;
+            }
             for role in &mut roles {
                 look_after(layout, &program, role);
             }

@@ -5,6 +5,7 @@
 //! role, the group with its minted ids, the other roles' identities and configurations.
 
 use super::{
+    identity,
     layout::Layout,
     process::Process,
     report::LabReport,
@@ -16,13 +17,13 @@ use anyhow::{Context, bail, ensure};
 use bcdr_capture::config::{CaptureConfig, GroupConfig, VolumeConfig};
 use bcdr_cloud::{
     config::CloudConfig,
-    init::{InitOptions, IssueOptions, ca_certificate, initialise, is_initialised, issue},
+    init::{InitOptions, ca_certificate, initialise, is_initialised},
     target::LaunchSettings,
 };
 use bcdr_disk::{RealStorage, replace_atomically};
 use bcdr_format::SECTOR_BYTES;
 use bcdr_gateway::config::GatewayConfig;
-use bcdr_wire::identity::{IdentityPaths, Role};
+use bcdr_wire::identity::Role;
 use std::{
     fs::{self, File, OpenOptions},
     io::{Seek, SeekFrom},
@@ -283,7 +284,7 @@ fn create_group(api: &Client, state: &mut LabState) -> anyhow::Result<()> {
 fn write_gateway_configuration(layout: &Layout, state: &LabState) -> anyhow::Result<()> {
     let config = GatewayConfig {
         state_directory: layout.role_state("gateway"),
-        identity: identity(layout, Role::Gateway)?,
+        identity: identity::ensure(layout, Role::Gateway, identity::wall())?,
         listen: state.feed,
         receivers: vec![state.ship],
         local_api_socket: Some(layout.runtime.join("gateway-api.sock")),
@@ -309,7 +310,7 @@ fn write_capture_configuration(layout: &Layout, state: &LabState) -> anyhow::Res
         .collect::<anyhow::Result<Vec<_>>>()?;
     let config = CaptureConfig {
         state_directory: layout.role_state("capture"),
-        identity: identity(layout, Role::Capture)?,
+        identity: identity::ensure(layout, Role::Capture, identity::wall())?,
         gateways: vec![state.feed],
         local_api_socket: Some(layout.runtime.join("capture-api.sock")),
         nbd_tcp_listen: None,
@@ -324,17 +325,6 @@ fn write_capture_configuration(layout: &Layout, state: &LabState) -> anyhow::Res
         }],
     };
     write_configuration(layout, "capture", &toml::to_string(&config)?)
-}
-
-/// The identity of a role, issued anew at each `up`: the lab holds the authority.
-fn identity(layout: &Layout, role: Role) -> anyhow::Result<IdentityPaths> {
-    let options = IssueOptions {
-        role,
-        name: "lab".to_owned(),
-        alternative_names: vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()],
-        directory: layout.identities(),
-    };
-    Ok(issue(&layout.role_state("cloud"), &options)?)
 }
 
 /// Writes a role's configuration; one that is the same is left alone.
