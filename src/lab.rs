@@ -5,6 +5,8 @@
 //! processes with ordinary configuration files; nothing in them knows that it is in a lab.
 
 pub(crate) mod down;
+mod identity;
+mod instances;
 pub(crate) mod layout;
 pub(crate) mod process;
 pub(crate) mod report;

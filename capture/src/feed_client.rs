@@ -28,7 +28,7 @@ use bcdr_disk::Storage;
 use bcdr_format::{Position, continuity::Held, incarnation::IncarnationOrdinal};
 use bcdr_wire::{
     feed::{Acknowledged, Refusal, ToCapture},
-    identity::Identity,
+    identity::IdentitySource,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -69,7 +69,7 @@ pub struct FeedParts {
     /// The group.
     pub description: GroupDescription,
     /// Who we are.
-    pub identity: Identity,
+    pub identity: IdentitySource,
     /// The gateways, tried in turn.
     pub gateways: Vec<SocketAddr>,
     /// The lives found in the journal.
@@ -97,7 +97,7 @@ pub struct FeedParts {
 /// The task's state. See the module's description.
 pub struct FeedClient {
     description: GroupDescription,
-    identity: Identity,
+    identity: IdentitySource,
     gateways: Vec<SocketAddr>,
     next_gateway: usize,
     session: FeedSession,

@@ -15,7 +15,9 @@ use std::{
 
 use bcdr_format::VolumeNumber;
 use bcdr_nbd::{Event, ExportInfo, ServerSession, SessionEnd, TlsMode};
-use bcdr_wire::identity::{Identity, IdentityError, PeerIdentity, Role};
+use bcdr_wire::identity::{
+    Identity, IdentityError, IdentitySource, PeerIdentity, READ_AGAIN_EVERY, Role,
+};
 use bytes::{Buf as _, BytesMut};
 use tokio::{
     io::{
@@ -23,12 +25,15 @@ use tokio::{
     },
     net::{TcpListener, TcpStream, UnixStream},
     task::JoinSet,
-    time::timeout,
+    time::{MissedTickBehavior, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::group_thread::{AdoptedClient, GroupCommand, GroupHandle, TapPayloads, TapSession};
+use crate::{
+    clock,
+    group_thread::{AdoptedClient, GroupCommand, GroupHandle, TapPayloads, TapSession},
+};
 
 /// From the connection to the entered export.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -90,6 +95,11 @@ enum RefusedClient {
 /// A listener ready to serve.
 pub struct NbdTls {
     listener: TcpListener,
+    identity: IdentitySource,
+    /// How often a renewed identity is looked for.
+    look_every: Duration,
+    /// What clients are shown, and what shows it.
+    shown: Identity,
     acceptor: TlsAcceptor,
     exports: Arc<Vec<TlsExport>>,
 }
@@ -101,16 +111,19 @@ impl NbdTls {
     /// If the address is taken or the identity is of no use.
     pub async fn bind(
         address: SocketAddr,
-        identity: &Identity,
+        identity: IdentitySource,
         exports: Vec<TlsExport>,
     ) -> Result<Self, NbdTlsError> {
-        let config = identity.server_config(&[Role::NbdClient], &[])?;
+        let shown = identity.current();
+        let acceptor = acceptor(&shown)?;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| NbdTlsError::Bind { address, source })?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
         Ok(Self {
             listener,
+            identity,
+            look_every: READ_AGAIN_EVERY,
+            shown,
             acceptor,
             exports: Arc::new(exports),
         })
@@ -125,13 +138,16 @@ impl NbdTls {
     }
 
     /// Serves until `shutdown`. Clients that were let in go on until their group closes them.
-    pub async fn serve(self, shutdown: CancellationToken) {
+    pub async fn serve(mut self, shutdown: CancellationToken) {
         let mut clients = JoinSet::new();
+        let mut look = tokio::time::interval(self.look_every);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let room = clients.len() < CLIENTS_MAX;
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(_) = clients.join_next() => {}
+                _ = look.tick() => self.renew().await,
                 accepted = self.listener.accept(), if room => match accepted {
                     Ok((stream, address)) => {
                         let (acceptor, exports) = (self.acceptor.clone(), Arc::clone(&self.exports));
@@ -148,6 +164,25 @@ impl NbdTls {
         // The groups close their ends once everything is answered.
         while clients.join_next().await.is_some() {}
     }
+
+    /// Has clients that come from now on shown a certificate that was renewed.
+    async fn renew(&mut self) {
+        let found = self.identity.renewed(clock::wall()).await;
+        if found.certificates() == self.shown.certificates() {
+            return;
+        }
+        match acceptor(&found) {
+            Ok(acceptor) => (self.shown, self.acceptor) = (found, acceptor),
+            Err(error) => {
+                tracing::error!(%error, "a renewed identity cannot be shown to NBD clients")
+            }
+        }
+    }
+}
+
+fn acceptor(identity: &Identity) -> Result<TlsAcceptor, IdentityError> {
+    let config = identity.server_config(&[Role::NbdClient], &[])?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn client(

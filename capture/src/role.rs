@@ -11,7 +11,7 @@ use std::{
 
 use bcdr_disk::{DirectoryLock, DiskError, LockError, RealStorage};
 use bcdr_http::{Health, LocalSocketError, Metrics, MetricsError};
-use bcdr_wire::identity::{Identity, IdentityError};
+use bcdr_wire::identity::{IdentityError, IdentitySource};
 use prometheus::Registry;
 use tokio::{
     sync::watch,
@@ -92,7 +92,7 @@ pub enum CaptureError {
 pub async fn run(config: CaptureConfig, shutdown: CancellationToken) -> Result<(), CaptureError> {
     let begun = Instant::now();
     config.check()?;
-    let identity = Identity::load_from(&config.identity, clock::wall())?;
+    let identity = IdentitySource::load_from(config.identity.clone(), clock::wall())?;
     let registry = Registry::new();
     let metrics = Metrics::new(registry, "capture", env!("CARGO_PKG_VERSION"))?;
     let context = GroupContext {
@@ -156,7 +156,7 @@ fn start_groups(
 struct Role {
     config: Arc<CaptureConfig>,
     context: GroupContext,
-    identity: Identity,
+    identity: IdentitySource,
     groups: Vec<RunningGroup>,
     views: Vec<GroupView>,
     tasks: JoinSet<()>,
@@ -265,7 +265,7 @@ impl Role {
                 group: group.handle.clone(),
             })
         });
-        let server = NbdTls::bind(address, &self.identity, exports.collect()).await?;
+        let server = NbdTls::bind(address, self.identity.clone(), exports.collect()).await?;
         tracing::info!(%address, "NBD over TLS is served");
         self.tasks.spawn(server.serve(self.stop_listening.clone()));
         Ok(())

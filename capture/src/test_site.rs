@@ -11,7 +11,9 @@ use bcdr_disk::RealStorage;
 use bcdr_format::{GroupId, InstallationId, StreamId, VolumeId};
 use bcdr_http::Metrics;
 use bcdr_nbd::client::{Client, ClientOptions};
-use bcdr_wire::identity::{CertificateAuthority, Identity, IdentityPaths, IssueRequest, Role};
+use bcdr_wire::identity::{
+    CertificateAuthority, Identity, IdentityPaths, IssueRequest, IssuedIdentity, Role,
+};
 
 use crate::{
     clock::{Clock, wall},
@@ -141,21 +143,39 @@ impl TestAuthority {
         }
     }
 
+    /// Puts a new identity in a directory.
+    pub(crate) fn write_identity(&self, role: Role, directory: &Path) -> IdentityPaths {
+        let issued = self.issue(role);
+        let write = |name: &str, text: &str| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        IdentityPaths {
+            ca: write("ca.pem", self.authority.certificate_pem()),
+            key: write("role.key", &issued.key_pem),
+            certificate: write("role.pem", &issued.certificate_pem),
+        }
+    }
+
     pub(crate) fn identity(&self, role: Role) -> Identity {
+        let issued = self.issue(role);
+        Identity::load(
+            self.authority.certificate_pem(),
+            &issued.certificate_pem,
+            &issued.key_pem,
+            wall(),
+        )
+        .unwrap()
+    }
+
+    fn issue(&self, role: Role) -> IssuedIdentity {
         let request = IssueRequest {
             role,
             name: "test".to_owned(),
             alternative_names: Vec::new(),
             validity: Duration::from_secs(3600),
         };
-        let now = wall();
-        let issued = self.authority.issue(&request, now).unwrap();
-        Identity::load(
-            self.authority.certificate_pem(),
-            &issued.certificate_pem,
-            &issued.key_pem,
-            now,
-        )
-        .unwrap()
+        self.authority.issue(&request, wall()).unwrap()
     }
 }

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod local_api;
 pub mod metrics;
 pub mod reduce;
+mod renewal;
 pub mod role;
 pub mod ship;
 pub mod spool;

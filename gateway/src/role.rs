@@ -6,11 +6,12 @@ use crate::{
     intake,
     keys::{Keys, KeysError},
     local_api,
+    renewal::{self, ACCEPTED_ROLES},
     stream::{StreamError, StreamSettings, Streams},
 };
 use bcdr_disk::{DirectoryLock, DiskError, LockError, RealStorage, Storage};
 use bcdr_wire::{
-    identity::{Identity, IdentityError, Role},
+    identity::{IdentityError, IdentitySource, READ_AGAIN_EVERY},
     transport::{Protocol, TransportError, server_endpoint},
 };
 use std::sync::Arc;
@@ -69,8 +70,9 @@ pub async fn run(config: GatewayConfig, shutdown: CancellationToken) -> Result<(
     let storage: Arc<dyn Storage> = Arc::new(RealStorage::new());
     storage.create_directory_all(&config.state_directory)?;
     let _lock = DirectoryLock::acquire(&config.state_directory)?;
-    let identity = Identity::load_from(&config.identity, clock::wall())?;
-    let installation = identity.peer().installation;
+    let identity = IdentitySource::load_from(config.identity.clone(), clock::wall())?;
+    let shown = identity.current();
+    let installation = shown.peer().installation;
     let keys = Keys::prepare(
         storage.as_ref(),
         &config.state_directory,
@@ -78,7 +80,7 @@ pub async fn run(config: GatewayConfig, shutdown: CancellationToken) -> Result<(
         clock::wall(),
     )?;
     // The port first: a gateway that cannot be reached must not touch the spools.
-    let endpoint = server_endpoint(config.listen, &identity, &[Role::Capture], Protocol::Feed)?;
+    let endpoint = server_endpoint(config.listen, &shown, &ACCEPTED_ROLES, Protocol::Feed)?;
     let streams = Streams::restore(StreamSettings {
         storage,
         state_directory: config.state_directory.clone(),
@@ -92,7 +94,14 @@ pub async fn run(config: GatewayConfig, shutdown: CancellationToken) -> Result<(
     .await?;
     tracing::info!(address = %config.listen, "gateway serves captures");
     let stop = shutdown.child_token();
-    let intake = intake::server::run(endpoint, Arc::clone(&streams), stop.clone());
+    let renewal = renewal::run(endpoint.clone(), shown, identity, READ_AGAIN_EVERY);
+    let serving = intake::server::run(endpoint, Arc::clone(&streams), stop.clone());
+    let intake = async {
+        tokio::select! {
+            () = serving => {}
+            never = renewal => match never {},
+        }
+    };
     let served = match &config.local_api_socket {
         Some(path) => {
             let api = async {

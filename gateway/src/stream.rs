@@ -21,7 +21,7 @@ use bcdr_format::{
 };
 use bcdr_wire::{
     feed::{CaptureReport, Refusal, ToCapture},
-    identity::Identity,
+    identity::IdentitySource,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ pub struct StreamSettings {
     /// The gateway's state directory.
     pub state_directory: PathBuf,
     /// Who we are.
-    pub identity: Identity,
+    pub identity: IdentitySource,
     /// The installation.
     pub installation: InstallationId,
     /// The receivers.

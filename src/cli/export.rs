@@ -6,6 +6,7 @@
 
 mod areas;
 mod copy;
+mod leftovers;
 mod qcow2;
 mod target;
 

@@ -1,6 +1,7 @@
 //! What `lab up` and `lab status` print: the JSON that scripts depend on.
 
 use super::{
+    identity,
     layout::Layout,
     state::{LabState, load_roles},
 };
@@ -48,6 +49,8 @@ pub(crate) struct RoleReport {
     pub(crate) pid: Option<u32>,
     /// `running`, `restarting` or `stopped`.
     pub(crate) state: String,
+    /// Until when its certificate is valid; absent if none can be read.
+    pub(crate) certificate_expires_at: Option<jiff::Timestamp>,
 }
 
 /// A lab.
@@ -65,6 +68,8 @@ pub(crate) struct LabReport {
     pub(crate) volumes: Vec<VolumeReport>,
     /// The roles.
     pub(crate) roles: Vec<RoleReport>,
+    /// What somebody should look after, in words.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl LabReport {
@@ -72,9 +77,15 @@ impl LabReport {
     pub(crate) fn new(layout: &Layout, state: &LabState) -> anyhow::Result<Self> {
         let token = fs::read_to_string(layout.token_file()).unwrap_or_default();
         let supervised = super::supervise::is_running(layout);
+        let now = identity::wall();
+        let mut warnings = Vec::new();
         let roles = load_roles(layout)?
             .into_iter()
             .map(|role| {
+                let until = identity::valid_until(layout, &role.name);
+                warnings.extend(
+                    until.and_then(|until| identity::warning(&role.name, until, now, supervised)),
+                );
                 let alive = role
                     .process()
                     .is_some_and(super::process::Process::is_alive);
@@ -88,6 +99,8 @@ impl LabReport {
                     name: role.name,
                     pid,
                     state: state.to_owned(),
+                    certificate_expires_at: until
+                        .and_then(|until| jiff::Timestamp::from_microsecond(until.0).ok()),
                 }
             })
             .collect();
@@ -114,6 +127,7 @@ impl LabReport {
             },
             volumes,
             roles,
+            warnings,
         })
     }
 }

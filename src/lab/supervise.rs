@@ -1,10 +1,11 @@
 //! The lab's supervisor: one process that starts the roles and starts them again when they end.
 //!
 //! It starts a role as soon as its configuration file is there, so `lab up` can bring the roles up
-//! one after the other. Roles are no children in spirit: when the supervisor is killed they go on,
+//! one after the other, and has their certificates issued anew before they end. Roles are no children in spirit: when the supervisor is killed they go on,
 //! because production's disk runs through one of them, and the next supervisor adopts them.
 
 use super::{
+    identity,
     layout::Layout,
     process::Process,
     state::{RoleState, load_roles, store_roles},
@@ -14,7 +15,7 @@ use bcdr_disk::{DirectoryLock, RealStorage, replace_atomically};
 use rustix::process::Signal;
 use std::{
     fs::{self, OpenOptions},
-    os::unix::process::CommandExt,
+    os::unix::{ffi::OsStrExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -26,6 +27,8 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) const ROLES: [&str; 3] = ["cloud", "gateway", "capture"];
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often certificates that are due are issued anew; they are due for many days.
+const RENEW_EVERY: Duration = Duration::from_secs(60 * 60);
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(5);
 /// A role that ran this long is taken for sound: its next end is followed by a start at once.
@@ -82,6 +85,29 @@ pub(crate) fn process(layout: &Layout) -> Option<Process> {
     process.is_alive().then_some(process)
 }
 
+/// The processes that run a role of this lab, by their arguments. A supervisor that was killed may
+/// have started one that no file tells of.
+pub(crate) fn role_processes(layout: &Layout, role: &str) -> anyhow::Result<Vec<Process>> {
+    let configuration = layout.role_configuration(role);
+    let found = Process::find(|arguments| {
+        let runs_role = arguments.get(1) == Some(&role.as_bytes());
+        let ours = [b"--config", configuration.as_os_str().as_bytes()];
+        (runs_role && arguments.windows(2).any(|pair| pair == ours)).then_some(())
+    });
+    let found = found.context("cannot look for the lab's processes in /proc")?;
+    Ok(found.into_iter().map(|(process, ())| process).collect())
+}
+
+/// The supervisors of this lab by their arguments: one that has not announced itself yet, or is
+/// just becoming a role.
+pub(crate) fn supervisors(layout: &Layout) -> anyhow::Result<Vec<Process>> {
+    let directory = layout.directory.as_os_str().as_bytes();
+    let ours: [&[u8]; 4] = [b"lab", b"supervise", b"--dir", directory];
+    let found = Process::find(|arguments| arguments.get(1..)?.starts_with(&ours).then_some(()));
+    let found = found.context("cannot look for the lab's processes in /proc")?;
+    Ok(found.into_iter().map(|(process, ())| process).collect())
+}
+
 /// Runs the supervisor until SIGTERM; then stops the roles.
 pub(crate) fn run(layout: &Layout) -> anyhow::Result<()> {
     fs::create_dir_all(layout.supervisor_directory())
@@ -102,7 +128,13 @@ pub(crate) fn run(layout: &Layout) -> anyhow::Result<()> {
         // What an earlier supervisor told is over before anybody sees that there is a new one.
         store_roles(layout, &told)?;
         announce(layout)?;
+        let mut next_renewal = Instant::now();
         loop {
+            // Before a role starts: one whose certificate has ended would not.
+            if Instant::now() >= next_renewal {
+                identity::renew(layout, identity::wall());
+                next_renewal = Instant::now() + RENEW_EVERY;
+            }
             for role in &mut roles {
                 look_after(layout, &program, role);
             }
@@ -131,18 +163,22 @@ fn announce(layout: &Layout) -> anyhow::Result<()> {
     )?)
 }
 
-/// Takes over what an earlier supervisor left running.
+/// Takes over what an earlier supervisor left running, also what it had no time to tell of.
 fn adopt(layout: &Layout) -> anyhow::Result<Vec<Supervised>> {
     let earlier = load_roles(layout)?;
     let now = Instant::now();
-    Ok(ROLES
+    ROLES
         .into_iter()
         .map(|name| {
             let before = earlier.iter().find(|role| role.name == name);
-            let process = before
+            let told = before
                 .and_then(RoleState::process)
                 .filter(|process| process.is_alive());
-            Supervised {
+            let process = match told {
+                Some(process) => Some(process),
+                None => role_processes(layout, name)?.pop(),
+            };
+            Ok(Supervised {
                 name,
                 running: process.map(Running::Adopted),
                 since: now,
@@ -151,9 +187,9 @@ fn adopt(layout: &Layout) -> anyhow::Result<Vec<Supervised>> {
                 restarts: 0,
                 starts: 0,
                 last_exit: None,
-            }
+            })
         })
-        .collect())
+        .collect()
 }
 
 fn look_after(layout: &Layout, program: &Path, role: &mut Supervised) {
@@ -175,10 +211,10 @@ fn look_after(layout: &Layout, program: &Path, role: &mut Supervised) {
     if now < role.next_start || !layout.role_configuration(role.name).exists() {
         return;
     }
-    match start(layout, program, role.name) {
+    match take_over_or_start(layout, program, role.name) {
         Ok(running) => {
             role.since = now;
-            role.starts += 1;
+            role.starts += u64::from(matches!(running, Running::Child(..)));
             role.running = Some(running);
         }
         Err(error) => {
@@ -186,6 +222,16 @@ fn look_after(layout: &Layout, program: &Path, role: &mut Supervised) {
             role.next_start = now + role.backoff;
             role.last_exit = Some(format!("{error:#}"));
         }
+    }
+}
+
+/// Takes over the role if it runs after all: a child of a killed supervisor has the arguments by
+/// which it is found only a moment after that supervisor's end. A second one could not have the
+/// role's state directory.
+fn take_over_or_start(layout: &Layout, program: &Path, role: &str) -> anyhow::Result<Running> {
+    match role_processes(layout, role)?.pop() {
+        Some(process) => Ok(Running::Adopted(process)),
+        None => start(layout, program, role),
     }
 }
 
@@ -278,5 +324,30 @@ fn wait_for_end(mut running: Running, process: Process, name: &str) -> String {
             return running.ended().unwrap_or_else(|| "killed".to_owned());
         }
         std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::process::tests::Posing, *};
+
+    #[test]
+    fn a_role_that_no_file_tells_of_is_taken_over_and_one_of_another_lab_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(&directory.path().join("lab")).unwrap();
+        let other = Layout::create(&directory.path().join("lab2")).unwrap();
+        let role = Posing::as_role(&layout, "capture");
+        let _foreign = Posing::as_role(&other, "gateway");
+        let adopted = adopt(&layout).unwrap();
+        let running: Vec<_> = adopted
+            .iter()
+            .map(|role| role.running.as_ref().map(Running::process))
+            .collect();
+        assert_eq!(running, [None, None, Some(role.process())]);
+        // The same when it shows itself only once the supervisor is at work.
+        let nothing = Path::new("/nonexistent");
+        let running = take_over_or_start(&layout, nothing, "capture").unwrap();
+        assert_eq!(running.process(), role.process());
+        assert!(take_over_or_start(&layout, nothing, "gateway").is_err());
     }
 }

@@ -5,6 +5,7 @@
 //! role, the group with its minted ids, the other roles' identities and configurations.
 
 use super::{
+    identity,
     layout::Layout,
     process::Process,
     report::LabReport,
@@ -16,13 +17,14 @@ use anyhow::{Context, bail, ensure};
 use bcdr_capture::config::{CaptureConfig, GroupConfig, VolumeConfig};
 use bcdr_cloud::{
     config::CloudConfig,
-    init::{InitOptions, IssueOptions, ca_certificate, initialise, is_initialised, issue},
+    init::{InitOptions, ca_certificate, create_token, initialise, is_initialised},
     target::LaunchSettings,
 };
 use bcdr_disk::{RealStorage, replace_atomically};
 use bcdr_format::SECTOR_BYTES;
 use bcdr_gateway::config::GatewayConfig;
-use bcdr_wire::identity::{IdentityPaths, Role};
+use bcdr_http::Token;
+use bcdr_wire::identity::Role;
 use std::{
     fs::{self, File, OpenOptions},
     io::{Seek, SeekFrom},
@@ -194,21 +196,28 @@ fn begin(layout: &Layout, group: &str, volumes: Vec<LabVolume>) -> anyhow::Resul
     let cloud = layout.role_state("cloud");
     if !is_initialised(&cloud)? {
         let options = InitOptions {
-            state_directory: cloud,
+            state_directory: cloud.clone(),
             api_names: Vec::new(),
         };
-        let initialised = initialise(&options)?;
-        let token = initialised.token.expose();
-        replace_atomically(&RealStorage::new(), &layout.token_file(), token.as_bytes())?;
+        store_token(layout, &initialise(&options)?.token)?;
     }
-    ensure!(
-        layout.token_file().exists(),
-        "an interrupted lab up left {} without its token: remove the directory and begin anew",
-        layout.directory.display()
-    );
+    if !layout.token_file().exists() {
+        // An interrupted `up` made the cloud side's state and a token that nobody has seen.
+        let token = create_token(&cloud, "lab", bcdr_http::Role::Admin)?;
+        store_token(layout, &token)?;
+    }
     let state = LabState::new(group, volumes, free_addresses()?);
     state.store(layout)?;
     Ok(state)
+}
+
+fn store_token(layout: &Layout, token: &Token) -> anyhow::Result<()> {
+    let text = token.expose();
+    Ok(replace_atomically(
+        &RealStorage::new(),
+        &layout.token_file(),
+        text.as_bytes(),
+    )?)
 }
 
 /// Addresses on the loopback interface that are free now. The lab keeps them; a role that finds
@@ -283,7 +292,7 @@ fn create_group(api: &Client, state: &mut LabState) -> anyhow::Result<()> {
 fn write_gateway_configuration(layout: &Layout, state: &LabState) -> anyhow::Result<()> {
     let config = GatewayConfig {
         state_directory: layout.role_state("gateway"),
-        identity: identity(layout, Role::Gateway)?,
+        identity: identity::ensure(layout, Role::Gateway, identity::wall())?,
         listen: state.feed,
         receivers: vec![state.ship],
         local_api_socket: Some(layout.runtime.join("gateway-api.sock")),
@@ -309,7 +318,7 @@ fn write_capture_configuration(layout: &Layout, state: &LabState) -> anyhow::Res
         .collect::<anyhow::Result<Vec<_>>>()?;
     let config = CaptureConfig {
         state_directory: layout.role_state("capture"),
-        identity: identity(layout, Role::Capture)?,
+        identity: identity::ensure(layout, Role::Capture, identity::wall())?,
         gateways: vec![state.feed],
         local_api_socket: Some(layout.runtime.join("capture-api.sock")),
         nbd_tcp_listen: None,
@@ -324,17 +333,6 @@ fn write_capture_configuration(layout: &Layout, state: &LabState) -> anyhow::Res
         }],
     };
     write_configuration(layout, "capture", &toml::to_string(&config)?)
-}
-
-/// The identity of a role, issued anew at each `up`: the lab holds the authority.
-fn identity(layout: &Layout, role: Role) -> anyhow::Result<IdentityPaths> {
-    let options = IssueOptions {
-        role,
-        name: "lab".to_owned(),
-        alternative_names: vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()],
-        directory: layout.identities(),
-    };
-    Ok(issue(&layout.role_state("cloud"), &options)?)
 }
 
 /// Writes a role's configuration; one that is the same is left alone.
@@ -485,5 +483,36 @@ fn last_words(layout: &Layout) -> String {
         format!("  no logs in {}", layout.logs().display())
     } else {
         words.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_up_that_was_interrupted_before_it_kept_the_token_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(&directory.path().join("lab")).unwrap();
+        layout.create_directories().unwrap();
+        let volume = LabVolume {
+            name: "root".to_owned(),
+            path: directory.path().join("disk"),
+            size_bytes: 512,
+            id: None,
+        };
+        let made = initialise(&InitOptions {
+            state_directory: layout.role_state("cloud"),
+            api_names: Vec::new(),
+        })
+        .unwrap();
+        let state = begin(&layout, "lab", vec![volume.clone()]).unwrap();
+        let token = fs::read_to_string(layout.token_file()).unwrap();
+        assert!(!token.is_empty() && token != made.token.expose());
+        assert_eq!(LabState::load(&layout).unwrap(), Some(state));
+        // The token stays when the next step was the interrupted one.
+        fs::remove_file(layout.state_file()).unwrap();
+        begin(&layout, "lab", vec![volume]).unwrap();
+        assert_eq!(fs::read_to_string(layout.token_file()).unwrap(), token);
     }
 }

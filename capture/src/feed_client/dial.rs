@@ -9,7 +9,7 @@ use bcdr_format::{
 use bcdr_wire::{
     feed::{FEED_VERSION, FromCapture, Refusal, ToCapture},
     frame::{FrameError, FrameReader, decode_control, send_control},
-    identity::{Identity, Role},
+    identity::{IdentitySource, Role},
     transport::{self, CloseCode, Protocol, TransportError},
 };
 use quinn::{Connection, Endpoint, RecvStream};
@@ -84,7 +84,7 @@ impl Drop for Peer {
 /// Calls a gateway and says hello.
 pub(super) async fn dial(
     address: SocketAddr,
-    identity: Identity,
+    identity: IdentitySource,
     group: GroupId,
     stream: StreamId,
     opening: Opening,
@@ -97,12 +97,14 @@ pub(super) async fn dial(
 
 async fn call(
     address: SocketAddr,
-    identity: Identity,
+    identity: IdentitySource,
     group: GroupId,
     stream: StreamId,
     opening: Opening,
 ) -> Result<Dialed, DialError> {
     let endpoint = transport::client_endpoint(address)?;
+    // The certificate may have been renewed since the last call.
+    let identity = identity.renewed(clock::wall()).await;
     let (connection, name) =
         transport::connect(&endpoint, address, &identity, Protocol::Feed, Role::Gateway).await?;
     let broken = |error: quinn::ConnectionError| FrameError::Io(error.into());

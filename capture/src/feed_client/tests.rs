@@ -15,7 +15,7 @@ use bcdr_wire::{
     feed::{CaptureReport, FEED_VERSION, FromCapture},
     frame::{FrameKind, FrameReader, decode_control, send_control},
     identity::Role,
-    transport::{self, Protocol},
+    transport::{self, CloseCode, Protocol},
 };
 use bytes::Bytes;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
@@ -209,12 +209,16 @@ struct Feed {
     shown: watch::Receiver<FeedStatus>,
 }
 
-fn start_feed(group: &mut RunningGroup, identity: Identity, gateways: Vec<SocketAddr>) -> Feed {
+fn start_feed(
+    group: &mut RunningGroup,
+    identity: impl Into<IdentitySource>,
+    gateways: Vec<SocketAddr>,
+) -> Feed {
     let input = group.feed.take().unwrap();
     let (shown, watched) = watch::channel(FeedStatus::default());
     let client = FeedClient::new(FeedParts {
         description: group.description.clone(),
-        identity,
+        identity: identity.into(),
         gateways,
         history: input.history,
         items: input.items,
@@ -409,5 +413,31 @@ async fn volumes_are_served_while_no_gateway_answers_or_all_refuse() {
     let mut session = gateway.called().await;
     session.welcome(None).await;
     feed.shown.wait_for(|shown| shown.connected).await.unwrap();
+    finish(feed, group).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_is_called_again_is_shown_a_renewed_certificate() {
+    let authority = TestAuthority::new();
+    let (gateway, address) = Gateway::new(&authority);
+    let site = Site::new(Engine::Auto, 1);
+    let mut group = site.start();
+    let paths = authority.write_identity(Role::Capture, site.directory.path());
+    let source = IdentitySource::load_from(paths, clock::wall()).unwrap();
+    let first = source.current();
+    let feed = start_feed(&mut group, source.clone(), vec![address]);
+    let shown = |session: &Session| {
+        let shown = session.connection.peer_identity().unwrap();
+        shown
+            .downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>()
+            .unwrap()
+    };
+    let session = gateway.called().await;
+    assert_eq!(*shown(&session), first.certificates());
+    authority.write_identity(Role::Capture, site.directory.path());
+    transport::close(&session.connection, CloseCode::Done, "over");
+    let session = gateway.called().await;
+    assert_ne!(*shown(&session), first.certificates());
+    assert_eq!(*shown(&session), source.current().certificates());
     finish(feed, group).await;
 }

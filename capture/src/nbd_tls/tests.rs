@@ -26,16 +26,17 @@ struct Server {
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn serve(group: &RunningGroup, identity: &Identity) -> Server {
+async fn serve(group: &RunningGroup, identity: IdentitySource) -> Server {
     let exports = group.exports.iter().map(|(volume, info)| TlsExport {
         info: info.clone(),
         volume: *volume,
         group: group.handle.clone(),
     });
     let address = "127.0.0.1:0".parse().unwrap();
-    let server = NbdTls::bind(address, identity, exports.collect())
+    let mut server = NbdTls::bind(address, identity, exports.collect())
         .await
         .unwrap();
+    server.look_every = Duration::from_millis(1);
     let (address, stop) = (server.address().unwrap(), CancellationToken::new());
     let task = tokio::spawn(server.serve(stop.clone()));
     Server {
@@ -90,7 +91,7 @@ async fn a_client_with_a_certificate_writes_and_reads() {
     let authority = TestAuthority::new();
     let site = Site::new(Engine::Auto, 2);
     let group = site.start();
-    let server = serve(&group, &authority.identity(Role::Capture)).await;
+    let server = serve(&group, authority.identity(Role::Capture).into()).await;
     let identity = authority.identity(Role::NbdClient);
     let stream = start_tls(server.address).await;
     let client = enter(handshake(stream, &identity).await.unwrap(), "volume1").await;
@@ -113,7 +114,7 @@ async fn nobody_else_gets_in() {
     let authority = TestAuthority::new();
     let site = Site::new(Engine::Auto, 1);
     let group = site.start();
-    let server = serve(&group, &authority.identity(Role::Capture)).await;
+    let server = serve(&group, authority.identity(Role::Capture).into()).await;
 
     // Another role of the same installation, and the right role of another one.
     let mut strangers = vec![authority.identity(Role::Gateway)];
@@ -170,4 +171,32 @@ async fn ends(stream: &mut TcpStream) -> usize {
     match stream.read_to_end(&mut rest).await {
         Ok(_) | Err(_) => rest.len(),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewed_certificate_is_shown_to_the_next_client() {
+    let authority = TestAuthority::new();
+    let site = Site::new(Engine::Auto, 1);
+    let group = site.start();
+    let paths = authority.write_identity(Role::Capture, site.directory.path());
+    let source = IdentitySource::load_from(paths.clone(), clock::wall()).unwrap();
+    let server = serve(&group, source).await;
+    authority.write_identity(Role::Capture, site.directory.path());
+    let renewed = Identity::load_from(&paths, clock::wall()).unwrap();
+    let client = authority.identity(Role::NbdClient);
+    let shown = async {
+        loop {
+            let stream = start_tls(server.address).await;
+            let tls = handshake(stream, &client).await.unwrap();
+            if tls.get_ref().1.peer_certificates() == Some(renewed.certificates()) {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(60), shown)
+        .await
+        .expect("the renewed certificate is never shown");
+    server.stop.cancel();
+    close(group).await;
+    server.task.await.unwrap();
 }

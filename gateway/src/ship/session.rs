@@ -11,7 +11,7 @@ use bcdr_format::{
 use bcdr_wire::{
     feed::Refusal,
     frame::{FrameError, FrameKind, FrameReader, decode_control, send_control, write_frame},
-    identity::{Identity, Role},
+    identity::{IdentitySource, Role},
     seal::batch_mac,
     ship::{FromGateway, SHIP_VERSION, ToGateway},
     transport::{
@@ -101,7 +101,7 @@ enum SessionError {
 #[derive(Debug, Clone)]
 pub struct ShipSettings {
     /// Who we are.
-    pub identity: Identity,
+    pub identity: IdentitySource,
     /// The receivers, tried in turn.
     pub receivers: Vec<SocketAddr>,
     /// The installation.
@@ -162,13 +162,11 @@ async fn session(
         Ok(endpoint) => endpoint,
         Err(error) => return error.into(),
     };
-    let connecting = connect(
-        &endpoint,
-        address,
-        &settings.identity,
-        Protocol::Ship,
-        Role::Cloud,
-    );
+    let connecting = async {
+        // The certificate may have been renewed since the last session began.
+        let identity = settings.identity.renewed(crate::clock::wall()).await;
+        connect(&endpoint, address, &identity, Protocol::Ship, Role::Cloud).await
+    };
     let connection = tokio::select! {
         connected = connecting => match connected {
             Ok((connection, _)) => connection,

@@ -316,3 +316,29 @@ async fn sessions_of_a_capture_resume_from_held_and_repeats_are_skipped() {
     gateway.stop().await;
     receiver.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_comes_back_is_shown_a_renewed_certificate() {
+    let site = Site::new();
+    let store = Store::new(&site);
+    let receiver = Receiver::start(&site, &store).await;
+    let gateway = site.start_gateway().await;
+    let capture = Capture::new(&site, 61);
+    let feed = capture.connect(&site).await;
+    let called_by = |name: &'static str| {
+        store.until(name, move |state| {
+            state
+                .callers
+                .last()
+                .is_some_and(|caller| caller.name == name)
+        })
+    };
+    called_by("gateway").await;
+    site.renew_gateway("renewed");
+    receiver.stop().await;
+    let receiver = Receiver::start(&site, &store).await;
+    called_by("renewed").await;
+    feed.hang_up();
+    gateway.stop().await;
+    receiver.stop().await;
+}

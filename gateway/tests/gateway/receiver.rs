@@ -18,7 +18,7 @@ use bcdr_format::{
 use bcdr_wire::{
     feed::{Acknowledged, CaptureReport, Refusal},
     frame::{FrameKind, FrameReader, decode_control, send_control},
-    identity::Role,
+    identity::{PeerIdentity, Role},
     seal::{ChunkOpener, InstallationKey, KeyRing, verify_batch_mac},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
     transport::{CloseCode, Protocol, accept, close, server_endpoint},
@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(crate) violations: Vec<String>,
     /// Sessions that got as far as their hello.
     pub(crate) hellos: usize,
+    /// Who was let in, in order.
+    pub(crate) callers: Vec<PeerIdentity>,
     pub(crate) reports: Vec<Option<CaptureReport>>,
     /// Answers the next hello so.
     pub(crate) refuse_hellos: Option<Refusal>,
@@ -183,6 +185,7 @@ impl Store {
                 forks_found: vec![],
                 violations: vec![],
                 hellos: 0,
+                callers: vec![],
                 reports: vec![],
                 refuse_hellos: None,
                 refuse_batch: None,
@@ -251,9 +254,10 @@ impl Receiver {
             while let Some(incoming) = serving.accept().await {
                 let store = Arc::clone(&of_task);
                 tokio::spawn(async move {
-                    let Ok((connection, _)) = accept(incoming).await else {
+                    let Ok((connection, caller)) = accept(incoming).await else {
                         return;
                     };
+                    store.change(|state| state.callers.push(caller));
                     let _ended = serve(&connection, &store).await;
                     close(&connection, CloseCode::Done, "over");
                 });

@@ -130,6 +130,13 @@ impl Site {
         }
     }
 
+    /// Puts a new certificate and key in the place of the gateway's.
+    pub(crate) fn renew_gateway(&self, name: &str) {
+        let (certificate, key) = issue(&self.authority, Role::Gateway, name);
+        std::fs::write(&self.config.identity.key, key).unwrap();
+        std::fs::write(&self.config.identity.certificate, certificate).unwrap();
+    }
+
     pub(crate) fn identity(&self, role: Role) -> Identity {
         identity(&self.authority, role, &role.to_string())
     }

@@ -9,6 +9,7 @@
 mod authority;
 mod credentials;
 mod peer;
+mod source;
 mod tls;
 
 pub use authority::{
@@ -16,6 +17,7 @@ pub use authority::{
 };
 pub use credentials::{Identity, IdentityPaths};
 pub use peer::{PeerIdentity, Role, server_name};
+pub use source::{IdentitySource, READ_AGAIN_EVERY};
 
 use bcdr_format::Timestamp;
 use std::{io, path::PathBuf};

@@ -1,9 +1,13 @@
 //! The file an export goes to.
 //!
 //! Invariant: under its name there is what was there before, or the whole export, synced; never a
-//! part of it. What was begun and not finished is removed.
+//! part of it. What was begun and not finished is removed, and what a killed export left is removed by
+//! the next one that goes to the same directory.
 
-use super::super::{exit, failure::Failure, units};
+use super::{
+    super::{exit, failure::Failure, units},
+    leftovers::{self, Claim},
+};
 use anyhow::Context as _;
 use bcdr_disk::{Access, CreateOptions, DiskError, File, Storage};
 use std::{
@@ -15,6 +19,8 @@ use std::{
 
 /// Space that is left for others.
 const MARGIN_BYTES: u64 = 64 << 20;
+/// How often an export is begun again whose file was taken for a leftover.
+const ATTEMPTS: usize = 5;
 /// Bytes of a sector, as file systems count them.
 const STAT_BLOCK_BYTES: u64 = 512;
 
@@ -31,6 +37,8 @@ pub(super) struct Unfinished {
     target: Target,
     temporary: PathBuf,
     file: Arc<dyn File>,
+    /// Held while it is written.
+    _lock: Option<fs::File>,
     kept: bool,
 }
 
@@ -78,6 +86,7 @@ impl Target {
             Ok(_) => {}
         }
         let path = directory.join(name);
+        remove_leftovers(&*storage, &directory);
         Ok(Self {
             storage,
             directory,
@@ -108,24 +117,41 @@ impl Target {
 
     /// Begins an empty file under another name, readable by its owner only.
     pub(super) fn create(self) -> Result<Unfinished, Failure> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random)
-            .map_err(|error| Failure::error(format!("the system gives no randomness: {error}")))?;
-        let name = format!(
-            ".bcdr-export-{:016x}.incomplete",
-            u64::from_be_bytes(random)
-        );
-        let temporary = self.directory.join(name);
-        let file = self
-            .storage
-            .create(&temporary, CreateOptions::default())
-            .context("the export failed")?;
-        Ok(Unfinished {
-            target: self,
-            temporary,
-            file,
-            kept: false,
-        })
+        for _ in 0..ATTEMPTS {
+            let mut random = [0; 8];
+            getrandom::fill(&mut random).map_err(|error| {
+                Failure::error(format!("the system gives no randomness: {error}"))
+            })?;
+            let name = leftovers::name(u64::from_be_bytes(random));
+            let temporary = self.directory.join(name);
+            let file = self
+                .storage
+                .create(&temporary, CreateOptions::default())
+                .context("the export failed")?;
+            match leftovers::claim(&temporary) {
+                Ok(Claim::Ours(lock)) => {
+                    return Ok(Unfinished {
+                        target: self,
+                        temporary,
+                        file,
+                        _lock: lock,
+                        kept: false,
+                    });
+                }
+                Ok(Claim::Lost) => {}
+                Err(error) => {
+                    // It is empty; the failure that follows says more than this one could.
+                    let _stays = self.storage.remove(&temporary);
+                    let shown = temporary.display();
+                    return Err(Failure::error(format!("cannot lock {shown}")).cause(error));
+                }
+            }
+        }
+        Err(Failure::error(format!(
+            "another program removes what is begun in {}",
+            self.directory.display()
+        ))
+        .remedy("export to another directory"))
     }
 }
 
@@ -187,6 +213,24 @@ impl Drop for Unfinished {
             && let Err(error) = self.target.storage.remove(&self.temporary)
         {
             tracing::warn!(%error, "cannot remove an unfinished export");
+        }
+    }
+}
+
+/// Removes what killed exports left. A directory where that fails can still be exported to.
+fn remove_leftovers(storage: &dyn Storage, directory: &Path) {
+    match leftovers::remove(directory) {
+        Ok(removed) if removed.is_empty() => {}
+        Ok(removed) => {
+            for file in removed {
+                tracing::warn!(file = %file.display(), "removed what an export that was killed left here");
+            }
+            if let Err(error) = storage.sync_directory(directory) {
+                tracing::warn!(%error, "a removed export may come back after a power cut");
+            }
+        }
+        Err(error) => {
+            tracing::warn!(directory = %directory.display(), %error, "cannot look for what killed exports left");
         }
     }
 }

@@ -342,6 +342,31 @@ fn only_a_free_name_or_a_replaceable_file_is_a_target() {
 }
 
 #[test]
+fn the_next_export_to_a_directory_removes_what_a_killed_one_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let choose = |name: &str| {
+        let path = directory.path().join(name);
+        Target::choose(Arc::new(RealStorage::new()), &path, false).unwrap()
+    };
+    let killed = directory
+        .path()
+        .join(".bcdr-export-0123456789abcdef.incomplete");
+    fs::write(&killed, "decrypted").unwrap();
+    let running = choose("a").create().unwrap();
+    assert!(!killed.exists());
+    let mut second = choose("b").create().unwrap();
+    // As for a qcow2 image, whose tool opens the file itself.
+    second.reopen().unwrap();
+    drop(choose("c"));
+    assert!(running.path().exists() && second.path().exists());
+    running.finish(None).unwrap();
+    second.finish(None).unwrap();
+    let mut names = RealStorage::new().list(directory.path()).unwrap();
+    names.sort();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
 fn what_does_not_fit_is_refused_before_it_is_begun() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a");

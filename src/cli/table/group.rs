@@ -74,6 +74,38 @@ pub(crate) struct Reason {
     pub(crate) detail: String,
 }
 
+impl Reason {
+    /// What to do about it; none for a code of a newer cloud side.
+    pub(crate) fn remedy(&self) -> Option<&'static str> {
+        Some(match self.code.as_str() {
+            "unprotected" => {
+                "start the group's capture and gateway; their logs say what keeps them from each other and from the cloud side"
+            }
+            "initial_sync" => "wait until the copy is complete",
+            "catching_up" => {
+                "wait; if the newest point only grows older, the link or the cloud side's disk is too slow for what is written"
+            }
+            "disconnected" => {
+                "see that the group's capture and gateway run and reach each other and the cloud side; their logs say what fails"
+            }
+            "source_state_unknown" => {
+                "wait for the gateway's first report; if none comes, see its log"
+            }
+            "stalled" => {
+                "free the space or repair the disk that the reason names; replication goes on by itself"
+            }
+            "rpo_unknown" => "wait for the first point; if none comes, see the cloud side's log",
+            "replica_damaged" => {
+                "see the cloud side's log and repair or restore what it names; older points may still be readable: prove one by a drill"
+            }
+            "cleanup_failed" => {
+                "start a drill, which cleans up first; else remove what the last drill's report names"
+            }
+            _ => return None,
+        })
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Positions {
@@ -201,8 +233,10 @@ pub(crate) fn show(group: &Group) -> String {
         fields.field("drill", format!("{state}{drill}"));
     }
     fields.field("health", &group.health.level);
-    for Reason { code, detail } in &group.health.reasons {
-        fields.field("", format!("{detail} ({code})"));
+    for reason in &group.health.reasons {
+        fields.field("", format!("{} ({})", reason.detail, reason.code));
+        let remedy = reason.remedy().map(|remedy| format!("remedy: {remedy}"));
+        fields.field_if("", remedy);
     }
     fields.field("RPO", group.rpo());
     fields.field("latest point", group.latest());
@@ -336,6 +370,7 @@ pub(crate) mod tests {
              drill             none\n\
              health            warning\n\
              \x20                 the first copy is on its way (initial_sync)\n\
+             \x20                 remedy: wait until the copy is complete\n\
              RPO               unknown\n\
              latest point      -\n\
              sequenced         1-10\n\
@@ -366,5 +401,28 @@ pub(crate) mod tests {
             blind.contains("unknown") && !blind.contains("0.00 s"),
             "{blind}"
         );
+    }
+
+    #[test]
+    fn every_reason_that_a_cloud_side_gives_has_a_remedy() {
+        let codes = [
+            "unprotected",
+            "initial_sync",
+            "catching_up",
+            "disconnected",
+            "source_state_unknown",
+            "stalled",
+            "rpo_unknown",
+            "replica_damaged",
+            "cleanup_failed",
+        ];
+        for code in codes {
+            let text = GROUP.replace(r#""code":"initial_sync""#, &format!(r#""code":"{code}""#));
+            let group: Group = serde_json::from_str(&text).unwrap();
+            assert!(show(&group).contains("remedy: "), "{code}");
+        }
+        let newer = GROUP.replace(r#""code":"initial_sync""#, r#""code":"newer""#);
+        let group: Group = serde_json::from_str(&newer).unwrap();
+        assert!(!show(&group).contains("remedy"));
     }
 }

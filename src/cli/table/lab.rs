@@ -1,6 +1,6 @@
 //! A lab for people.
 
-use super::{Fields, Grid, or_none};
+use super::{Fields, Grid, or_none, or_unknown};
 use serde::Deserialize;
 
 /// A lab, as far as people are shown it.
@@ -12,6 +12,7 @@ pub(crate) struct Lab {
     group: Group,
     volumes: Vec<Volume>,
     roles: Vec<Role>,
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,6 +38,7 @@ struct Role {
     name: String,
     pid: Option<u32>,
     state: String,
+    certificate_expires_at: Option<String>,
 }
 
 /// `bcdr lab up` and `bcdr lab status`
@@ -52,16 +54,24 @@ pub(crate) fn show(lab: &Lab) -> String {
     for volume in &lab.volumes {
         volumes.row([volume.name.clone(), volume.nbd.clone()]);
     }
-    let mut roles = Grid::new(&["ROLE", "STATE", "PROCESS"], &[2]);
+    let mut roles = Grid::new(&["ROLE", "STATE", "PROCESS", "CERTIFICATE UNTIL"], &[2]);
     for role in &lab.roles {
         let pid = role.pid.map(|pid| pid.to_string());
         roles.row([
             role.name.clone(),
             role.state.clone(),
             or_none(pid.as_deref()),
+            or_unknown(role.certificate_expires_at.clone()),
         ]);
     }
-    format!("{fields}\n{volumes}\n{roles}")
+    let mut text = format!("{fields}\n{volumes}\n{roles}");
+    if !lab.warnings.is_empty() {
+        text.push('\n');
+    }
+    for warning in &lab.warnings {
+        text.push_str(&format!("! {}\n", super::plain(warning)));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -72,13 +82,18 @@ mod tests {
     fn a_lab_shows_how_to_get_in() {
         let text = r#"{"dir":"/lab","context":"/lab/context.toml","api":{"url":"https://127.0.0.1:1","token":"t","ca":"/lab/ca.pem"},
             "group":{"id":null,"name":"lab"},"volumes":[{"id":"vol-1","name":"root","nbd":"nbd+unix:///root?socket=/lab/run/root.sock"}],
-            "roles":[{"name":"cloud","pid":7,"state":"running"},{"name":"gateway","pid":null,"state":"stopped"}]}"#;
+            "roles":[{"name":"cloud","pid":7,"state":"running","certificate_expires_at":"2026-11-09T09:00:00Z"},
+            {"name":"gateway","pid":null,"state":"stopped","certificate_expires_at":null}],
+            "warnings":["the certificate of the cloud role ends in 6 days: see log/cloud.log"]}"#;
         assert_eq!(
             show(&serde_json::from_str(text).unwrap()),
             "lab        /lab\ngroup      lab\nAPI        https://127.0.0.1:1\ntoken      t\n\
              authority  /lab/ca.pem\ncontext    export BCDR_CONTEXT=/lab/context.toml\n\n\
              VOLUME  NBD\nroot    nbd+unix:///root?socket=/lab/run/root.sock\n\n\
-             ROLE     STATE    PROCESS\ncloud    running        7\ngateway  stopped        -\n"
+             ROLE     STATE    PROCESS  CERTIFICATE UNTIL\n\
+             cloud    running        7  2026-11-09T09:00:00Z\n\
+             gateway  stopped        -  unknown\n\n\
+             ! the certificate of the cloud role ends in 6 days: see log/cloud.log\n"
         );
     }
 }

@@ -50,7 +50,10 @@ impl Status {
                 .health
                 .reasons
                 .iter()
-                .map(|reason| reason.detail.as_str())
+                .map(|reason| match reason.remedy() {
+                    Some(remedy) => format!("{} (remedy: {remedy})", reason.detail),
+                    None => reason.detail.clone(),
+                })
                 .collect();
             let why = if reasons.is_empty() {
                 "no reason given".to_owned()
@@ -132,7 +135,7 @@ pub(crate) mod tests {
              GROUP  REPLICATION        HEALTH       RPO  LATEST POINT  DRILL  VOLUMES\n\
              lab    initial_sync 99 %  warning  unknown  -             none         1\n\
              \n\
-             ! group lab is warning: the first copy is on its way\n"
+             ! group lab is warning: the first copy is on its way (remedy: wait until the copy is complete)\n"
         );
     }
 

@@ -251,3 +251,63 @@ fn certificates_of_others_name_no_identity() {
     );
     assert!(PeerIdentity::from_certificate(&CertificateDer::from(vec![1, 2, 3])).is_err());
 }
+
+/// The files of a role, and putting an identity there.
+struct Files {
+    _directory: tempfile::TempDir,
+    paths: IdentityPaths,
+}
+
+impl Files {
+    fn new(authority: &CertificateAuthority) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = IdentityPaths {
+            ca: directory.path().join("ca.pem"),
+            certificate: directory.path().join("role.pem"),
+            key: directory.path().join("role.key"),
+        };
+        fs::write(&paths.ca, authority.certificate_pem()).unwrap();
+        Self {
+            _directory: directory,
+            paths,
+        }
+    }
+
+    fn put_key(&self, issued: &IssuedIdentity) {
+        fs::write(&self.paths.key, &*issued.key_pem).unwrap();
+    }
+
+    fn put(&self, issued: &IssuedIdentity) {
+        self.put_key(issued);
+        fs::write(&self.paths.certificate, &issued.certificate_pem).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_identity_is_read_and_a_bad_one_never_takes_its_place() {
+    let authority = authority();
+    let files = Files::new(&authority);
+    let issue = |role, now| authority.issue(&request(role), now).unwrap();
+    files.put(&issue(Role::Gateway, NOW));
+    let source = IdentitySource::load_from(files.paths.clone(), NOW).unwrap();
+    let first = source.current();
+
+    // Between the two files of a renewal, and while they are another role's.
+    let next = issue(Role::Gateway, days_after(20));
+    files.put_key(&next);
+    let read = source.renewed(days_after(20)).await;
+    assert_eq!(read.certificates(), first.certificates());
+    files.put(&issue(Role::Cloud, days_after(20)));
+    let read = source.renewed(days_after(20)).await;
+    assert_eq!(read.certificates(), first.certificates());
+
+    files.put(&next);
+    let shared = source.clone();
+    let read = source.renewed(days_after(20)).await;
+    assert_eq!(read.peer().not_after, days_after(50));
+    assert_eq!(shared.current().certificates(), read.certificates());
+    // The old one would be of no use by now; nor is what is no file at all.
+    fs::remove_file(&files.paths.certificate).unwrap();
+    let read = source.renewed(days_after(40)).await;
+    assert_eq!(read.peer().not_after, days_after(50));
+}
