@@ -2,7 +2,7 @@
 //!
 //! It shows snapshots and changes nothing.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use axum::{Json, Router, extract::State, routing::get};
 use bcdr_http::{Detail, Health, Limits, LocalSocket, LocalSocketError, Metrics};
@@ -37,14 +37,14 @@ pub async fn bind(path: &Path) -> Result<LocalSocket, LocalSocketError> {
 /// Serves until `shutdown`.
 pub async fn serve(
     socket: LocalSocket,
-    groups: Vec<GroupView>,
+    groups: watch::Receiver<Vec<GroupView>>,
     health: Health,
     metrics: Metrics,
     shutdown: CancellationToken,
 ) {
     let router = Router::new()
         .route("/status", get(status))
-        .with_state(Arc::new(groups))
+        .with_state(groups)
         .merge(bcdr_http::health::routes(health, Detail::Reasons))
         .merge(metrics.routes());
     let router = bcdr_http::complete(router, &metrics);
@@ -58,7 +58,7 @@ pub async fn serve(
     tracing::debug!(?drained, "the local API has stopped");
 }
 
-async fn status(State(groups): State<Arc<Vec<GroupView>>>) -> Json<StatusDocument> {
+async fn status(State(groups): State<watch::Receiver<Vec<GroupView>>>) -> Json<StatusDocument> {
     let group = |group: &GroupView| {
         let status = group.status.borrow().clone();
         document(
@@ -68,6 +68,6 @@ async fn status(State(groups): State<Arc<Vec<GroupView>>>) -> Json<StatusDocumen
         )
     };
     Json(StatusDocument {
-        groups: groups.iter().map(group).collect(),
+        groups: groups.borrow().iter().map(group).collect(),
     })
 }

@@ -24,6 +24,7 @@ use tokio::{
         AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional_with_sizes,
     },
     net::{TcpListener, TcpStream, UnixStream},
+    sync::watch,
     task::JoinSet,
     time::{MissedTickBehavior, timeout},
 };
@@ -101,7 +102,8 @@ pub struct NbdTls {
     /// What clients are shown, and what shows it.
     shown: Identity,
     acceptor: TlsAcceptor,
-    exports: Arc<Vec<TlsExport>>,
+    /// What is served; groups may come later.
+    exports: watch::Receiver<Vec<TlsExport>>,
 }
 
 impl NbdTls {
@@ -112,7 +114,7 @@ impl NbdTls {
     pub async fn bind(
         address: SocketAddr,
         identity: IdentitySource,
-        exports: Vec<TlsExport>,
+        exports: watch::Receiver<Vec<TlsExport>>,
     ) -> Result<Self, NbdTlsError> {
         let shown = identity.current();
         let acceptor = acceptor(&shown)?;
@@ -125,7 +127,7 @@ impl NbdTls {
             look_every: READ_AGAIN_EVERY,
             shown,
             acceptor,
-            exports: Arc::new(exports),
+            exports,
         })
     }
 
@@ -150,7 +152,8 @@ impl NbdTls {
                 _ = look.tick() => self.renew().await,
                 accepted = self.listener.accept(), if room => match accepted {
                     Ok((stream, address)) => {
-                        let (acceptor, exports) = (self.acceptor.clone(), Arc::clone(&self.exports));
+                        let acceptor = self.acceptor.clone();
+                        let exports = Arc::new(self.exports.borrow().clone());
                         clients.spawn(client(stream, address, acceptor, exports));
                     }
                     Err(error) => {

@@ -1,38 +1,46 @@
 //! The capture role: everything together, from configuration to an orderly end.
 //!
-//! Volumes are served first; gateways, TLS and the local API come after and their absence never
-//! keeps a volume from its clients. The end of one group's ring thread ends the process: a
-//! supervisor starts it anew, and clients that reconnect notice a pause.
+//! Volumes are served first; identity, gateways, TLS and the local API come after, and so does a group
+//! that cannot be served: none of them keeps a volume of another from its clients, and all are tried
+//! again until they are there. Only if no group at all can be served is there nothing to run. The end
+//! of one group's ring thread ends the process: a supervisor starts it anew, and clients that
+//! reconnect notice a pause.
+
+mod missing;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bcdr_disk::{DirectoryLock, DiskError, LockError, RealStorage};
-use bcdr_http::{Health, LocalSocketError, Metrics, MetricsError};
-use bcdr_wire::identity::{IdentityError, IdentitySource};
+use bcdr_disk::{DirectoryLock, LockError, RealStorage};
+use bcdr_http::{Health, Metrics, MetricsError};
+use bcdr_wire::identity::IdentitySource;
 use prometheus::Registry;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
+    time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::{self, Clock},
+    clock::Clock,
     config::{CaptureConfig, ConfigError},
     feed_client::{FeedClient, FeedParts, FeedStatus},
     group::{self, GroupContext, GroupError, RunningGroup},
     group_thread::{Closed, GroupCommand, GroupThreadError},
     local_api::{self, GroupView},
     metrics::CaptureMetrics,
-    nbd_tls::{NbdTls, NbdTlsError, TlsExport},
+    nbd_tls::{NbdTls, TlsExport},
     tap::TapState,
 };
+use missing::{Missing, Part};
 
 /// How long tasks may take to end after their groups have.
 const TASK_PATIENCE: Duration = Duration::from_secs(5);
+/// How often what is missing is tried again.
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(2);
 /// A ring thread that shows nothing for this long hangs.
 const RING_FRESH: Duration = Duration::from_secs(10);
 
@@ -43,16 +51,10 @@ pub enum CaptureError {
     /// The configuration makes no sense.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// The state directory cannot be made.
-    #[error("cannot use the state directory: {0}")]
-    StateDirectory(#[from] DiskError),
     /// Another capture uses the state directory.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The identity does not serve.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// A group cannot be served.
+    /// None of the groups can be served.
     #[error(transparent)]
     Group(#[from] GroupError),
     /// A group's ring thread failed.
@@ -70,15 +72,9 @@ pub enum CaptureError {
         /// The group.
         group: String,
     },
-    /// The local API's socket cannot be had.
-    #[error("cannot offer the local API: {0}")]
-    LocalApi(#[from] LocalSocketError),
     /// A metric is wrong.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// The NBD listener cannot be had.
-    #[error(transparent)]
-    NbdTls(#[from] NbdTlsError),
     /// A part of the start panicked.
     #[error("the start was cut short: {0}")]
     Start(#[from] JoinError),
@@ -92,7 +88,6 @@ pub enum CaptureError {
 pub async fn run(config: CaptureConfig, shutdown: CancellationToken) -> Result<(), CaptureError> {
     let begun = Instant::now();
     config.check()?;
-    let identity = IdentitySource::load_from(config.identity.clone(), clock::wall())?;
     let registry = Registry::new();
     let metrics = Metrics::new(registry, "capture", env!("CARGO_PKG_VERSION"))?;
     let context = GroupContext {
@@ -101,64 +96,112 @@ pub async fn run(config: CaptureConfig, shutdown: CancellationToken) -> Result<(
         metrics: CaptureMetrics::new(&metrics)?,
     };
     let config = Arc::new(config);
-    let (lock, groups) = tokio::task::spawn_blocking({
+    let (lock, started) = tokio::task::spawn_blocking({
         let (config, context) = (Arc::clone(&config), context.clone());
         move || start_groups(&config, &context)
     })
     .await??;
     tracing::info!(
-        groups = groups.len(),
+        groups = started.iter().filter(|group| group.is_ok()).count(),
         milliseconds = begun.elapsed().as_millis() as u64,
         "volumes are served"
     );
     let mut role = Role {
         config,
         context,
-        identity,
-        groups,
-        views: Vec::new(),
+        metrics,
+        health: Health::new(),
+        identity: None,
+        groups: Vec::new(),
+        unfed: Vec::new(),
+        views: watch::Sender::new(Vec::new()),
+        exports: watch::Sender::new(Vec::new()),
+        missing: Vec::new(),
+        ends: JoinSet::new(),
         // Tasks end when the groups have, not before: clients over TLS get their last answers.
         tasks: JoinSet::new(),
         stop_tasks: CancellationToken::new(),
         stop_listening: shutdown.child_token(),
     };
-    let outcome = role.serve(&metrics, shutdown).await;
+    for (index, group) in started.into_iter().enumerate() {
+        match group {
+            Ok(group) => role.adopt(group),
+            Err(error) => role.miss(Part::Group(index), &error),
+        }
+    }
+    let outcome = role.serve(shutdown).await;
     let ended = role.close().await;
     drop(lock);
     outcome.and(ended)
 }
 
+type Started = Vec<Result<RunningGroup, GroupError>>;
+
+/// Starts the groups, each by itself. Fails only if none can be served.
 fn start_groups(
     config: &CaptureConfig,
     context: &GroupContext,
-) -> Result<(DirectoryLock, Vec<RunningGroup>), CaptureError> {
-    context
+) -> Result<(Option<DirectoryLock>, Started), CaptureError> {
+    let lock = lock_state(config, context)?;
+    let mut started: Started = config
+        .groups
+        .iter()
+        .map(|group| group::start(config, group, context))
+        .collect();
+    let is_served = started.iter().any(Result::is_ok);
+    match started.pop_if(|_| !is_served) {
+        Some(Err(error)) => Err(error.into()),
+        _ => Ok((lock, started)),
+    }
+}
+
+/// Keeps another capture away from the state directory. A directory that cannot be used keeps no
+/// volume from its clients: each volume has a lock of its own, and goes untracked.
+fn lock_state(
+    config: &CaptureConfig,
+    context: &GroupContext,
+) -> Result<Option<DirectoryLock>, CaptureError> {
+    let made = context
         .storage
-        .create_directory_all(&config.state_directory)?;
-    let lock = DirectoryLock::acquire(&config.state_directory)?;
-    let mut groups = Vec::new();
-    for group in &config.groups {
-        match group::start(config, group, context) {
-            Ok(running) => groups.push(running),
-            Err(error) => {
-                // Those that serve already end in order.
-                for running in &groups {
-                    running.handle.send(GroupCommand::Close);
-                }
-                groups.into_iter().for_each(RunningGroup::join);
-                return Err(error.into());
-            }
+        .create_directory_all(&config.state_directory);
+    let lock = match made {
+        Ok(()) => DirectoryLock::acquire(&config.state_directory),
+        Err(error) => {
+            tracing::error!(%error, "the state directory cannot be used");
+            return Ok(None);
+        }
+    };
+    match lock {
+        Ok(lock) => Ok(Some(lock)),
+        Err(held @ LockError::Held { .. }) => Err(held.into()),
+        Err(error) => {
+            tracing::error!(%error, "the state directory cannot be locked");
+            Ok(None)
         }
     }
-    Ok((lock, groups))
 }
+
+/// The beginning of a feed that waits for an identity.
+struct Unfed {
+    /// The group's place among those that run.
+    group: usize,
+    shown: watch::Sender<FeedStatus>,
+}
+
+type Ended = (String, Option<Result<Closed, GroupThreadError>>);
 
 struct Role {
     config: Arc<CaptureConfig>,
     context: GroupContext,
-    identity: IdentitySource,
+    metrics: Metrics,
+    health: Health,
+    identity: Option<IdentitySource>,
     groups: Vec<RunningGroup>,
-    views: Vec<GroupView>,
+    unfed: Vec<Unfed>,
+    views: watch::Sender<Vec<GroupView>>,
+    exports: watch::Sender<Vec<TlsExport>>,
+    missing: Vec<Missing>,
+    ends: JoinSet<Ended>,
     tasks: JoinSet<()>,
     stop_tasks: CancellationToken,
     stop_listening: CancellationToken,
@@ -166,24 +209,20 @@ struct Role {
 
 impl Role {
     /// Serves until a shutdown or the end of a group.
-    async fn serve(
-        &mut self,
-        metrics: &Metrics,
-        shutdown: CancellationToken,
-    ) -> Result<(), CaptureError> {
-        self.start_feeds();
-        self.start_local_api(metrics).await?;
-        self.start_nbd_tls().await?;
-        let mut ends: JoinSet<(String, Option<Result<Closed, GroupThreadError>>)> = JoinSet::new();
-        for group in &mut self.groups {
-            let (_, never) = tokio::sync::oneshot::channel();
-            let ended = std::mem::replace(&mut group.ended, never);
-            let name = group.description.name.clone();
-            ends.spawn(async move { (name, ended.await.ok()) });
+    async fn serve(&mut self, shutdown: CancellationToken) -> Result<(), CaptureError> {
+        for part in [Part::LocalApi, Part::Identity, Part::NbdTls] {
+            if let Err(error) = self.attempt(part).await {
+                self.miss(part, &error);
+            }
         }
-        let first = tokio::select! {
-            () = shutdown.cancelled() => None,
-            ended = ends.join_next() => ended,
+        let mut again = tokio::time::interval(TRY_AGAIN_EVERY);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let first = loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break None,
+                ended = self.ends.join_next() => break ended,
+                _ = again.tick(), if !self.missing.is_empty() => self.try_again().await,
+            }
         };
         for group in &self.groups {
             group.handle.send(GroupCommand::Close);
@@ -194,27 +233,57 @@ impl Role {
             if let Some(ended) = next {
                 outcome = outcome.and(judge(ended?));
             }
-            next = ends.join_next().await;
+            next = self.ends.join_next().await;
             if next.is_none() {
                 return outcome;
             }
         }
     }
 
+    /// Looks after a group that is served.
+    fn adopt(&mut self, mut group: RunningGroup) {
+        let (_, never) = tokio::sync::oneshot::channel();
+        let ended = std::mem::replace(&mut group.ended, never);
+        let name = group.description.name.clone();
+        self.ends.spawn(async move { (name, ended.await.ok()) });
+        let (shown, feed) = watch::channel(FeedStatus::default());
+        let view = GroupView {
+            description: group.description.clone(),
+            status: group.status.clone(),
+            feed,
+        };
+        self.tasks.spawn(watch_health(
+            view.clone(),
+            self.health.clone(),
+            self.stop_tasks.clone(),
+        ));
+        self.views.send_modify(|views| views.push(view));
+        let exports = group.exports.iter().map(|(volume, info)| TlsExport {
+            info: info.clone(),
+            volume: *volume,
+            group: group.handle.clone(),
+        });
+        self.exports.send_modify(|known| known.extend(exports));
+        self.unfed.push(Unfed {
+            group: self.groups.len(),
+            shown,
+        });
+        self.groups.push(group);
+        self.start_feeds();
+    }
+
     fn start_feeds(&mut self) {
-        for group in &mut self.groups {
+        let Some(identity) = &self.identity else {
+            return;
+        };
+        for Unfed { group, shown } in self.unfed.drain(..) {
+            let group = &mut self.groups[group];
             let Some(input) = group.feed.take() else {
                 continue;
             };
-            let (shown, feed) = watch::channel(FeedStatus::default());
-            self.views.push(GroupView {
-                description: group.description.clone(),
-                status: group.status.clone(),
-                feed,
-            });
             let client = FeedClient::new(FeedParts {
                 description: group.description.clone(),
-                identity: self.identity.clone(),
+                identity: identity.clone(),
                 gateways: self.config.gateways.clone(),
                 history: input.history,
                 items: input.items,
@@ -231,41 +300,33 @@ impl Role {
         }
     }
 
-    async fn start_local_api(&mut self, metrics: &Metrics) -> Result<(), CaptureError> {
-        let health = Health::new();
-        for view in &self.views {
-            self.tasks.spawn(watch_health(
-                view.clone(),
-                health.clone(),
-                self.stop_tasks.clone(),
-            ));
-        }
-        if let Some(path) = &self.config.local_api_socket {
-            let socket = local_api::bind(path).await?;
-            let (views, metrics) = (self.views.clone(), metrics.clone());
-            self.tasks.spawn(local_api::serve(
-                socket,
-                views,
-                health,
-                metrics,
-                self.stop_tasks.clone(),
-            ));
-        }
+    async fn start_local_api(&mut self) -> Result<(), String> {
+        let Some(path) = &self.config.local_api_socket else {
+            return Ok(());
+        };
+        let socket = local_api::bind(path)
+            .await
+            .map_err(|error| format!("cannot offer the local API: {error}"))?;
+        self.tasks.spawn(local_api::serve(
+            socket,
+            self.views.subscribe(),
+            self.health.clone(),
+            self.metrics.clone(),
+            self.stop_tasks.clone(),
+        ));
         Ok(())
     }
 
-    async fn start_nbd_tls(&mut self) -> Result<(), CaptureError> {
+    async fn start_nbd_tls(&mut self) -> Result<(), String> {
         let Some(address) = self.config.nbd_tcp_listen else {
             return Ok(());
         };
-        let exports = self.groups.iter().flat_map(|group| {
-            group.exports.iter().map(|(volume, info)| TlsExport {
-                info: info.clone(),
-                volume: *volume,
-                group: group.handle.clone(),
-            })
-        });
-        let server = NbdTls::bind(address, self.identity.clone(), exports.collect()).await?;
+        let Some(identity) = self.identity.clone() else {
+            return Err("NBD over TLS waits for the identity".to_owned());
+        };
+        let server = NbdTls::bind(address, identity, self.exports.subscribe())
+            .await
+            .map_err(|error| error.to_string())?;
         tracing::info!(%address, "NBD over TLS is served");
         self.tasks.spawn(server.serve(self.stop_listening.clone()));
         Ok(())
@@ -284,16 +345,15 @@ impl Role {
             self.tasks.shutdown().await;
         }
         let groups = std::mem::take(&mut self.groups);
-        self.views.clear();
+        self.views.send_modify(Vec::clear);
+        self.exports.send_modify(Vec::clear);
         tokio::task::spawn_blocking(move || groups.into_iter().for_each(RunningGroup::join))
             .await?;
         Ok(())
     }
 }
 
-fn judge(
-    (group, ended): (String, Option<Result<Closed, GroupThreadError>>),
-) -> Result<(), CaptureError> {
+fn judge((group, ended): Ended) -> Result<(), CaptureError> {
     match ended {
         Some(Ok(_)) => Ok(()),
         Some(Err(source)) => Err(CaptureError::GroupStopped { group, source }),
@@ -328,3 +388,6 @@ async fn watch_health(mut view: GroupView, health: Health, stop: CancellationTok
     turns.remove();
     tracked.remove();
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,15 @@ pub(crate) struct MintedGroup {
     pub(crate) stream: StreamId,
     /// Its volumes.
     pub(crate) volumes: Vec<MintedVolume>,
+    /// How it is replicated.
+    pub(crate) replication: Replication,
+}
+
+/// How a group is replicated, as `lab up` needs it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Replication {
+    /// The state's name.
+    pub(crate) state: String,
 }
 
 /// A volume as `lab up` needs it.

@@ -37,6 +37,8 @@ use std::{
 
 const NAME_BYTES_MAX: usize = 32;
 const READY_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the cloud side may take to hear of the source.
+const SOURCE_PATIENCE: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A role that ended so often while it was waited for will not come.
 const ENDS_MAX: u64 = 4;
@@ -94,7 +96,23 @@ pub(crate) fn run(request: &UpRequest) -> anyhow::Result<LabReport> {
             || Ok(UnixStream::connect(&socket).is_ok()),
         )?;
     }
+    wait_for_the_source(&api, &state);
     LabReport::new(&layout, &state)
+}
+
+/// Waits a while until the cloud side hears of the source, so that the next command finds it there.
+/// A lab whose replication does not come up is up all the same: its status says why.
+fn wait_for_the_source(api: &Client, state: &LabState) {
+    let deadline = Instant::now() + SOURCE_PATIENCE;
+    while Instant::now() < deadline {
+        match api.group(&state.group_name) {
+            Ok(Some(group)) if group.replication.state == "disconnected" => {}
+            Ok(Some(_)) => return,
+            Ok(None) | Err(_) => {}
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    eprintln!("lab up: the source is not connected yet; see bcdr status");
 }
 
 fn read_launch_settings(path: &Path) -> anyhow::Result<String> {

@@ -33,7 +33,7 @@ async fn serve(group: &RunningGroup, identity: IdentitySource) -> Server {
         group: group.handle.clone(),
     });
     let address = "127.0.0.1:0".parse().unwrap();
-    let mut server = NbdTls::bind(address, identity, exports.collect())
+    let mut server = NbdTls::bind(address, identity, watch::channel(exports.collect()).1)
         .await
         .unwrap();
     server.look_every = Duration::from_millis(1);
