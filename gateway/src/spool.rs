@@ -1,7 +1,7 @@
 //! The spool: sealed batches that are not durable cloud-side yet, on the gateway's own disk.
 //!
 //! Owns a directory of append-only segment files. A batch counts as spooled when [`Spool::append`]
-//! returned: its segment and the segment's name are synced. A segment is removed once everything in
+//! returned, or [`Spool::open`] listed it: its segment and the segment's name are synced. A segment is removed once everything in
 //! it was let go. Every segment is readable by itself: a data key is written before the first batch
 //! that needs it in each. Drawn in `docs/format/spool.md`.
 //!
@@ -140,7 +140,8 @@ pub struct Spool {
 impl Spool {
     /// Opens or creates the spool in `directory` and lists what it holds. A torn end of a segment,
     /// which a crash leaves, was never acknowledged and is passed over; so is what cannot be read,
-    /// with a remark, because captures have all of it. A segment of a newer release stays.
+    /// with a remark, because captures have all of it. A segment of a newer release stays, and so
+    /// does one that cannot be synced. What is listed is durable.
     pub fn open(
         storage: Arc<dyn Storage>,
         directory: &Path,
@@ -162,7 +163,13 @@ impl Spool {
             };
             spool.next_number = spool.next_number.max(number.saturating_add(1));
             let path = directory.join(&file_name);
-            match storage.open(&path, Access::write()) {
+            // A process that was killed leaves batches that only the page cache has; what is listed
+            // counts as durable from now on. Where the sync fails nothing does.
+            let synced = storage.open(&path, Access::write()).and_then(|file| {
+                file.sync_data()?;
+                Ok(file)
+            });
+            match synced {
                 Ok(file) => spool.take_in(segment::scan(number, file, &mut contents))?,
                 Err(error) => contents.remarks.push(error.to_string()),
             }
