@@ -135,10 +135,13 @@ pub struct Spool {
     segments: VecDeque<Segment>,
     next_number: u64,
     keys: HashMap<DataKeyId, Vec<u8>>,
+    /// Whether the directory is there.
+    directory_made: bool,
 }
 
 impl Spool {
-    /// Opens or creates the spool in `directory` and lists what it holds. A torn end of a segment,
+    /// Opens the spool in `directory` and lists what it holds. The directory is made when there is
+    /// something to spool, so that a stream which comes to nothing leaves nothing. A torn end of a segment,
     /// which a crash leaves, was never acknowledged and is passed over; so is what cannot be read,
     /// with a remark, because captures have all of it. A segment of a newer release stays, and so
     /// does one that cannot be synced. What is listed is durable.
@@ -147,7 +150,9 @@ impl Spool {
         directory: &Path,
         limits: SpoolLimits,
     ) -> Result<(Self, Contents), SpoolError> {
-        storage.create_directory_all(directory)?;
+        let listed = storage.list(directory);
+        let absent = matches!(&listed, Err(error) if error.kind() == DiskErrorKind::NotFound);
+        let file_names = if absent { Vec::new() } else { listed? };
         let mut spool = Self {
             storage: Arc::clone(&storage),
             directory: directory.to_owned(),
@@ -155,9 +160,10 @@ impl Spool {
             segments: VecDeque::new(),
             next_number: 0,
             keys: HashMap::new(),
+            directory_made: !absent,
         };
         let mut contents = Contents::default();
-        for file_name in storage.list(directory)? {
+        for file_name in file_names {
             let Some(number) = number(&file_name) else {
                 continue;
             };
@@ -210,7 +216,8 @@ impl Spool {
         &mut self,
         batches: &[(&[u8], &[DataKeyId])],
     ) -> (Vec<SpoolLocation>, Option<SpoolError>) {
-        let (fit, refused) = match self.admit(batches) {
+        let admitted = self.make_directory().and_then(|()| self.admit(batches));
+        let (fit, refused) = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return (Vec::new(), Some(error)),
         };
@@ -224,6 +231,14 @@ impl Spool {
                 (Vec::new(), Some(error))
             }
         }
+    }
+
+    fn make_directory(&mut self) -> Result<(), SpoolError> {
+        if !self.directory_made {
+            self.storage.create_directory_all(&self.directory)?;
+            self.directory_made = true;
+        }
+        Ok(())
     }
 
     /// How many of `batches`, from the first on, there is room for, and what refuses the next.

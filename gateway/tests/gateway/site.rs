@@ -160,10 +160,15 @@ impl Site {
         gateway
     }
 
-    /// The files of the stream's spool and their bytes.
-    pub(crate) fn spool_bytes(&self) -> u64 {
+    /// Where the gateway keeps what it knows of the stream.
+    pub(crate) fn stream_directory(&self) -> std::path::PathBuf {
         let streams = self.config.state_directory.join("streams");
-        let spool = streams.join(self.stream.to_string()).join("spool");
+        streams.join(self.stream.to_string())
+    }
+
+    /// The bytes of the files of the stream's spool.
+    pub(crate) fn spool_bytes(&self) -> u64 {
+        let spool = self.stream_directory().join("spool");
         let lengths = std::fs::read_dir(spool).into_iter().flatten();
         lengths
             .flatten()

@@ -1,6 +1,6 @@
 //! What blocking work prepares before a stream's owner starts: its remembered state and its spool.
 
-use super::{Inboxes, Owner};
+use super::{Inboxes, Known, Owner};
 use crate::{
     ship::session::{self, EVENTS_WAITING, ShipSettings},
     spool::{
@@ -59,6 +59,7 @@ pub(in crate::stream) struct Prepared {
     pub(super) stream: StreamId,
     pub(super) directory: PathBuf,
     pub(super) generation: Option<Generation>,
+    pub(super) bound_to: Option<String>,
     spool: Spool,
     contents: Contents,
 }
@@ -71,6 +72,8 @@ impl Prepared {
     ) -> Result<Self, StreamError> {
         let directory = streams_directory(&settings).join(stream.to_string());
         let state = read_state(settings.storage.as_ref(), directory.join(STATE_FILE))?;
+        // What was confirmed counts, not what a capture says.
+        let group = state.as_ref().map_or(group, |state| state.group);
         let limits = SpoolLimits {
             capacity_bytes: settings.spool.capacity_bytes,
             free_floor_bytes: settings.spool.free_floor_bytes,
@@ -87,20 +90,27 @@ impl Prepared {
             group,
             stream,
             directory,
-            generation: state.map(|state| state.generation),
+            generation: state.as_ref().map(|state| state.generation),
+            bound_to: state.and_then(|state| state.capture),
             spool,
             contents,
         })
     }
+
+    /// Whose it is.
+    pub(in crate::stream) fn of(&self) -> (GroupId, StreamId) {
+        (self.group, self.stream)
+    }
 }
 
-/// Starts the owner's task, its session with the receiver and its spool thread.
+/// Starts the owner's session with the receiver and its spool thread, and returns the owner's work,
+/// which ends with whether the stream is unknown to every receiver.
 pub(in crate::stream) fn spawn(
     prepared: Prepared,
     attachments: mpsc::Receiver<Attach>,
     publish: watch::Sender<StreamStatus>,
     tasks: &TaskTracker,
-) -> std::io::Result<()> {
+) -> std::io::Result<impl Future<Output = bool> + Send + use<>> {
     let (done, spool_done) = mpsc::unbounded_channel();
     let (group, stream) = (prepared.group, prepared.stream);
     let name = stream.to_string();
@@ -118,16 +128,20 @@ pub(in crate::stream) fn spawn(
         keys: settings.keys.clone(),
     };
     tasks.spawn(session::run(ship, events));
-    let remembered = (prepared.directory, prepared.generation);
+    let remembered = Known {
+        directory: prepared.directory,
+        generation: prepared.generation,
+        bound_to: prepared.bound_to,
+    };
     let mut owner = Owner::new(settings, group, stream, remembered, spool, publish);
     owner.status.spool_bytes = used_bytes;
     owner.restore(contents);
-    tasks.spawn(owner.run(Inboxes {
+    owner.publish_status();
+    Ok(owner.run(Inboxes {
         attachments,
         ship_events,
         spool_done,
-    }));
-    Ok(())
+    }))
 }
 
 impl Owner {
