@@ -27,12 +27,14 @@ use bcdr_wire::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
 };
+pub use table::LeftOut;
 use table::{Admitted, OwnerHandle, Table};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 /// What a capture's session tells the stream's owner.
@@ -72,6 +74,10 @@ pub struct StreamStatus {
     pub bound_to: Option<String>,
     /// Whether a receiver has ever said that it knows the stream.
     pub confirmed: bool,
+    /// Whether a receiver has said, in this process's life, what it holds. Captures are let in then.
+    pub receiver_known: bool,
+    /// For how many seconds nothing was taken from the capture because the memory is full.
+    pub stalled_seconds: u64,
     /// Whether a session with a receiver is up.
     pub receiver_connected: bool,
     /// The last reason for which the session with the receiver ended.
@@ -96,6 +102,32 @@ pub struct StreamStatus {
     pub written_bytes: u64,
     /// Encoded bytes made from them.
     pub encoded_bytes: u64,
+}
+
+/// A memory that is full for so long is not on its way to the receiver or to the spool.
+const STALLED_SECONDS: u64 = 10;
+
+impl StreamStatus {
+    /// Whether the stream's records can be taken in and kept, and why not.
+    pub fn readiness(&self) -> Result<(), String> {
+        if !self.receiver_known {
+            let reason = self.receiver_reason.as_deref();
+            return Err(format!(
+                "no receiver has said yet what it holds, so no capture is let in: {}",
+                reason.unwrap_or("none has been reached")
+            ));
+        }
+        if let Some(reason) = &self.spool_refuses {
+            return Err(reason.clone());
+        }
+        if self.stalled_seconds >= STALLED_SECONDS {
+            return Err(format!(
+                "nothing was taken in for {} s: memory is full, and neither the receiver nor the spool takes what is in it; check the link and the spool's disk",
+                self.stalled_seconds
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// What every stream's owner needs.
@@ -140,6 +172,14 @@ pub enum StreamError {
         #[source]
         source: serde_json::Error,
     },
+    /// Its state file is another stream's.
+    #[error("the state in {path} is stream {found}'s: move the file to where it belongs")]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: StreamId,
+    },
     /// Its thread could not be started.
     #[error("cannot start the spool's thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -169,6 +209,9 @@ struct Attach {
     verdict: oneshot::Sender<Result<(), Refusal>>,
 }
 
+/// Streams whose spools are read side by side when the gateway starts.
+const RESTORED_AT_ONCE: usize = 8;
+
 /// The streams this gateway serves.
 #[derive(Debug)]
 pub struct Streams {
@@ -178,8 +221,9 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Starts the owners of all streams that the state directory remembers, so that what is spooled
-    /// ships although no capture is connected.
+    /// Begins to start the owners of all streams that the state directory remembers, so that what is
+    /// spooled ships although no capture is connected. Captures of streams whose turn has not come
+    /// are told to wait; a stream that cannot be started is left out, and the others go on.
     pub async fn restore(settings: StreamSettings) -> Result<Arc<Self>, StreamError> {
         let streams = Arc::new(Self {
             settings,
@@ -190,16 +234,36 @@ impl Streams {
             let settings = streams.settings.clone();
             tokio::task::spawn_blocking(move || owner::remembered(&settings))
                 .await
-                .expect("reading the state directory does not panic")?
+                .expect("listing the state directory does not panic")?
         };
-        for Remembered { group, stream, .. } in remembered {
+        let turns = Arc::new(Semaphore::new(RESTORED_AT_ONCE));
+        for stream in remembered {
             streams.table().hold(stream, None);
-            if let Err(error) = streams.start(group, stream).await {
-                streams.stop().await;
-                return Err(error);
-            }
+            let (streams, turns) = (Arc::clone(&streams), Arc::clone(&turns));
+            streams.tasks.clone().spawn(async move {
+                let _turn = turns.acquire_owned().await;
+                streams.restore_one(stream).await;
+            });
         }
         Ok(streams)
+    }
+
+    async fn restore_one(self: &Arc<Self>, stream: StreamId) {
+        let settings = self.settings.clone();
+        let read = tokio::task::spawn_blocking(move || owner::read_remembered(&settings, stream))
+            .await
+            .expect("reading a small file does not panic");
+        let started = match read {
+            Ok(None) => return self.table().not_started(stream),
+            Ok(Some(remembered)) => self.start(remembered.group, stream).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = started
+            && !matches!(error, StreamError::Stopping)
+        {
+            tracing::error!(%stream, %error, "the stream is left out; the others go on");
+            self.table().leave_out(stream, error.to_string());
+        }
     }
 
     /// Ends all owners, their sessions and their spools, and waits for them. What is in memory is
@@ -249,6 +313,16 @@ impl Streams {
     /// How every stream stands.
     pub fn status(&self) -> Vec<(StreamId, StreamStatus)> {
         self.table().status()
+    }
+
+    /// The remembered streams that cannot be served.
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        self.table().left_out()
+    }
+
+    /// Whether each stream's records can be taken in and kept, and why not.
+    pub fn readiness(&self) -> BTreeMap<StreamId, Result<(), String>> {
+        self.table().readiness()
     }
 
     /// Starts the owner of a stream whose place in the table is held.

@@ -7,7 +7,7 @@ mod prepare;
 mod receiver;
 mod spooled;
 
-pub(super) use prepare::{Prepared, remembered, spawn};
+pub(super) use prepare::{Prepared, read_remembered, remembered, spawn};
 
 use super::{
     Attach, FeedEvent, FeedSession, StreamSettings, StreamStatus,
@@ -90,6 +90,8 @@ struct Owner {
     report: Option<CaptureReport>,
     capture_since: Timestamp,
     relay_due: Instant,
+    /// Since when nothing is taken from the capture, because the memory is full.
+    stalled_since: Option<Instant>,
     status: StreamStatus,
     publish: watch::Sender<StreamStatus>,
 }
@@ -158,6 +160,7 @@ impl Owner {
             report: None,
             capture_since: clock::wall(),
             relay_due: Instant::now(),
+            stalled_since: None,
             status: StreamStatus {
                 group: Some(group),
                 ..StreamStatus::default()
@@ -199,7 +202,7 @@ impl Owner {
             .flatten()
             .min()
             .expect("the relay is always due some time");
-        let takes_more = self.memory_bytes() < self.settings.batch.memory_bytes;
+        let takes_more = self.takes_more();
         let feed = async {
             match &mut self.feed {
                 Some(session) if takes_more => session.inbox.recv().await,
@@ -221,6 +224,10 @@ impl Owner {
             event = feed => Woken::Feed(event),
             () = tokio::time::sleep_until(due.into()) => Woken::Due,
         }
+    }
+
+    fn takes_more(&self) -> bool {
+        self.memory_bytes() < self.settings.batch.memory_bytes
     }
 
     /// Bytes of records and batches in memory.
@@ -261,6 +268,13 @@ impl Owner {
     fn publish_status(&mut self) {
         self.status.capture = self.feed.as_ref().map(|session| session.peer.to_string());
         self.status.bound_to.clone_from(&self.bound_to);
+        self.status.receiver_known = self.receiver_known;
+        self.stalled_since = match self.stalled_since {
+            _ if self.takes_more() => None,
+            since => Some(since.unwrap_or_else(Instant::now)),
+        };
+        let stalled = self.stalled_since.map(|since| since.elapsed().as_secs());
+        self.status.stalled_seconds = stalled.unwrap_or_default();
         self.status.confirmed = self.generation.is_some();
         self.status.receiver_connected = self.ship.is_some();
         self.status.received = self.taken.held().map(|held| held.position);

@@ -7,7 +7,8 @@
 use super::{Attach, StreamStatus};
 use bcdr_format::{GroupId, StreamId};
 use bcdr_wire::feed::Refusal;
-use std::collections::{HashMap, VecDeque};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use tokio::sync::{mpsc, watch};
 
 /// Streams that no receiver has confirmed yet, in all.
@@ -47,6 +48,15 @@ impl Entry {
     }
 }
 
+/// A remembered stream that is not served.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftOut {
+    /// The stream.
+    pub stream: StreamId,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
 /// What a session is to do for its stream.
 #[derive(Debug)]
 pub(super) enum Admitted {
@@ -61,6 +71,7 @@ pub(super) enum Admitted {
 pub(super) struct Table {
     entries: HashMap<StreamId, Entry>,
     unknown: VecDeque<(GroupId, StreamId)>,
+    left_out: BTreeMap<StreamId, String>,
     stopping: bool,
 }
 
@@ -123,6 +134,7 @@ impl Table {
 
     /// The owner of a stream whose place is held runs.
     pub(super) fn started(&mut self, stream: StreamId, owner: OwnerHandle) {
+        self.left_out.remove(&stream);
         if let Some(entry) = self.entries.get_mut(&stream) {
             entry.standing = Standing::Running(owner);
         }
@@ -131,6 +143,46 @@ impl Table {
     /// The owner of a stream whose place was held could not be started.
     pub(super) fn not_started(&mut self, stream: StreamId) {
         self.entries.remove(&stream);
+    }
+
+    /// A remembered stream, whose place was held, cannot be served. It stays so until a capture asks
+    /// for it and its owner starts.
+    pub(super) fn leave_out(&mut self, stream: StreamId, reason: String) {
+        self.entries.remove(&stream);
+        self.left_out.insert(stream, reason);
+    }
+
+    /// The remembered streams that are not served.
+    pub(super) fn left_out(&self) -> Vec<LeftOut> {
+        let told = |(stream, reason): (&StreamId, &String)| LeftOut {
+            stream: *stream,
+            reason: reason.clone(),
+        };
+        self.left_out.iter().map(told).collect()
+    }
+
+    /// Whether each stream's records can be taken in and kept, and why not. Streams that no receiver
+    /// has confirmed say nothing: anybody may have asked for them.
+    pub(super) fn readiness(&self) -> BTreeMap<StreamId, Result<(), String>> {
+        let left_out = self.left_out.iter();
+        let mut all: BTreeMap<_, _> = left_out
+            .map(|(stream, reason)| (*stream, Err(reason.clone())))
+            .collect();
+        for (stream, entry) in &self.entries {
+            let outcome = match &entry.standing {
+                Standing::Starting if entry.asked_by.is_some() => continue,
+                Standing::Starting => Err("its state is being read".to_owned()),
+                Standing::Running(owner) => {
+                    let status = owner.status.borrow();
+                    if !status.confirmed {
+                        continue;
+                    }
+                    status.readiness()
+                }
+            };
+            all.insert(*stream, outcome);
+        }
+        all
     }
 
     /// The owner of a stream ended; `unknown` when it did because no receiver knows the stream.
@@ -178,6 +230,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::STALLED_SECONDS;
 
     const GROUP: GroupId = GroupId::from_u128(1);
 
@@ -264,6 +317,40 @@ mod tests {
         table.ended(GROUP, stream(1), true);
         let other = GroupId::from_u128(2);
         assert!(table.admit(other, stream(1), "a").is_ok());
+    }
+
+    #[test]
+    fn readiness_is_told_of_each_stream_that_is_somebodys() {
+        let mut table = Table::default();
+        table.hold(stream(1), None);
+        table.admit(GROUP, stream(2), "a").unwrap();
+        table.hold(stream(3), None);
+        table.leave_out(stream(3), "damaged".to_owned());
+        table.hold(stream(4), None);
+        let (handle, _inbox, publish) = owner(true);
+        table.started(stream(4), handle);
+        let says = |table: &Table, number| table.readiness().get(&stream(number)).cloned();
+        assert!(matches!(says(&table, 1), Some(Err(_))));
+        assert_eq!(says(&table, 2), None);
+        assert_eq!(says(&table, 3), Some(Err("damaged".to_owned())));
+        assert!(
+            matches!(says(&table, 4), Some(Err(_))),
+            "no receiver has spoken"
+        );
+        publish.send_modify(|status| status.receiver_known = true);
+        assert_eq!(says(&table, 4), Some(Ok(())));
+        publish.send_modify(|status| status.spool_refuses = Some("full".to_owned()));
+        assert_eq!(says(&table, 4), Some(Err("full".to_owned())));
+        publish.send_modify(|status| {
+            status.spool_refuses = None;
+            status.stalled_seconds = STALLED_SECONDS;
+        });
+        assert!(matches!(says(&table, 4), Some(Err(_))));
+        // A left-out stream whose owner starts after all is served like any other.
+        table.admit(GROUP, stream(3), "a").unwrap();
+        let (handle, _inbox, _publish) = owner(true);
+        table.started(stream(3), handle);
+        assert!(table.left_out().is_empty());
     }
 
     #[test]

@@ -166,6 +166,21 @@ impl Site {
         streams.join(self.stream.to_string())
     }
 
+    /// Waits until the gateway's local API answers so.
+    pub(crate) async fn until_answer(&self, path: &str, holds: impl Fn(&str) -> bool) {
+        let socket = self.config.local_api_socket.as_deref().unwrap();
+        let polling = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                tick.tick().await;
+                if get(socket, path).await.is_some_and(|answer| holds(&answer)) {
+                    return;
+                }
+            }
+        };
+        in_time(path, polling).await;
+    }
+
     /// The bytes of the files of the stream's spool.
     pub(crate) fn spool_bytes(&self) -> u64 {
         let spool = self.stream_directory().join("spool");

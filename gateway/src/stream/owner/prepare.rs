@@ -26,20 +26,31 @@ fn streams_directory(settings: &StreamSettings) -> PathBuf {
     settings.state_directory.join("streams")
 }
 
-/// The streams that the state directory knows.
+/// The streams that the state directory has a directory for.
 pub(in crate::stream) fn remembered(
     settings: &StreamSettings,
-) -> Result<Vec<Remembered>, StreamError> {
+) -> Result<Vec<StreamId>, StreamError> {
     let directory = streams_directory(settings);
     settings.storage.create_directory_all(&directory)?;
-    let mut all = Vec::new();
-    for name in settings.storage.list(&directory)? {
-        all.extend(read_state(
-            settings.storage.as_ref(),
-            directory.join(name).join(STATE_FILE),
-        )?);
+    let names = settings.storage.list(&directory)?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// What is remembered of a stream; none when a receiver never confirmed it.
+pub(in crate::stream) fn read_remembered(
+    settings: &StreamSettings,
+    stream: StreamId,
+) -> Result<Option<Remembered>, StreamError> {
+    let directory = streams_directory(settings).join(stream.to_string());
+    let path = directory.join(STATE_FILE);
+    let state = read_state(settings.storage.as_ref(), path.clone())?;
+    match state {
+        Some(state) if state.stream != stream => Err(StreamError::Misplaced {
+            path,
+            found: state.stream,
+        }),
+        state => Ok(state),
     }
-    Ok(all)
 }
 
 fn read_state(storage: &dyn Storage, path: PathBuf) -> Result<Option<Remembered>, StreamError> {
@@ -71,7 +82,7 @@ impl Prepared {
         stream: StreamId,
     ) -> Result<Self, StreamError> {
         let directory = streams_directory(&settings).join(stream.to_string());
-        let state = read_state(settings.storage.as_ref(), directory.join(STATE_FILE))?;
+        let state = read_remembered(&settings, stream)?;
         // What was confirmed counts, not what a capture says.
         let group = state.as_ref().map_or(group, |state| state.group);
         let limits = SpoolLimits {
