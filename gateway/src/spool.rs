@@ -1,7 +1,7 @@
 //! The spool: sealed batches that are not durable cloud-side yet, on the gateway's own disk.
 //!
 //! Owns a directory of append-only segment files. A batch counts as spooled when [`Spool::append`]
-//! returned: its segment and the segment's name are synced. A segment is removed once everything in
+//! returned, or [`Spool::open`] listed it: its segment and the segment's name are synced. A segment is removed once everything in
 //! it was let go. Every segment is readable by itself: a data key is written before the first batch
 //! that needs it in each. Drawn in `docs/format/spool.md`.
 //!
@@ -135,18 +135,24 @@ pub struct Spool {
     segments: VecDeque<Segment>,
     next_number: u64,
     keys: HashMap<DataKeyId, Vec<u8>>,
+    /// Whether the directory is there.
+    directory_made: bool,
 }
 
 impl Spool {
-    /// Opens or creates the spool in `directory` and lists what it holds. A torn end of a segment,
+    /// Opens the spool in `directory` and lists what it holds. The directory is made when there is
+    /// something to spool, so that a stream which comes to nothing leaves nothing. A torn end of a segment,
     /// which a crash leaves, was never acknowledged and is passed over; so is what cannot be read,
-    /// with a remark, because captures have all of it. A segment of a newer release stays.
+    /// with a remark, because captures have all of it. A segment of a newer release stays, and so
+    /// does one that cannot be synced. What is listed is durable.
     pub fn open(
         storage: Arc<dyn Storage>,
         directory: &Path,
         limits: SpoolLimits,
     ) -> Result<(Self, Contents), SpoolError> {
-        storage.create_directory_all(directory)?;
+        let listed = storage.list(directory);
+        let absent = matches!(&listed, Err(error) if error.kind() == DiskErrorKind::NotFound);
+        let file_names = if absent { Vec::new() } else { listed? };
         let mut spool = Self {
             storage: Arc::clone(&storage),
             directory: directory.to_owned(),
@@ -154,15 +160,22 @@ impl Spool {
             segments: VecDeque::new(),
             next_number: 0,
             keys: HashMap::new(),
+            directory_made: !absent,
         };
         let mut contents = Contents::default();
-        for file_name in storage.list(directory)? {
+        for file_name in file_names {
             let Some(number) = number(&file_name) else {
                 continue;
             };
             spool.next_number = spool.next_number.max(number.saturating_add(1));
             let path = directory.join(&file_name);
-            match storage.open(&path, Access::write()) {
+            // A process that was killed leaves batches that only the page cache has; what is listed
+            // counts as durable from now on. Where the sync fails nothing does.
+            let synced = storage.open(&path, Access::write()).and_then(|file| {
+                file.sync_data()?;
+                Ok(file)
+            });
+            match synced {
                 Ok(file) => spool.take_in(segment::scan(number, file, &mut contents))?,
                 Err(error) => contents.remarks.push(error.to_string()),
             }
@@ -203,7 +216,8 @@ impl Spool {
         &mut self,
         batches: &[(&[u8], &[DataKeyId])],
     ) -> (Vec<SpoolLocation>, Option<SpoolError>) {
-        let (fit, refused) = match self.admit(batches) {
+        let admitted = self.make_directory().and_then(|()| self.admit(batches));
+        let (fit, refused) = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return (Vec::new(), Some(error)),
         };
@@ -217,6 +231,14 @@ impl Spool {
                 (Vec::new(), Some(error))
             }
         }
+    }
+
+    fn make_directory(&mut self) -> Result<(), SpoolError> {
+        if !self.directory_made {
+            self.storage.create_directory_all(&self.directory)?;
+            self.directory_made = true;
+        }
+        Ok(())
     }
 
     /// How many of `batches`, from the first on, there is room for, and what refuses the next.

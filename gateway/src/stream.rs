@@ -8,6 +8,7 @@ mod forks;
 mod kept;
 mod owner;
 mod pack;
+mod table;
 
 use crate::{
     config::{BatchConfig, SpoolConfig},
@@ -21,17 +22,19 @@ use bcdr_format::{
 };
 use bcdr_wire::{
     feed::{CaptureReport, Refusal, ToCapture},
-    identity::IdentitySource,
+    identity::{IdentitySource, PeerIdentity},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+pub use table::LeftOut;
+use table::{Admitted, OwnerHandle, Table};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 /// What a capture's session tells the stream's owner.
@@ -49,7 +52,7 @@ pub enum FeedEvent {
 #[derive(Debug)]
 pub struct FeedSession {
     /// Who it is.
-    pub peer: String,
+    pub peer: PeerIdentity,
     /// The capture's current incarnation.
     pub opening: Opening,
     /// The capture's wall clock when it said hello.
@@ -67,6 +70,14 @@ pub struct StreamStatus {
     pub group: Option<GroupId>,
     /// The capture that feeds it now.
     pub capture: Option<String>,
+    /// The certificate name of the only capture that may feed it; none before the first did.
+    pub bound_to: Option<String>,
+    /// Whether a receiver has ever said that it knows the stream.
+    pub confirmed: bool,
+    /// Whether a receiver has said, in this process's life, what it holds. Captures are let in then.
+    pub receiver_known: bool,
+    /// For how many seconds nothing was taken from the capture because the memory is full.
+    pub stalled_seconds: u64,
     /// Whether a session with a receiver is up.
     pub receiver_connected: bool,
     /// The last reason for which the session with the receiver ended.
@@ -91,6 +102,32 @@ pub struct StreamStatus {
     pub written_bytes: u64,
     /// Encoded bytes made from them.
     pub encoded_bytes: u64,
+}
+
+/// A memory that is full for so long is not on its way to the receiver or to the spool.
+const STALLED_SECONDS: u64 = 10;
+
+impl StreamStatus {
+    /// Whether the stream's records can be taken in and kept, and why not.
+    pub fn readiness(&self) -> Result<(), String> {
+        if !self.receiver_known {
+            let reason = self.receiver_reason.as_deref();
+            return Err(format!(
+                "no receiver has said yet what it holds, so no capture is let in: {}",
+                reason.unwrap_or("none has been reached")
+            ));
+        }
+        if let Some(reason) = &self.spool_refuses {
+            return Err(reason.clone());
+        }
+        if self.stalled_seconds >= STALLED_SECONDS {
+            return Err(format!(
+                "nothing was taken in for {} s: memory is full, and neither the receiver nor the spool takes what is in it; check the link and the spool's disk",
+                self.stalled_seconds
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// What every stream's owner needs.
@@ -135,6 +172,14 @@ pub enum StreamError {
         #[source]
         source: serde_json::Error,
     },
+    /// Its state file is another stream's.
+    #[error("the state in {path} is stream {found}'s: move the file to where it belongs")]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: StreamId,
+    },
     /// Its thread could not be started.
     #[error("cannot start the spool's thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -144,20 +189,16 @@ pub enum StreamError {
 }
 
 /// What a gateway remembers of a stream between starts.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Remembered {
     group: GroupId,
     stream: StreamId,
     /// The highest generation met; older ones are refused for ever.
     generation: Generation,
-}
-
-/// A stream's owner, from outside.
-#[derive(Debug)]
-struct OwnerHandle {
-    attachments: mpsc::Sender<Attach>,
-    status: watch::Receiver<StreamStatus>,
+    /// The certificate name of the capture that was let in first, and the only one since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capture: Option<String>,
 }
 
 /// A capture's session on its way to the stream's owner, and where the verdict goes.
@@ -168,69 +209,94 @@ struct Attach {
     verdict: oneshot::Sender<Result<(), Refusal>>,
 }
 
+/// Streams whose spools are read side by side when the gateway starts.
+const RESTORED_AT_ONCE: usize = 8;
+
 /// The streams this gateway serves.
 #[derive(Debug)]
 pub struct Streams {
     settings: StreamSettings,
-    table: Mutex<HashMap<StreamId, OwnerHandle>>,
-    /// Held while an owner is started: a spool that is open must not be opened again. What it
-    /// holds says whether any may still be started.
-    starting: tokio::sync::Mutex<Phase>,
+    table: Mutex<Table>,
     tasks: TaskTracker,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Serving,
-    Stopping,
-}
-
 impl Streams {
-    /// Starts the owners of all streams that the state directory remembers, so that what is spooled
-    /// ships although no capture is connected.
+    /// Begins to start the owners of all streams that the state directory remembers, so that what is
+    /// spooled ships although no capture is connected. Captures of streams whose turn has not come
+    /// are told to wait; a stream that cannot be started is left out, and the others go on.
     pub async fn restore(settings: StreamSettings) -> Result<Arc<Self>, StreamError> {
         let streams = Arc::new(Self {
             settings,
-            table: Mutex::new(HashMap::new()),
-            starting: tokio::sync::Mutex::new(Phase::Serving),
+            table: Mutex::default(),
             tasks: TaskTracker::new(),
         });
         let remembered = {
             let settings = streams.settings.clone();
             tokio::task::spawn_blocking(move || owner::remembered(&settings))
                 .await
-                .expect("reading the state directory does not panic")?
+                .expect("listing the state directory does not panic")?
         };
-        for Remembered { group, stream, .. } in remembered {
-            if let Err(error) = streams.start(group, stream).await {
-                streams.stop().await;
-                return Err(error);
-            }
+        let turns = Arc::new(Semaphore::new(RESTORED_AT_ONCE));
+        for stream in remembered {
+            streams.table().hold(stream, None);
+            let (streams, turns) = (Arc::clone(&streams), Arc::clone(&turns));
+            streams.tasks.clone().spawn(async move {
+                let _turn = turns.acquire_owned().await;
+                streams.restore_one(stream).await;
+            });
         }
         Ok(streams)
+    }
+
+    async fn restore_one(self: &Arc<Self>, stream: StreamId) {
+        let settings = self.settings.clone();
+        let read = tokio::task::spawn_blocking(move || owner::read_remembered(&settings, stream))
+            .await
+            .expect("reading a small file does not panic");
+        let started = match read {
+            Ok(None) => return self.table().not_started(stream),
+            Ok(Some(remembered)) => self.start(remembered.group, stream).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = started
+            && !matches!(error, StreamError::Stopping)
+        {
+            tracing::error!(%stream, %error, "the stream is left out; the others go on");
+            self.table().leave_out(stream, error.to_string());
+        }
     }
 
     /// Ends all owners, their sessions and their spools, and waits for them. What is in memory is
     /// let go of: captures still have it.
     pub async fn stop(&self) {
-        *self.starting.lock().await = Phase::Stopping;
-        self.table().clear();
+        self.table().stop();
         self.tasks.close();
         self.tasks.wait().await;
     }
 
     /// Hands a capture's session to its stream's owner, which is started if need be.
     pub async fn attach(
-        &self,
+        self: &Arc<Self>,
         group: GroupId,
         stream: StreamId,
         session: FeedSession,
     ) -> Result<(), Refusal> {
         let not_ready = |reason: String| Refusal::NotReady { reason };
-        let owner = self
-            .start(group, stream)
-            .await
-            .map_err(|error| not_ready(error.to_string()))?;
+        let admitted = self.table().admit(group, stream, &session.peer.name)?;
+        let owner = match admitted {
+            Admitted::Running(owner) => owner,
+            Admitted::Start => {
+                // In a task of its own: the place that the table holds must not stay held when the
+                // capture hangs up meanwhile.
+                let streams = Arc::clone(self);
+                let starting = async move { streams.start(group, stream).await };
+                self.tasks
+                    .spawn(starting)
+                    .await
+                    .expect("starting an owner does not panic and is not cancelled")
+                    .map_err(|error| not_ready(error.to_string()))?
+            }
+        };
         let (verdict, answer) = oneshot::channel();
         let gone = || not_ready("the stream's owner at the gateway is stopping".to_owned());
         owner
@@ -246,56 +312,70 @@ impl Streams {
 
     /// How every stream stands.
     pub fn status(&self) -> Vec<(StreamId, StreamStatus)> {
-        let table = self.table();
-        let mut all: Vec<_> = table
-            .iter()
-            .map(|(stream, owner)| (*stream, owner.status.borrow().clone()))
-            .collect();
-        all.sort_by_key(|(stream, _)| *stream);
-        all
+        self.table().status()
     }
 
+    /// The remembered streams that cannot be served.
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        self.table().left_out()
+    }
+
+    /// Whether each stream's records can be taken in and kept, and why not.
+    pub fn readiness(&self) -> BTreeMap<StreamId, Result<(), String>> {
+        self.table().readiness()
+    }
+
+    /// Starts the owner of a stream whose place in the table is held.
     async fn start(
-        &self,
+        self: &Arc<Self>,
         group: GroupId,
         stream: StreamId,
     ) -> Result<mpsc::Sender<Attach>, StreamError> {
-        if let Some(running) = self.running(stream) {
-            return Ok(running);
-        }
-        let phase = self.starting.lock().await;
-        // Another session may have started it meanwhile.
-        if let Some(running) = self.running(stream) {
-            return Ok(running);
-        }
-        if *phase == Phase::Stopping {
-            return Err(StreamError::Stopping);
-        }
         let settings = self.settings.clone();
         let prepared =
             tokio::task::spawn_blocking(move || owner::Prepared::new(settings, group, stream))
                 .await
-                .expect("opening a spool does not panic")?;
+                .expect("opening a spool does not panic");
+        let mut table = self.table();
+        let started = match prepared {
+            // Under the lock: whatever starts now is ended by a stop that comes later.
+            Ok(_) if table.is_stopping() => Err(StreamError::Stopping),
+            Ok(prepared) => self.spawn(prepared),
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(owner) => {
+                let attachments = owner.attachments.clone();
+                table.started(stream, owner);
+                Ok(attachments)
+            }
+            Err(error) => {
+                table.not_started(stream);
+                Err(error)
+            }
+        }
+    }
+
+    fn spawn(self: &Arc<Self>, prepared: owner::Prepared) -> Result<OwnerHandle, StreamError> {
         let (attachments, inbox) = mpsc::channel(4);
         let (publish, status) = watch::channel(StreamStatus::default());
-        owner::spawn(prepared, inbox, publish, &self.tasks).map_err(StreamError::Thread)?;
-        let handle = OwnerHandle {
-            attachments: attachments.clone(),
+        let (group, stream) = prepared.of();
+        let running =
+            owner::spawn(prepared, inbox, publish, &self.tasks).map_err(StreamError::Thread)?;
+        let streams = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let unknown = running.await;
+            streams.table().ended(group, stream, unknown);
+        });
+        Ok(OwnerHandle {
+            attachments,
             status,
-        };
-        self.table().insert(stream, handle);
-        Ok(attachments)
+        })
     }
 
-    fn running(&self, stream: StreamId) -> Option<mpsc::Sender<Attach>> {
-        let table = self.table();
-        let owner = &table.get(&stream)?.attachments;
-        (!owner.is_closed()).then(|| owner.clone())
-    }
-
-    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, OwnerHandle>> {
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
         self.table
             .lock()
-            .expect("the table is held only for look-ups")
+            .expect("the table is held only for look-ups and decisions")
     }
 }

@@ -134,7 +134,7 @@ async fn serve(
     let (to_session, outbox) = mpsc::channel(MESSAGES_WAITING);
     let (to_owner, inbox) = mpsc::channel(FRAMES_WAITING);
     let session = FeedSession {
-        peer: peer.to_string(),
+        peer: peer.clone(),
         opening,
         capture_now: now,
         outbox: to_session,

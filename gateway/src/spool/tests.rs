@@ -82,6 +82,33 @@ fn what_was_appended_survives_any_power_cut_in_order_with_its_key() {
     }
 }
 
+/// Puts a batch behind the first segment's last one, as far as the page cache.
+fn write_unsynced(disk: &SimulatedDisk, sequence: u64) {
+    let body = batch_bytes(sequence);
+    let file = disk
+        .open(&directory().join(name(0)), Access::write())
+        .unwrap();
+    let header = entry::entry_header(entry::EntryKind::Batch, &body);
+    let end = file.length().unwrap();
+    file.write_vectored_all_at(&[&header, &body], end).unwrap();
+}
+
+#[test]
+fn what_a_killed_process_left_in_the_page_cache_is_durable_once_it_is_listed() {
+    for seed in 0..50 {
+        let disk = SimulatedDisk::new(seed, FaultPlan::default());
+        let (mut spool, _) = open(&disk, SpoolLimits::default());
+        append(&mut spool, &batch_bytes(1), &[]);
+        write_unsynced(&disk, 2);
+        drop(spool);
+        let (_, contents) = open(&disk, SpoolLimits::default());
+        assert_eq!(sequences(&contents), vec![1, 2]);
+        disk.power_cut();
+        let (_, contents) = open(&disk, SpoolLimits::default());
+        assert_eq!(sequences(&contents), vec![1, 2], "seed {seed}");
+    }
+}
+
 #[test]
 fn segments_go_with_their_last_batch() {
     let disk = SimulatedDisk::new(1, FaultPlan::default());

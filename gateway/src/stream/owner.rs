@@ -7,7 +7,7 @@ mod prepare;
 mod receiver;
 mod spooled;
 
-pub(super) use prepare::{Prepared, remembered, spawn};
+pub(super) use prepare::{Prepared, read_remembered, remembered, spawn};
 
 use super::{
     Attach, FeedEvent, FeedSession, StreamSettings, StreamStatus,
@@ -45,6 +45,13 @@ struct Inboxes {
     spool_done: mpsc::UnboundedReceiver<SpoolDone>,
 }
 
+/// What was remembered of the stream when the owner starts.
+struct Known {
+    directory: PathBuf,
+    generation: Option<Generation>,
+    bound_to: Option<String>,
+}
+
 struct Owner {
     settings: StreamSettings,
     group: GroupId,
@@ -52,11 +59,15 @@ struct Owner {
     directory: PathBuf,
     /// The highest generation met.
     generation: Option<Generation>,
-    /// Whether it is on disk.
+    /// The certificate name of the only capture that may feed the stream.
+    bound_to: Option<String>,
+    /// Whether the generation is on disk.
     generation_kept: bool,
     /// Whether `taken` is what a receiver, asked in this process's life, makes of it.
     receiver_known: bool,
     receiver_refusal: Option<Refusal>,
+    /// How many receivers, one after the other, said that they do not know the stream.
+    unknown_to: usize,
     taken: Taken,
     batcher: Batcher,
     packers: Packers,
@@ -79,6 +90,8 @@ struct Owner {
     report: Option<CaptureReport>,
     capture_since: Timestamp,
     relay_due: Instant,
+    /// Since when nothing is taken from the capture, because the memory is full.
+    stalled_since: Option<Instant>,
     status: StreamStatus,
     publish: watch::Sender<StreamStatus>,
 }
@@ -97,7 +110,7 @@ impl Owner {
         settings: StreamSettings,
         group: GroupId,
         stream: StreamId,
-        (directory, generation): (PathBuf, Option<Generation>),
+        known: Known,
         spool: std::sync::mpsc::Sender<SpoolWork>,
         publish: watch::Sender<StreamStatus>,
     ) -> Self {
@@ -109,6 +122,11 @@ impl Owner {
             spool_after: Duration::from_millis(settings.batch.spool_after_milliseconds),
             ..WindowLimits::default()
         };
+        let Known {
+            directory,
+            generation,
+            bound_to,
+        } = known;
         let keys = HashMap::from([(
             settings.keys.data_key_id(),
             settings.keys.wrapped_data.clone(),
@@ -118,9 +136,11 @@ impl Owner {
             stream,
             directory,
             generation,
+            bound_to,
             generation_kept: generation.is_some(),
             receiver_known: false,
             receiver_refusal: None,
+            unknown_to: 0,
             taken: Taken::default(),
             batcher: Batcher::new(group, stream, limits),
             packers: Packers::new(settings.keys.clone()),
@@ -140,6 +160,7 @@ impl Owner {
             report: None,
             capture_since: clock::wall(),
             relay_due: Instant::now(),
+            stalled_since: None,
             status: StreamStatus {
                 group: Some(group),
                 ..StreamStatus::default()
@@ -149,12 +170,13 @@ impl Owner {
         }
     }
 
-    async fn run(mut self, mut inboxes: Inboxes) {
-        loop {
+    /// Returns whether it ended because no receiver knows the stream.
+    async fn run(mut self, mut inboxes: Inboxes) -> bool {
+        let unknown = loop {
             self.everything_due(Instant::now());
             match self.wait(&mut inboxes).await {
-                Woken::Attach(Some(attach)) => self.attach(attach),
-                Woken::Attach(None) | Woken::Ship(None) | Woken::Spool(None) => break,
+                Woken::Attach(Some(attach)) => self.attach(attach).await,
+                Woken::Attach(None) | Woken::Ship(None) | Woken::Spool(None) => break false,
                 Woken::Feed(Some(event)) => self.feed_event(event),
                 Woken::Feed(None) => self.feed_ended("the connection ended"),
                 Woken::Ship(Some(event)) => self.ship_event(event).await,
@@ -162,11 +184,16 @@ impl Owner {
                 Woken::Spool(Some(done)) => self.spool_done(done),
                 Woken::Due => {}
             }
-        }
+            if self.is_unknown() {
+                tracing::info!(stream = %self.stream, group = %self.group, "no receiver knows the stream; it is let go of until a capture asks for it again");
+                break true;
+            }
+        };
         drop(inboxes.ship_events);
         // The spool's thread finishes what it was given, and then says no more.
         self.spool = None;
         while inboxes.spool_done.recv().await.is_some() {}
+        unknown
     }
 
     async fn wait(&mut self, inboxes: &mut Inboxes) -> Woken {
@@ -175,7 +202,7 @@ impl Owner {
             .flatten()
             .min()
             .expect("the relay is always due some time");
-        let takes_more = self.memory_bytes() < self.settings.batch.memory_bytes;
+        let takes_more = self.takes_more();
         let feed = async {
             match &mut self.feed {
                 Some(session) if takes_more => session.inbox.recv().await,
@@ -197,6 +224,10 @@ impl Owner {
             event = feed => Woken::Feed(event),
             () = tokio::time::sleep_until(due.into()) => Woken::Due,
         }
+    }
+
+    fn takes_more(&self) -> bool {
+        self.memory_bytes() < self.settings.batch.memory_bytes
     }
 
     /// Bytes of records and batches in memory.
@@ -235,7 +266,16 @@ impl Owner {
     }
 
     fn publish_status(&mut self) {
-        self.status.capture = self.feed.as_ref().map(|session| session.peer.clone());
+        self.status.capture = self.feed.as_ref().map(|session| session.peer.to_string());
+        self.status.bound_to.clone_from(&self.bound_to);
+        self.status.receiver_known = self.receiver_known;
+        self.stalled_since = match self.stalled_since {
+            _ if self.takes_more() => None,
+            since => Some(since.unwrap_or_else(Instant::now)),
+        };
+        let stalled = self.stalled_since.map(|since| since.elapsed().as_secs());
+        self.status.stalled_seconds = stalled.unwrap_or_default();
+        self.status.confirmed = self.generation.is_some();
         self.status.receiver_connected = self.ship.is_some();
         self.status.received = self.taken.held().map(|held| held.position);
         self.status.gateway_durable = self.acknowledged.gateway;

@@ -2,7 +2,7 @@
 
 use crate::{
     image::{Image, Random},
-    site::{Site, in_time},
+    site::{Site, identity, in_time},
 };
 use bcdr_format::{
     IncarnationId, IncarnationOrdinal, MarkerId, Opening, Position, Sequence, SyncId, VolumeId,
@@ -33,6 +33,8 @@ pub(crate) struct Capture {
     site_group: bcdr_format::GroupId,
     lives: Vec<Life>,
     next: Sequence,
+    /// The name in its certificate.
+    pub(crate) certificate: String,
     pub(crate) model: Image,
     pub(crate) random: Random,
 }
@@ -45,6 +47,7 @@ impl Capture {
             site_group: site.group,
             lives: vec![],
             next: Sequence::FIRST,
+            certificate: Role::Capture.to_string(),
             model: Image::default(),
             random: Random(seed),
         };
@@ -169,7 +172,7 @@ impl Capture {
     pub(crate) async fn try_connect(&self, site: &Site) -> Option<Result<Feed, Refusal>> {
         let address = site.gateway_address;
         let endpoint = client_endpoint(address).unwrap();
-        let identity = site.identity(Role::Capture);
+        let identity = identity(&site.authority, Role::Capture, &self.certificate);
         let connecting = connect(&endpoint, address, &identity, Protocol::Feed, Role::Gateway);
         // A gateway that was not there yet is found by the next attempt, not by QUIC's patience.
         let attempt = tokio::time::timeout(Duration::from_millis(500), connecting);

@@ -6,7 +6,7 @@ use crate::{
     site::{Site, authority, identity, in_time},
 };
 use bcdr_format::{
-    IncarnationOrdinal, InstallationId, Sequence,
+    IncarnationOrdinal, InstallationId, Sequence, StreamId,
     record::{FEED_SEED, Record, RecordBody, VolumeRange},
 };
 use bcdr_gateway::clock;
@@ -60,6 +60,88 @@ async fn foreign_certificates_and_other_roles_are_not_let_in() {
     let mut feed = capture.connect(&site).await;
     feed.send_all(&capture).await;
     feed.until_durable(&capture).await;
+    gateway.stop().await;
+    receiver.stop().await;
+}
+
+/// A cloned server with a good certificate of its own, or another group's capture, asks for a stream
+/// that is not its own, as a later life of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_its_first_captures_until_an_operator_says_otherwise() {
+    let site = Site::new();
+    let store = Store::new(&site);
+    let receiver = Receiver::start(&site, &store).await;
+    let mut gateway = site.start_gateway().await;
+    let mut capture = Capture::new(&site, 43);
+    capture.work(10);
+    let mut feed = capture.connect(&site).await;
+    feed.send_all(&capture).await;
+    feed.until_durable(&capture).await;
+
+    let mut other = Capture::new(&site, 44);
+    other.certificate = "clone".to_owned();
+    other.open(9, None);
+    for _ in 0..2 {
+        let Some(Err(refusal @ Refusal::NotAllowed { .. })) = other.try_connect(&site).await else {
+            panic!("another certificate was let in");
+        };
+        let text = refusal.to_string();
+        for part in [
+            "\"capture\"",
+            "\"clone\"",
+            "stream.json",
+            &site.stream.to_string(),
+        ] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        // The stream's own capture notices nothing, and the binding outlives the process.
+        capture.work(10);
+        feed.send_all(&capture).await;
+        feed.until_durable(&capture).await;
+        feed.hang_up();
+        gateway.stop().await;
+        gateway = site.start_gateway().await;
+        feed = capture.connect(&site).await;
+    }
+    assert!(store.state().image == capture.model);
+    let status = gateway.status().await;
+    assert_eq!(status["bound_to"], "capture");
+
+    gateway.stop().await;
+    feed.hang_up();
+    let state = site.stream_directory().join("stream.json");
+    let text = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(
+        &state,
+        text.replace("\"capture\": \"capture\"", "\"capture\": \"clone\""),
+    )
+    .unwrap();
+    let gateway = site.start_gateway().await;
+    other.connect(&site).await.hang_up();
+    let refused = capture.try_connect(&site).await;
+    assert!(matches!(refused, Some(Err(Refusal::NotAllowed { .. }))));
+    gateway.stop().await;
+    receiver.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invented_streams_leave_nothing_behind() {
+    let mut site = Site::new();
+    let store = Store::new(&site);
+    let (group, stream) = (site.group, site.stream);
+    store.state().refuse_hellos = Some(Refusal::UnknownStream { group, stream });
+    let receiver = Receiver::start(&site, &store).await;
+    let gateway = site.start_gateway().await;
+    let capture = Capture::new(&site, 45);
+    for number in 0..50 {
+        site.stream = StreamId::from_u128(1000 + number);
+        let refused = capture.try_connect(&site).await;
+        assert!(matches!(refused, Some(Err(Refusal::NotReady { .. }))));
+    }
+    let none = |status: &serde_json::Value| status.is_null();
+    gateway.until("all owners to be gone", none).await;
+    let left = std::fs::read_dir(site.config.state_directory.join("streams")).unwrap();
+    assert_eq!(left.count(), 0);
     gateway.stop().await;
     receiver.stop().await;
 }

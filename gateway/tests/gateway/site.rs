@@ -167,10 +167,30 @@ impl Site {
         gateway
     }
 
-    /// The files of the stream's spool and their bytes.
-    pub(crate) fn spool_bytes(&self) -> u64 {
+    /// Where the gateway keeps what it knows of the stream.
+    pub(crate) fn stream_directory(&self) -> std::path::PathBuf {
         let streams = self.config.state_directory.join("streams");
-        let spool = streams.join(self.stream.to_string()).join("spool");
+        streams.join(self.stream.to_string())
+    }
+
+    /// Waits until the gateway's local API answers so.
+    pub(crate) async fn until_answer(&self, path: &str, holds: impl Fn(&str) -> bool) {
+        let socket = self.config.local_api_socket.as_deref().unwrap();
+        let polling = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                tick.tick().await;
+                if get(socket, path).await.is_some_and(|answer| holds(&answer)) {
+                    return;
+                }
+            }
+        };
+        in_time(path, polling).await;
+    }
+
+    /// The bytes of the files of the stream's spool.
+    pub(crate) fn spool_bytes(&self) -> u64 {
+        let spool = self.stream_directory().join("spool");
         let lengths = std::fs::read_dir(spool).into_iter().flatten();
         lengths
             .flatten()

@@ -1,38 +1,44 @@
 //! The owner's side towards the capture: sessions, records, what the capture is told.
 
-use super::Owner;
+use super::{Owner, prepare::STATE_FILE};
 use crate::{
     clock,
     intake::acceptance::{Acceptance, Discontinuous, Taken},
     reduce::batcher::ClosedBatch,
     stream::{Attach, FeedEvent, FeedSession, pack::PackedBatch},
 };
-use bcdr_format::record::Record;
-use bcdr_wire::feed::{Acknowledged, FEED_VERSION, Refusal, ToCapture};
+use bcdr_format::{GroupId, record::Record};
+use bcdr_wire::{
+    feed::{Acknowledged, FEED_VERSION, Refusal, ToCapture},
+    identity::PeerIdentity,
+};
 use bytes::Bytes;
 use std::time::Instant;
 
 impl Owner {
-    pub(super) fn attach(&mut self, attach: Attach) {
+    pub(super) async fn attach(&mut self, attach: Attach) {
         let Attach {
             group,
             session,
             verdict,
         } = attach;
-        let answer = self.judge_session(group, &session);
+        let answer = match self.judge_session(group, &session) {
+            Ok(()) => self.bind(&session.peer.name).await,
+            refused => refused,
+        };
         let accepted = answer.is_ok();
         if verdict.send(answer).is_err() || !accepted {
             return;
         }
         if let Some(old) = self.feed.take() {
-            tracing::warn!(stream = %self.stream, old = old.peer, new = session.peer, "a new session replaces an old one");
+            tracing::warn!(stream = %self.stream, old = %old.peer, new = %session.peer, "a new session replaces an old one");
             let _gone = old.outbox.try_send(ToCapture::Refused(Refusal::Replaced));
         }
         let now = clock::wall();
         self.taken.begin_session();
         self.batcher
             .set_clock_offset(now.0.saturating_sub(session.capture_now.0));
-        tracing::info!(stream = %self.stream, capture = session.peer, "capture connected");
+        tracing::info!(stream = %self.stream, capture = %session.peer, "capture connected");
         self.feed = Some(session);
         self.feed_changed();
         self.tell_capture(ToCapture::Welcome {
@@ -48,16 +54,10 @@ impl Owner {
     /// A session is taken once a receiver has said, in this process's life, what it holds. Before
     /// that the end of the spool may lie behind what is held cloud-side and was freed at the
     /// capture, which would then compare everything for nothing.
-    fn judge_session(
-        &self,
-        group: bcdr_format::GroupId,
-        session: &FeedSession,
-    ) -> Result<(), Refusal> {
+    fn judge_session(&self, group: GroupId, session: &FeedSession) -> Result<(), Refusal> {
+        self.judge_peer(&session.peer)?;
         if group != self.group {
-            return Err(Refusal::UnknownStream {
-                group,
-                stream: self.stream,
-            });
+            return Err(self.of_another_group(group));
         }
         if !self.receiver_known {
             if let Some(refusal @ Refusal::UnknownStream { .. }) = &self.receiver_refusal {
@@ -75,6 +75,54 @@ impl Owner {
             }
         }
         Ok(())
+    }
+
+    /// A stream is its first capture's: any other certificate of the installation could replace the
+    /// session and have its bytes become the group's points.
+    fn judge_peer(&self, peer: &PeerIdentity) -> Result<(), Refusal> {
+        let Some(bound) = self.bound_to.as_ref().filter(|bound| **bound != peer.name) else {
+            return Ok(());
+        };
+        let (stream, name) = (self.stream, &peer.name);
+        let refusal = Refusal::NotAllowed {
+            peer: peer.to_string(),
+            reason: format!(
+                "stream {stream} is fed by the capture {bound:?}; if {name:?} is to feed it from now on, stop the gateway, write that name at \"capture\" in streams/{stream}/{STATE_FILE} of its state directory, and start it again"
+            ),
+        };
+        tracing::warn!(%stream, capture = %peer, %refusal, "capture refused");
+        Err(refusal)
+    }
+
+    /// While no receiver has confirmed the stream, the group it was first asked for may be wrong.
+    fn of_another_group(&self, group: GroupId) -> Refusal {
+        let stream = self.stream;
+        if self.generation.is_none() {
+            let reason = "another group was asked for with this stream, and the receiver has yet to say whose it is".to_owned();
+            return Refusal::NotReady { reason };
+        }
+        Refusal::UnknownStream { group, stream }
+    }
+
+    /// Binds the stream to the first capture that is let in, on disk before it is let in. A receiver
+    /// has confirmed the stream by then.
+    async fn bind(&mut self, name: &str) -> Result<(), Refusal> {
+        if self.bound_to.is_some() {
+            return Ok(());
+        }
+        let generation = self
+            .generation
+            .expect("sessions begin once a generation is known");
+        match self.remember(generation, Some(name.to_owned())).await {
+            Ok(()) => {
+                tracing::info!(stream = %self.stream, capture = name, "the stream is bound to its first capture");
+                self.bound_to = Some(name.to_owned());
+                Ok(())
+            }
+            Err(error) => Err(Refusal::NotReady {
+                reason: format!("which capture feeds the stream cannot be kept: {error}"),
+            }),
+        }
     }
 
     pub(super) fn feed_event(&mut self, event: FeedEvent) {
@@ -158,7 +206,7 @@ impl Owner {
     /// Ends the capture's session and tells it why.
     pub(super) fn end_feed(&mut self, refusal: Refusal) {
         if let Some(session) = self.feed.take() {
-            tracing::warn!(stream = %self.stream, capture = session.peer, %refusal, "capture session refused");
+            tracing::warn!(stream = %self.stream, capture = %session.peer, %refusal, "capture session refused");
             let _gone_or_not_reading = session.outbox.try_send(ToCapture::Refused(refusal));
             self.feed_changed();
         }
@@ -166,7 +214,7 @@ impl Owner {
 
     pub(super) fn feed_ended(&mut self, reason: &str) {
         if let Some(session) = self.feed.take() {
-            tracing::info!(stream = %self.stream, capture = session.peer, reason, "capture disconnected");
+            tracing::info!(stream = %self.stream, capture = %session.peer, reason, "capture disconnected");
             self.feed_changed();
         }
     }

@@ -1,6 +1,6 @@
 //! What blocking work prepares before a stream's owner starts: its remembered state and its spool.
 
-use super::{Inboxes, Owner};
+use super::{Inboxes, Known, Owner};
 use crate::{
     ship::session::{self, EVENTS_WAITING, ShipSettings},
     spool::{
@@ -26,20 +26,31 @@ fn streams_directory(settings: &StreamSettings) -> PathBuf {
     settings.state_directory.join("streams")
 }
 
-/// The streams that the state directory knows.
+/// The streams that the state directory has a directory for.
 pub(in crate::stream) fn remembered(
     settings: &StreamSettings,
-) -> Result<Vec<Remembered>, StreamError> {
+) -> Result<Vec<StreamId>, StreamError> {
     let directory = streams_directory(settings);
     settings.storage.create_directory_all(&directory)?;
-    let mut all = Vec::new();
-    for name in settings.storage.list(&directory)? {
-        all.extend(read_state(
-            settings.storage.as_ref(),
-            directory.join(name).join(STATE_FILE),
-        )?);
+    let names = settings.storage.list(&directory)?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// What is remembered of a stream; none when a receiver never confirmed it.
+pub(in crate::stream) fn read_remembered(
+    settings: &StreamSettings,
+    stream: StreamId,
+) -> Result<Option<Remembered>, StreamError> {
+    let directory = streams_directory(settings).join(stream.to_string());
+    let path = directory.join(STATE_FILE);
+    let state = read_state(settings.storage.as_ref(), path.clone())?;
+    match state {
+        Some(state) if state.stream != stream => Err(StreamError::Misplaced {
+            path,
+            found: state.stream,
+        }),
+        state => Ok(state),
     }
-    Ok(all)
 }
 
 fn read_state(storage: &dyn Storage, path: PathBuf) -> Result<Option<Remembered>, StreamError> {
@@ -59,6 +70,7 @@ pub(in crate::stream) struct Prepared {
     pub(super) stream: StreamId,
     pub(super) directory: PathBuf,
     pub(super) generation: Option<Generation>,
+    pub(super) bound_to: Option<String>,
     spool: Spool,
     contents: Contents,
 }
@@ -70,7 +82,9 @@ impl Prepared {
         stream: StreamId,
     ) -> Result<Self, StreamError> {
         let directory = streams_directory(&settings).join(stream.to_string());
-        let state = read_state(settings.storage.as_ref(), directory.join(STATE_FILE))?;
+        let state = read_remembered(&settings, stream)?;
+        // What was confirmed counts, not what a capture says.
+        let group = state.as_ref().map_or(group, |state| state.group);
         let limits = SpoolLimits {
             capacity_bytes: settings.spool.capacity_bytes,
             free_floor_bytes: settings.spool.free_floor_bytes,
@@ -87,20 +101,27 @@ impl Prepared {
             group,
             stream,
             directory,
-            generation: state.map(|state| state.generation),
+            generation: state.as_ref().map(|state| state.generation),
+            bound_to: state.and_then(|state| state.capture),
             spool,
             contents,
         })
     }
+
+    /// Whose it is.
+    pub(in crate::stream) fn of(&self) -> (GroupId, StreamId) {
+        (self.group, self.stream)
+    }
 }
 
-/// Starts the owner's task, its session with the receiver and its spool thread.
+/// Starts the owner's session with the receiver and its spool thread, and returns the owner's work,
+/// which ends with whether the stream is unknown to every receiver.
 pub(in crate::stream) fn spawn(
     prepared: Prepared,
     attachments: mpsc::Receiver<Attach>,
     publish: watch::Sender<StreamStatus>,
     tasks: &TaskTracker,
-) -> std::io::Result<()> {
+) -> std::io::Result<impl Future<Output = bool> + Send + use<>> {
     let (done, spool_done) = mpsc::unbounded_channel();
     let (group, stream) = (prepared.group, prepared.stream);
     let name = stream.to_string();
@@ -118,16 +139,20 @@ pub(in crate::stream) fn spawn(
         keys: settings.keys.clone(),
     };
     tasks.spawn(session::run(ship, events));
-    let remembered = (prepared.directory, prepared.generation);
+    let remembered = Known {
+        directory: prepared.directory,
+        generation: prepared.generation,
+        bound_to: prepared.bound_to,
+    };
     let mut owner = Owner::new(settings, group, stream, remembered, spool, publish);
     owner.status.spool_bytes = used_bytes;
     owner.restore(contents);
-    tasks.spawn(owner.run(Inboxes {
+    owner.publish_status();
+    Ok(owner.run(Inboxes {
         attachments,
         ship_events,
         spool_done,
-    }));
-    Ok(())
+    }))
 }
 
 impl Owner {

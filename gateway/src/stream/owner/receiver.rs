@@ -10,7 +10,7 @@ use crate::{
     spool::thread::SpoolWork,
     stream::Remembered,
 };
-use bcdr_disk::replace_atomically;
+use bcdr_disk::{DiskError, replace_atomically};
 use bcdr_format::{
     continuity::{Fork, Held},
     position::Generation,
@@ -53,6 +53,7 @@ impl Owner {
             return self.end_ship(reason);
         }
         self.receiver_refusal = None;
+        self.unknown_to = 0;
         self.status.receiver_reason = None;
         if self.forks.told(fork)
             && let Some(fork) = self.forks.open()
@@ -71,19 +72,7 @@ impl Owner {
         if !newer && self.generation_kept {
             return;
         }
-        let state = Remembered {
-            group: self.group,
-            stream: self.stream,
-            generation,
-        };
-        let (storage, directory) = (self.settings.storage.clone(), self.directory.clone());
-        let written = tokio::task::spawn_blocking(move || {
-            let bytes = serde_json::to_vec_pretty(&state).expect("the state has no odd keys");
-            storage.create_directory_all(&directory)?;
-            replace_atomically(storage.as_ref(), &directory.join(STATE_FILE), &bytes)
-        })
-        .await
-        .expect("writing a small file does not panic");
+        let written = self.remember(generation, self.bound_to.clone()).await;
         self.generation_kept = written.is_ok();
         if let Err(error) = written {
             // Without it a restart might ship under an older generation; the receiver refuses
@@ -97,6 +86,37 @@ impl Owner {
             let reason = format!("generation {generation} began");
             self.let_go(Refusal::Discontinuous { reason });
         }
+    }
+
+    /// Puts the stream's state on disk.
+    pub(super) async fn remember(
+        &self,
+        generation: Generation,
+        capture: Option<String>,
+    ) -> Result<(), DiskError> {
+        let state = Remembered {
+            group: self.group,
+            stream: self.stream,
+            generation,
+            capture,
+        };
+        let (storage, directory) = (self.settings.storage.clone(), self.directory.clone());
+        tokio::task::spawn_blocking(move || {
+            let bytes = serde_json::to_vec_pretty(&state).expect("the state has no odd keys");
+            storage.create_directory_all(&directory)?;
+            replace_atomically(storage.as_ref(), &directory.join(STATE_FILE), &bytes)
+        })
+        .await
+        .expect("writing a small file does not panic")
+    }
+
+    /// Whether every receiver has said that it does not know the stream, and nothing waits for one
+    /// that does.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.unknown_to >= self.settings.receivers.len()
+            && self.window.waiting_bytes() == 0
+            && self.status.spool_bytes == 0
+            && self.feed.is_none()
     }
 
     fn connect(&mut self, held: Option<Held>) {
@@ -127,6 +147,15 @@ impl Owner {
         self.window.disconnect();
         self.status.receiver_reason = Some(reason);
         self.receiver_refusal.clone_from(&refusal);
+        if let Some(unknown @ Refusal::UnknownStream { .. }) = &refusal {
+            self.unknown_to = self.unknown_to.saturating_add(1);
+            if self.unknown_to >= self.settings.receivers.len() {
+                self.receiver_known = false;
+                self.end_feed(unknown.clone());
+            }
+        } else {
+            self.unknown_to = 0;
+        }
         let Some(refusal) = refusal else { return };
         let of_the_queue = matches!(
             refusal,
