@@ -164,7 +164,7 @@ mod tests {
 
     fn idempotency(directory: &tempfile::TempDir) -> Idempotency {
         let path = directory.path().join("catalog.redb");
-        let catalog = Catalog::open(&RealStorage::new(), &path, 1 << 20).unwrap();
+        let catalog = Catalog::open_or_create(&RealStorage::new(), &path, 1 << 20).unwrap();
         Idempotency::new(Arc::new(catalog))
     }
 

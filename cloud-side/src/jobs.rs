@@ -377,7 +377,7 @@ mod tests {
 
     fn jobs(directory: &tempfile::TempDir) -> Jobs {
         let path = directory.path().join("catalog.redb");
-        let catalog = Catalog::open(&RealStorage::new(), &path, 1 << 20).unwrap();
+        let catalog = Catalog::open_or_create(&RealStorage::new(), &path, 1 << 20).unwrap();
         let ended = IntCounterVec::new(Opts::new("ended", "help"), &["type", "result"]).unwrap();
         Jobs::new(Arc::new(catalog), ended)
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::receive::{BatchNumber, Lineage, PointId, ReceiverRun};
-use bcdr_disk::{FaultPlan, SeededRandom, SimulatedDisk};
+use bcdr_disk::{FaultPlan, RealStorage, SeededRandom, SimulatedDisk};
 use bcdr_format::{Generation, GroupId, MarkerId, ReceiverRunId, Timestamp};
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ fn disk(seed: u64) -> (SimulatedDisk, PathBuf) {
 }
 
 fn open(disk: &SimulatedDisk, path: &Path) -> Catalog {
-    Catalog::open(disk, path, CACHE_BYTES).unwrap()
+    Catalog::open_or_create(disk, path, CACHE_BYTES).unwrap()
 }
 
 fn volumes(names: &[&str]) -> Vec<NewVolume> {
@@ -171,7 +171,7 @@ fn durable_writes_survive_power_cuts_anywhere() {
         let mut runs = Vec::new();
         for round in 0..4 {
             disk.cut_power_at(1 + random.below(120));
-            let opened = Catalog::open(&disk, &path, CACHE_BYTES);
+            let opened = Catalog::open_or_create(&disk, &path, CACHE_BYTES);
             if let Ok(catalog) = opened {
                 check(&catalog, &known, &runs, seed);
                 write_until_the_cut(&catalog, &mut random, round, &mut known, &mut runs);
@@ -238,4 +238,50 @@ fn a_generation_never_goes_down() {
     drop(catalog);
     disk.power_cut();
     assert_eq!(open(&disk, &path).generation(group).unwrap(), Generation(4));
+}
+
+#[test]
+fn a_lost_catalog_is_refused_and_its_file_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("catalog.redb");
+    let storage = RealStorage::new();
+    let refused = || {
+        let error = Catalog::open(&storage, &path, CACHE_BYTES).unwrap_err();
+        let told = error.to_string();
+        for words in [
+            "catalog.redb",
+            "keep",
+            "from a backup",
+            "catches up from the logs",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        assert!(!told.contains("rebuilt"), "{told}");
+        error
+    };
+    assert!(matches!(
+        refused(),
+        CatalogError::Open {
+            source: RedbOpenError::Missing { .. }
+        }
+    ));
+    assert!(!path.exists());
+    std::fs::write(&path, b"").unwrap();
+    assert!(matches!(
+        refused(),
+        CatalogError::Open {
+            source: RedbOpenError::Empty { .. }
+        }
+    ));
+    std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+    assert!(matches!(
+        refused(),
+        CatalogError::Open {
+            source: RedbOpenError::Database { .. }
+        }
+    ));
+    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 1 << 20]);
+    std::fs::remove_file(&path).unwrap();
+    drop(create_redb(&storage, &path, &builder(CACHE_BYTES)).unwrap());
+    assert!(matches!(refused(), CatalogError::NotACatalog { .. }));
 }

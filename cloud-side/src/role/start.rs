@@ -350,3 +350,6 @@ impl Running {
         given_up.map_or(Ok(()), |reason| Err(RoleError::GivenUp(reason)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ impl Rig {
     }
 
     fn catalog(&self) -> Arc<Catalog> {
-        Arc::new(Catalog::open(&self.disk, &self.files.catalog(), 1 << 20).unwrap())
+        Arc::new(Catalog::open_or_create(&self.disk, &self.files.catalog(), 1 << 20).unwrap())
     }
 
     fn group(&self, catalog: &Catalog) -> GroupRecord {
