@@ -12,7 +12,7 @@ pub(crate) use opener::KeyedOpener;
 use exports::{Complaint, serve_volumes};
 
 use crate::{
-    catalog::{BatchRow, Catalog, CatalogError, ViewRecord},
+    catalog::{BatchRow, Catalog, CatalogError, GroupRecord, ViewRecord},
     clock,
     groups::{Group, Groups},
     jobs::select,
@@ -63,6 +63,14 @@ pub(crate) enum OpenViewError {
     UnknownVolume {
         /// The volume.
         id: bcdr_format::VolumeId,
+    },
+    /// The point names a volume twice, so nobody can tell which disk is the volume's.
+    #[error(
+        "the point has volume {name} twice: open a point from after the source's next full compare, and keep this one for whoever looks into the defect"
+    )]
+    VolumeTwice {
+        /// The volume's name.
+        name: String,
     },
     /// The socket could not be made.
     #[error(transparent)]
@@ -233,22 +241,13 @@ impl Views {
         reader: &ViewReader,
     ) -> Result<Vec<ViewVolume>, OpenViewError> {
         let socket = percent_encode(&self.socket_path(id).to_string_lossy());
-        let volume = |member: &Member| {
-            let name = group
-                .volume_name(member.id)
-                .ok_or(OpenViewError::UnknownVolume { id: member.id })?;
-            Ok(ViewVolume {
-                member: *member,
-                name: name.to_owned(),
-                uri: format!("nbd+unix:///{name}?socket={socket}"),
-            })
+        let volume = |(member, name): (Member, String)| ViewVolume {
+            uri: format!("nbd+unix:///{name}?socket={socket}"),
+            member,
+            name,
         };
-        // In the order the group was declared in, which is the order of a machine's disks.
-        let declared = &group.record().volumes;
-        let place = |id| declared.iter().position(|volume| volume.id == id);
-        let mut members: Vec<&Member> = reader.volumes().iter().collect();
-        members.sort_by_key(|member| place(member.id));
-        members.into_iter().map(volume).collect()
+        let named = in_declared_order(group.record(), reader.volumes())?;
+        Ok(named.into_iter().map(volume).collect())
     }
 
     fn serve(
@@ -396,6 +395,29 @@ impl Views {
     }
 }
 
+/// A point's volumes with their names, in the order the group was declared in, which is the order of
+/// a machine's disks.
+fn in_declared_order(
+    record: &GroupRecord,
+    members: &[Member],
+) -> Result<Vec<(Member, String)>, OpenViewError> {
+    let mut named = Vec::new();
+    for member in members {
+        let declared = record.volumes.iter();
+        let (place, volume) = declared
+            .enumerate()
+            .find(|(_, volume)| volume.id == member.id)
+            .ok_or(OpenViewError::UnknownVolume { id: member.id })?;
+        named.push((place, (*member, volume.name.clone())));
+    }
+    named.sort_by_key(|(place, _)| *place);
+    if let Some(pair) = named.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let name = pair[0].1.1.clone();
+        return Err(OpenViewError::VolumeTwice { name });
+    }
+    Ok(named.into_iter().map(|(_, one)| one).collect())
+}
+
 /// Remembers why a reader got an error: in the view, and in the group when the replica is at fault.
 fn complaint(group: &Arc<Group>, id: ViewId, unreadable: &Arc<OnceLock<String>>) -> Complaint {
     let (group, unreadable) = (Arc::clone(group), Arc::clone(unreadable));
@@ -439,7 +461,41 @@ fn percent_encode(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::DiskSource;
+    use crate::{catalog::VolumeRecord, target::DiskSource};
+    use bcdr_format::{GroupId, StreamId, VolumeId, VolumeNumber};
+
+    #[test]
+    fn a_view_has_each_volume_once_and_in_the_declared_order() {
+        let group = GroupId::from_u128(1);
+        let volume = |id, name: &str| VolumeRecord {
+            id: VolumeId::from_u128(id),
+            name: name.to_owned(),
+            size_bytes: None,
+        };
+        let record = GroupRecord {
+            id: group,
+            name: "lab".to_owned(),
+            stream: StreamId::from_u128(2),
+            volumes: vec![volume(10, "root"), volume(11, "data")],
+            created_at: Timestamp(0),
+        };
+        let member = |number, id| Member {
+            group,
+            number: VolumeNumber(number),
+            id: VolumeId::from_u128(id),
+            size_bytes: 512,
+        };
+        let found = in_declared_order(&record, &[member(0, 11), member(1, 10)]).unwrap();
+        let names: Vec<&str> = found.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["root", "data"]);
+        let twice = in_declared_order(&record, &[member(0, 11), member(1, 11)]).unwrap_err();
+        assert!(
+            matches!(&twice, OpenViewError::VolumeTwice { name } if name == "data"),
+            "{twice}"
+        );
+        let unknown = in_declared_order(&record, &[member(0, 12)]).unwrap_err();
+        assert!(matches!(unknown, OpenViewError::UnknownVolume { .. }));
+    }
 
     #[test]
     fn addresses_survive_odd_paths() {
