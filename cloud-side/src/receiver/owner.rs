@@ -65,6 +65,8 @@ pub(super) struct Begun {
 #[derive(Debug)]
 pub(super) struct Offer {
     pub(super) session: SessionNumber,
+    /// The way to the session's gateway.
+    pub(super) outlet: Outlet,
     pub(super) bytes: Bytes,
     pub(super) layout: BatchLayout,
     pub(super) receipt: Timestamp,

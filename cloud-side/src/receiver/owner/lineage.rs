@@ -54,6 +54,8 @@ pub(super) struct Owner {
     reopen_at: Instant,
     pause: Duration,
     session: Option<Current>,
+    /// The newest session that ever began, also when it was refused.
+    newest: SessionNumber,
     beat_run: Option<ReceiverRun>,
     points: u64,
     ticked: Instant,
@@ -78,6 +80,7 @@ impl Owner {
             reopen_at: Instant::now(),
             pause: REOPEN_FIRST,
             session: None,
+            newest: SessionNumber::default(),
             beat_run: None,
             points: 0,
             ticked: Instant::now(),
@@ -208,6 +211,11 @@ impl Owner {
         outlet: Outlet,
         peer: String,
     ) -> Result<Begun, Refusal> {
+        // A session that was overtaken on its way here must not take the place of a newer one.
+        if session < self.newest {
+            return Err(Refusal::Replaced);
+        }
+        self.newest = session;
         self.session = None;
         let Some(store) = &self.store else {
             let failure = self.failure.as_deref().unwrap_or("it is being opened");
@@ -240,6 +248,14 @@ impl Owner {
 
     fn offer(&mut self, offer: Offer) {
         if !self.is_current(offer.session) {
+            // A session that waits for an answer must get one. When it was refused already, that
+            // refusal is the one it hears.
+            offer.outlet.refuse(if offer.session < self.newest {
+                Refusal::Replaced
+            } else {
+                let reason = "this session has ended: say hello again".to_owned();
+                Refusal::Discontinuous { reason }
+            });
             return;
         }
         match self.take_in(offer) {
