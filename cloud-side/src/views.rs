@@ -150,6 +150,11 @@ impl Views {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What opens the chunks of every view.
+    pub(crate) fn opener(&self) -> Arc<dyn ChunkOpener> {
+        Arc::clone(&self.opener)
+    }
+
     /// All views, oldest first.
     pub(crate) fn all(&self) -> Vec<OpenView> {
         self.open_views()
