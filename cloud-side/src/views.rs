@@ -434,7 +434,8 @@ fn complaint(group: &Arc<Group>, id: ViewId, unreadable: &Arc<OnceLock<String>>)
             error,
             ViewError::Unknown { .. } | ViewError::NoVolume { .. }
         ) {
-            group.note_unreadable(&said);
+            tracing::error!(group = %group.record().name, said, "the replica is damaged");
+            group.damage.note(error, clock::wall());
         }
         // Only the first is kept.
         let _later = unreadable.set(said);

@@ -422,29 +422,6 @@ async fn a_drill_boots_its_view_and_reports() {
     }
 }
 
-/// Flips a bit of a batch's last chunk in the log of the site's only group.
-fn damage(site: &Site, source: &Source, batch: &[u8]) {
-    let tail = &batch[batch.len() - 16..];
-    let replicas = site.config.state_directory.join("replicas");
-    let mut directories = vec![replicas.join(source.stream.to_string())];
-    while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                directories.push(path);
-                continue;
-            }
-            let mut bytes = std::fs::read(&path).unwrap();
-            if let Some(at) = bytes.windows(16).position(|bytes| bytes == tail) {
-                bytes[at] ^= 1;
-                std::fs::write(&path, bytes).unwrap();
-                return;
-            }
-        }
-    }
-    panic!("the batch is not in the log");
-}
-
 #[tokio::test]
 async fn a_drill_compares_what_is_on_the_disk_not_what_is_in_memory() {
     let site = Site::start().await;
@@ -457,14 +434,14 @@ async fn a_drill_compares_what_is_on_the_disk_not_what_is_in_memory() {
     let view = site.post("/api/v1/views", body.clone()).await.expect(201);
     let uri = view["volumes"][0]["nbd"].as_str().unwrap();
     assert!(read_root(uri).await == source.image);
-    damage(&site, &source, &batch);
+    let _repair = site.damage(&source, &batch);
     // The chunk is in memory still.
     assert!(read_root(uri).await == source.image);
     let started = site.post("/api/v1/drills", body).await;
     let waited = format!("{}?wait_seconds=60", started.location.unwrap());
     let ended = site.get(&waited).await.expect(200);
     assert_eq!(ended["state"], "failed", "{ended}");
-    let told = ended["error"]["reason"].to_string();
+    let told = ended["error"]["detail"].to_string();
     assert!(told.contains("no replica digest"), "{told}");
 }
 
