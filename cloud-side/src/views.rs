@@ -21,9 +21,10 @@ use crate::{
     replica::{ChunkCache, ChunkOpener, ViewError, ViewReader},
 };
 use bcdr_format::{Timestamp, record::Member};
-use bcdr_nbd::{BindError, PrivateSocket};
+use bcdr_nbd::{BindError, PrivateSocket, connect_unix};
 use std::{
     collections::BTreeMap,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -109,6 +110,8 @@ pub(crate) struct OpenView {
 
 struct Served {
     view: OpenView,
+    /// Whether it only waits for its group's store.
+    waiting: bool,
     stop: CancellationToken,
     server: Option<JoinHandle<()>>,
 }
@@ -197,7 +200,11 @@ impl Views {
         };
         self.keep(record.clone()).await?;
         match self.serve(group, id, record, volumes, reader) {
-            Ok(view) => Ok(view),
+            Ok(served) => {
+                let view = served.view.clone();
+                self.open_views().insert(id, served);
+                Ok(view)
+            }
             Err(error) => {
                 self.forget(id).await?;
                 Err(error)
@@ -262,7 +269,7 @@ impl Views {
         record: ViewRecord,
         volumes: Vec<ViewVolume>,
         reader: Arc<ViewReader>,
-    ) -> Result<OpenView, OpenViewError> {
+    ) -> Result<Served, OpenViewError> {
         let socket = PrivateSocket::bind(&self.socket_path(id))?;
         let stop = CancellationToken::new();
         let unreadable = Arc::new(OnceLock::new());
@@ -276,13 +283,12 @@ impl Views {
             unreadable,
             reader: Some(reader),
         };
-        let served = Served {
-            view: view.clone(),
+        Ok(Served {
+            view,
+            waiting: false,
             stop,
             server: Some(server),
-        };
-        self.open_views().insert(id, served);
-        Ok(view)
+        })
     }
 
     /// Closes a view. Says whether there was one.
@@ -333,12 +339,85 @@ impl Views {
                 self.remove_socket(id);
                 continue;
             }
-            if let Err(error) = self.reopen_one(groups, id, &record).await {
-                tracing::error!(view = %id, %error, "a view cannot be opened again");
-                self.note_failure(id, record, error.to_string());
+            let served = match self.reopen_one(groups, id, &record).await {
+                Ok(served) => served,
+                Err(error) => {
+                    tracing::error!(view = %id, %error, "a view cannot be opened again");
+                    not_served(id, record, &error)
+                }
+            };
+            self.open_views().insert(id, served);
+        }
+        self.remove_leftovers();
+        Ok(())
+    }
+
+    /// Opens the views whose group's store was not there yet, if it is now.
+    pub(crate) async fn retry_waiting(&self, groups: &Groups) {
+        let waiting: Vec<(ViewId, ViewRecord)> = self
+            .open_views()
+            .values()
+            .filter(|served| served.waiting)
+            .map(|served| (served.view.id, served.view.record.clone()))
+            .collect();
+        for (id, record) in waiting {
+            let group = groups.get(record.lineage.group);
+            if group.is_none_or(|group| group.reader().is_none()) {
+                continue;
+            }
+            let served = match self.reopen_one(groups, id, &record).await {
+                Ok(served) => {
+                    tracing::info!(view = %id, "a view that waited for its store is open again");
+                    served
+                }
+                Err(error) => {
+                    tracing::error!(view = %id, %error, "a view cannot be opened again");
+                    not_served(id, record, &error)
+                }
+            };
+            let closed_meanwhile = match self.open_views().get_mut(&id) {
+                Some(place) => {
+                    *place = served;
+                    None
+                }
+                None => Some(served),
+            };
+            if let Some(served) = closed_meanwhile {
+                end(served).await;
             }
         }
-        Ok(())
+    }
+
+    /// Removes what killed processes left of views that nobody knows any more. The directory holds
+    /// other roles' sockets too, so nothing is touched that is not named as a view's socket.
+    fn remove_leftovers(&self) {
+        let entries = match std::fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(path = %self.directory.display(), %error, "leftover sockets are not looked for");
+                return;
+            }
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(leftover) = name.to_str().and_then(Leftover::read) else {
+                continue;
+            };
+            if self.open_views().contains_key(&leftover.view) {
+                continue;
+            }
+            let path = entry.path();
+            let removed = leftover.remove(&path);
+            match removed {
+                Ok(true) => {
+                    tracing::info!(path = %path.display(), "a leftover of a view is removed")
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "a leftover of a view stays");
+                }
+            }
+        }
     }
 
     async fn reopen_one(
@@ -346,7 +425,7 @@ impl Views {
         groups: &Groups,
         id: ViewId,
         record: &ViewRecord,
-    ) -> Result<(), OpenViewError> {
+    ) -> Result<Served, OpenViewError> {
         let group = groups
             .get(record.lineage.group)
             .ok_or_else(|| OpenViewError::NoStore {
@@ -355,25 +434,7 @@ impl Views {
             })?;
         let reader = self.read(&group, record).await?;
         let volumes = self.volumes(&group, id, &reader)?;
-        self.serve(&group, id, record.clone(), volumes, reader)?;
-        Ok(())
-    }
-
-    fn note_failure(&self, id: ViewId, record: ViewRecord, failure: String) {
-        let view = OpenView {
-            id,
-            record,
-            volumes: Vec::new(),
-            failure: Some(failure),
-            unreadable: Arc::default(),
-            reader: None,
-        };
-        let served = Served {
-            view,
-            stop: CancellationToken::new(),
-            server: None,
-        };
-        self.open_views().insert(id, served);
+        self.serve(&group, id, record.clone(), volumes, reader)
     }
 
     /// Stops serving; the records stay, so the next process opens the same views.
@@ -440,6 +501,60 @@ fn complaint(group: &Arc<Group>, id: ViewId, unreadable: &Arc<OnceLock<String>>)
         // Only the first is kept.
         let _later = unreadable.set(said);
     })
+}
+
+/// A view that is known and cannot be served.
+fn not_served(id: ViewId, record: ViewRecord, error: &OpenViewError) -> Served {
+    Served {
+        view: OpenView {
+            id,
+            record,
+            volumes: Vec::new(),
+            failure: Some(error.to_string()),
+            unreadable: Arc::default(),
+            reader: None,
+        },
+        waiting: matches!(error, OpenViewError::NoStore { .. }),
+        stop: CancellationToken::new(),
+        server: None,
+    }
+}
+
+/// A name in the runtime directory that only a view's socket, or the making of one, has.
+struct Leftover {
+    view: ViewId,
+    /// Whether it is the directory in which a socket is made.
+    nursery: bool,
+}
+
+impl Leftover {
+    fn read(name: &str) -> Option<Self> {
+        let inner = name
+            .strip_prefix('.')
+            .and_then(|rest| rest.strip_suffix(".new"));
+        let stem = inner.unwrap_or(name).strip_suffix(".sock")?;
+        let view: ViewId = stem.parse().ok()?;
+        // Another spelling is not ours.
+        (view.to_string() == stem).then_some(Self {
+            view,
+            nursery: inner.is_some(),
+        })
+    }
+
+    /// Removes it. Says whether it was what its name says and nobody uses it.
+    fn remove(&self, path: &Path) -> std::io::Result<bool> {
+        let kind = std::fs::symlink_metadata(path)?.file_type();
+        if self.nursery {
+            return match kind.is_dir() {
+                true => std::fs::remove_dir_all(path).map(|()| true),
+                false => Ok(false),
+            };
+        }
+        if !kind.is_socket() || connect_unix(path).is_ok() {
+            return Ok(false);
+        }
+        std::fs::remove_file(path).map(|()| true)
+    }
 }
 
 async fn end(served: Served) {

@@ -92,6 +92,8 @@ impl Background {
             }
             self.checks.alive.pass();
             below_floor = self.look_at_space(below_floor).await;
+            let service = &self.service;
+            service.views.retry_waiting(&service.groups).await;
             self.what_is_due(&mut due, Instant::now()).await;
         }
     }

@@ -1,8 +1,11 @@
 use super::*;
-use crate::testing::{gateway::Gateway, site::Site};
+use crate::testing::{gateway::Gateway, site::Site, source::Source};
 use bcdr_nbd::client::{Client, ClientOptions};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{
+    os::unix::net::UnixListener,
+    path::{Path, PathBuf},
+};
 
 #[tokio::test]
 async fn a_role_whose_catalog_is_lost_does_not_start_on_a_fresh_one() {
@@ -72,4 +75,79 @@ async fn damage_is_remembered_over_a_restart_until_that_chunk_opens_again() {
     site.stop().await;
     site.resume().await;
     assert!(!is_damaged(&site.get(shown).await.expect(200)));
+}
+
+async fn view_of_a_point(site: &Site) -> (Source, String, PathBuf) {
+    let mut source = site.group().await;
+    let mut gateway = Gateway::connect(site, &source).await;
+    let batch = source.batch(0, 1);
+    gateway.ship(&batch).await;
+    gateway.durable(source.end()).await;
+    let body = json!({"group": "lab", "at": "latest"});
+    let opened = site.post("/api/v1/views", body).await;
+    let view = opened.expect(201);
+    let uri = view["volumes"][0]["nbd"].as_str().unwrap();
+    let socket = uri.split_once("socket=").unwrap().1.into();
+    (source, opened.location.unwrap(), socket)
+}
+
+#[tokio::test]
+async fn only_what_views_left_behind_is_removed_from_the_runtime_directory() {
+    let mut site = Site::start().await;
+    let (_source, _view, socket) = view_of_a_point(&site).await;
+    site.stop().await;
+    let directory = site.config.runtime_directory.clone();
+    let gone = crate::record_id::ViewId::generate(crate::clock::wall()).unwrap();
+    let living = crate::record_id::ViewId::generate(crate::clock::wall()).unwrap();
+    let bind = |name: String| UnixListener::bind(directory.join(name)).unwrap();
+    for name in [format!("{gone}.sock"), "capture.sock".to_owned()] {
+        drop(bind(name));
+    }
+    let _listens = bind(format!("{living}.sock"));
+    let nursery = directory.join(format!(".{gone}.sock.new"));
+    std::fs::create_dir(&nursery).unwrap();
+    std::fs::write(nursery.join("socket"), "").unwrap();
+    for name in [
+        "viw-nothing.sock",
+        "viw-nothing.sock.new",
+        ".capture.sock.new",
+    ] {
+        std::fs::write(directory.join(name), "").unwrap();
+    }
+    site.resume().await;
+    assert!(socket.exists());
+    assert!(!directory.join(format!("{gone}.sock")).exists());
+    assert!(!nursery.exists());
+    for name in [
+        &format!("{living}.sock"),
+        "capture.sock",
+        "viw-nothing.sock",
+        "viw-nothing.sock.new",
+        ".capture.sock.new",
+    ] {
+        assert!(directory.join(name).exists(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_whose_store_opens_later_is_opened_then() {
+    let mut site = Site::start().await;
+    let (source, view, socket) = view_of_a_point(&site).await;
+    site.stop().await;
+    let replicas = site.config.state_directory.join("replicas");
+    let lineage = replicas.join(source.stream.to_string());
+    let aside = replicas.join("aside");
+    std::fs::rename(&lineage, &aside).unwrap();
+    std::fs::write(&lineage, "not a directory").unwrap();
+    site.resume().await;
+    assert_ne!(site.get(&view).await.expect(200)["state"], "open");
+    std::fs::remove_file(&lineage).unwrap();
+    std::fs::rename(&aside, &lineage).unwrap();
+    site.until(&view, |view| view["state"] == "open").await;
+    let options = ClientOptions::default();
+    let client = Client::connect(&socket, "root", options).await.unwrap();
+    assert_eq!(
+        client.read(0, 4096).await.unwrap()[..],
+        source.image[..4096]
+    );
 }
