@@ -18,7 +18,7 @@ pub mod receiver_runs;
 mod tables;
 
 pub use batches::{BatchPlace, BatchRow, MarkerRow, PageOrder, PointPage};
-pub use documents::{Document, TokenRecord, ViewRecord};
+pub use documents::{Document, DocumentRow, TokenRecord, ViewRecord};
 pub use groups::{CreateGroupError, GroupRecord, NewVolume, VolumeRecord};
 pub use labels::ReserveLabelError;
 pub use lineages::{Checkpoint, LogPosition};

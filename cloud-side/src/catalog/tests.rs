@@ -285,3 +285,45 @@ fn a_lost_catalog_is_refused_and_its_file_is_kept() {
     drop(create_redb(&storage, &path, &builder(CACHE_BYTES)).unwrap());
     assert!(matches!(refused(), CatalogError::NotACatalog { .. }));
 }
+
+#[test]
+fn a_label_and_what_goes_with_it_are_reserved_together_or_not_at_all() {
+    let group = GroupId::from_u128(1);
+    let token = TokenRecord {
+        hash: "hash".into(),
+        name: "goes with it".into(),
+        role: bcdr_http::Role::Admin,
+        created_at: Timestamp(0),
+        expires_at: None,
+    };
+    let rows = [
+        DocumentRow::of(&token),
+        DocumentRow::of(&TokenRecord {
+            hash: "other".into(),
+            ..token
+        }),
+    ];
+    let (mut kept, mut lost) = (0, 0);
+    for seed in 0..60 {
+        let (disk, path) = disk(seed);
+        drop(open(&disk, &path));
+        let catalog = open(&disk, &path);
+        disk.cut_power_at(1 + seed % 20);
+        let reserved = catalog.reserve_label_with(group, "label", MarkerId::from_u128(1), &rows);
+        drop(catalog);
+        disk.power_cut();
+        let catalog = open(&disk, &path);
+        let is_there = !catalog.label_is_free(group, "label").unwrap();
+        assert!(is_there || reserved.is_err(), "seed {seed}");
+        let documents = catalog.documents::<TokenRecord>(None, 9).unwrap().len();
+        assert_eq!(documents, if is_there { 2 } else { 0 }, "seed {seed}");
+        kept += u32::from(is_there);
+        lost += u32::from(!is_there);
+        let other = MarkerId::from_u128(2);
+        if is_there {
+            let refused = catalog.reserve_label_with(group, "label", other, &rows[..0]);
+            assert!(matches!(refused, Err(ReserveLabelError::Taken { .. })));
+        }
+    }
+    assert!(kept > 0 && lost > 0, "{kept} kept, {lost} lost");
+}
