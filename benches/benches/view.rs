@@ -65,7 +65,7 @@ fn write(dice: &mut Dice) -> RecordBody<Bytes> {
 fn make() -> anyhow::Result<Store> {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let storage: Arc<dyn Storage> = Arc::new(RealStorage::new());
-    let catalog = Arc::new(Catalog::open(
+    let catalog = Arc::new(Catalog::open_or_create(
         &*storage,
         &directory.path().join("catalog.redb"),
         8 << 20,

@@ -6,7 +6,8 @@
 //! are two-phase. Lazy commits are seen by readers at once and become durable with the next durable
 //! one; whatever they held is replayed from the log.
 //!
-//! Invariant: no row ever names bytes of a log that were not synced before.
+//! Invariant: no row ever names bytes of a log that were not synced before. A catalog is made by an
+//! initialisation only: where one should be and is not, it is lost, and nothing takes its place.
 
 pub mod batches;
 pub mod documents;
@@ -17,26 +18,41 @@ pub mod receiver_runs;
 mod tables;
 
 pub use batches::{BatchPlace, BatchRow, MarkerRow, PageOrder, PointPage};
-pub use documents::{Document, TokenRecord, ViewRecord};
+pub use documents::{Document, DocumentRow, TokenRecord, ViewRecord};
 pub use groups::{CreateGroupError, GroupRecord, NewVolume, VolumeRecord};
 pub use labels::ReserveLabelError;
 pub use lineages::{Checkpoint, LogPosition};
 
-use bcdr_disk::{DiskError, RedbOpenError, Storage, open_redb};
+use bcdr_disk::{DiskError, RedbOpenError, Storage, create_redb, open_redb};
 use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The schema this release reads and writes.
 pub const CATALOG_SCHEMA: u32 = 1;
+/// What to do about a catalog that is lost or damaged.
+const LOST: &str = "keep what is left of the file: the catalog alone holds groups with their ids, names, \
+    labels, tokens, generations, views, drills and jobs, which the logs cannot give again; stop the \
+    role and restore catalog.redb from a backup of the state directory: an older copy catches up from \
+    the logs by itself, and only groups that were created after that backup are lost";
 
 /// Why the catalog could not be read or written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CatalogError {
-    /// Its file failed.
-    #[error("cannot open the catalog: {0}")]
-    Open(#[from] RedbOpenError),
+    /// It is missing, empty or damaged, or its file failed.
+    #[error("cannot open the catalog: {source}{}", remedy(source))]
+    Open {
+        /// What is wrong with it.
+        #[from]
+        source: RedbOpenError,
+    },
+    /// It is a database in which no catalog was ever made.
+    #[error("the catalog {} holds no table; {}", path.display(), LOST)]
+    NotACatalog {
+        /// Its file.
+        path: PathBuf,
+    },
     /// Its file failed.
     #[error("cannot use the catalog: {0}")]
     Disk(#[from] DiskError),
@@ -91,35 +107,70 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Opens the catalog at `path` or creates it, using at most `cache_bytes` of memory.
+    /// Opens the catalog at `path`, using at most `cache_bytes` of memory. One that is missing,
+    /// empty or damaged is refused with what to do about it.
     pub fn open(
         storage: &dyn Storage,
         path: &Path,
         cache_bytes: usize,
     ) -> Result<Self, CatalogError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(cache_bytes);
         let catalog = Self {
-            database: open_redb(storage, path, &builder)?,
+            database: open_redb(storage, path, &builder(cache_bytes))?,
         };
-        catalog.check_schema()?;
+        if !catalog.check_schema()? {
+            let path = path.to_owned();
+            return Err(CatalogError::NotACatalog { path });
+        }
         Ok(catalog)
     }
 
-    fn check_schema(&self) -> Result<(), CatalogError> {
-        // A database without a schema row was created just now or by an interrupted first start.
-        let Some(found) = self.read_schema()? else {
-            return self.write("create the tables", Commit::Durable, |transaction| {
-                tables::create_all(transaction, CATALOG_SCHEMA)
-            });
+    /// Makes a catalog at `path`, where nothing may be, using at most `cache_bytes` of memory.
+    pub fn create(
+        storage: &dyn Storage,
+        path: &Path,
+        cache_bytes: usize,
+    ) -> Result<Self, CatalogError> {
+        let catalog = Self {
+            database: create_redb(storage, path, &builder(cache_bytes))?,
         };
-        if found > CATALOG_SCHEMA {
-            return Err(CatalogError::NewerSchema {
+        catalog.create_tables()?;
+        Ok(catalog)
+    }
+
+    /// Opens the catalog at `path`, or makes it, or finishes making it. Only for who has nothing
+    /// that says whether it was made before, as a simulated host: never for an installation.
+    pub fn open_or_create(
+        storage: &dyn Storage,
+        path: &Path,
+        cache_bytes: usize,
+    ) -> Result<Self, CatalogError> {
+        if !storage.exists(path).map_err(RedbOpenError::from)? {
+            return Self::create(storage, path, cache_bytes);
+        }
+        let catalog = Self {
+            database: open_redb(storage, path, &builder(cache_bytes))?,
+        };
+        if !catalog.check_schema()? {
+            catalog.create_tables()?;
+        }
+        Ok(catalog)
+    }
+
+    fn create_tables(&self) -> Result<(), CatalogError> {
+        self.write("create the tables", Commit::Durable, |transaction| {
+            tables::create_all(transaction, CATALOG_SCHEMA)
+        })
+    }
+
+    /// Whether there is a schema, which must not be newer than what this release knows.
+    fn check_schema(&self) -> Result<bool, CatalogError> {
+        match self.read_schema()? {
+            Some(found) if found > CATALOG_SCHEMA => Err(CatalogError::NewerSchema {
                 found,
                 supported: CATALOG_SCHEMA,
-            });
+            }),
+            found => Ok(found.is_some()),
         }
-        Ok(())
     }
 
     fn read_schema(&self) -> Result<Option<u32>, CatalogError> {
@@ -165,6 +216,23 @@ impl Catalog {
             .commit()
             .map_err(|error| failed(operation, error))?;
         Ok(value)
+    }
+}
+
+fn builder(cache_bytes: usize) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(cache_bytes);
+    builder
+}
+
+/// What the message of a catalog that cannot be opened ends with.
+fn remedy(error: &RedbOpenError) -> String {
+    match error {
+        RedbOpenError::Missing { .. }
+        | RedbOpenError::Empty { .. }
+        | RedbOpenError::Database { .. } => format!("; {LOST}"),
+        // These say themselves what to do.
+        RedbOpenError::Disk(_) | RedbOpenError::Exists { .. } => String::new(),
     }
 }
 

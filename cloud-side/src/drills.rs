@@ -11,10 +11,11 @@ mod run;
 pub(crate) use record::{DrillRecord, DrillState};
 
 use crate::{
-    catalog::{BatchRow, Catalog, CatalogError},
+    catalog::{BatchRow, Catalog, CatalogError, DocumentRow},
     clock,
     drill::{DrillProgress, LeftoverError, clean_up_leftover},
     groups::{Group, Groups},
+    idempotency::FirstAttempt,
     jobs::{JobError, JobKind, JobRecord, JobState, Jobs, select},
     offload::offload,
     record_id::{DrillId, ViewId},
@@ -192,13 +193,14 @@ impl Drills {
         .await
     }
 
-    /// Starts a drill of a point.
+    /// Starts a drill of a point. The drill, its job and the request's key are durable together.
     pub(crate) async fn start(
         self: &Arc<Self>,
         group: &Arc<Group>,
         row: &BatchRow,
         settings: LaunchSettings,
         hold_seconds: u32,
+        attempt: &FirstAttempt<'_>,
     ) -> Result<(DrillRecord, JobRecord), StartDrillError> {
         settings.check()?;
         let _starting = self.starting.lock().await;
@@ -224,8 +226,11 @@ impl Drills {
             reason: None,
             report: None,
         };
-        self.store(record.clone()).await?;
-        self.parts.jobs.add(job.clone()).await?;
+        let mut rows = vec![DocumentRow::of(&record), DocumentRow::of(&job)];
+        rows.extend(attempt.remembers(job.id));
+        let catalog = Arc::clone(&self.parts.catalog);
+        offload(move || catalog.put_documents(&rows)).await?;
+        self.parts.jobs.take_up(job.clone());
         let (progress, followed) = watch::channel(None);
         let stop = CancellationToken::new();
         let running = Running {

@@ -4,6 +4,7 @@
 //! one, the session that feeds it. Everybody else reads snapshots, so nobody waits for a disk or a
 //! network to show how a group is.
 
+pub(crate) mod damage;
 pub(crate) mod status;
 
 use crate::{
@@ -21,10 +22,11 @@ use bcdr_format::{
     Generation, GroupId, MarkerId, Position, Timestamp, VolumeId, continuity::Fork, record::Member,
 };
 use bcdr_wire::feed::CaptureReport;
+use damage::Damage;
 use status::Known;
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::sync::{oneshot, watch};
@@ -105,8 +107,8 @@ pub(crate) struct Group {
     pub(crate) slot: SessionSlot,
     pub(crate) owner: OwnerHandle,
     reader: watch::Receiver<Option<Arc<LineageReader>>>,
-    /// What could not be read of what is kept, since this process started.
-    unreadable: OnceLock<String>,
+    /// What could not be read of what is kept.
+    pub(crate) damage: Damage,
     markers: Mutex<HashMap<MarkerId, oneshot::Sender<MarkerOutcome>>>,
 }
 
@@ -116,6 +118,7 @@ impl Group {
         stored: watch::Sender<Stored>,
         owner: OwnerHandle,
         reader: watch::Receiver<Option<Arc<LineageReader>>>,
+        damage: Damage,
     ) -> Self {
         let link = Link {
             gateway: None,
@@ -130,7 +133,7 @@ impl Group {
             slot: SessionSlot::default(),
             owner,
             reader,
-            unreadable: OnceLock::new(),
+            damage,
             markers: Mutex::new(HashMap::new()),
         }
     }
@@ -156,13 +159,6 @@ impl Group {
     /// The shared reading side of its store; none while the store cannot be opened.
     pub(crate) fn reader(&self) -> Option<Arc<LineageReader>> {
         self.reader.borrow().clone()
-    }
-
-    /// Something that is kept cannot be read. The first thing of that kind is remembered.
-    pub(crate) fn note_unreadable(&self, what: &str) {
-        if self.unreadable.set(what.to_owned()).is_ok() {
-            tracing::error!(group = %self.record.name, what, "the replica is damaged");
-        }
     }
 
     /// Has `outcome` sent what becomes of a marker.
@@ -210,6 +206,7 @@ impl Group {
         let age = self.age(clock);
         let stored = self.stored.borrow().clone();
         let link = self.link.borrow().clone();
+        let unreadable = self.damage.shown();
         let known = Known {
             received_anything: stored.held.is_some(),
             gateway_since: link.gateway.is_some().then_some(link.gateway_since),
@@ -222,7 +219,7 @@ impl Group {
             initial_sync_done: stored.initial_sync_done,
             obstacle: stored.obstacle.as_deref(),
             age,
-            unreadable: self.unreadable.get().map(String::as_str),
+            unreadable: unreadable.as_deref(),
             cleanup_failed,
         };
         read(&known, &stored, &link)

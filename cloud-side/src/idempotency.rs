@@ -4,7 +4,7 @@
 //! when they come at once; a key with another request is refused.
 
 use crate::{
-    catalog::{Catalog, CatalogError, Document},
+    catalog::{Catalog, CatalogError, Document, DocumentRow},
     clock,
     jobs::select,
     offload::offload,
@@ -61,7 +61,7 @@ pub(crate) struct Idempotency {
 
 /// What a key is for.
 pub(crate) enum Attempt<'a> {
-    /// The first request with this key: do the work, then remember its job.
+    /// The first request with this key: do the work, and remember its job together with it.
     First(FirstAttempt<'a>),
     /// The work was asked for before; this is its job.
     Repeated(JobId),
@@ -69,7 +69,6 @@ pub(crate) enum Attempt<'a> {
 
 /// The right to do the work of a key. Without a key it is only that.
 pub(crate) struct FirstAttempt<'a> {
-    catalog: Arc<Catalog>,
     digests: Option<(String, String)>,
     // Others with any key wait until this one is remembered or given up.
     _one: Option<MutexGuard<'a, ()>>,
@@ -93,7 +92,6 @@ impl Idempotency {
         let catalog = Arc::clone(&self.catalog);
         let Some(key) = key else {
             return Ok(Attempt::First(FirstAttempt {
-                catalog,
                 digests: None,
                 _one: None,
             }));
@@ -102,14 +100,13 @@ impl Idempotency {
         let request = digest(request);
         let one = self.one.lock().await;
         let found: Option<Remembered> = {
-            let (catalog, key) = (Arc::clone(&catalog), key.clone());
+            let key = key.clone();
             offload(move || catalog.document(&key)).await?
         };
         match found.filter(|found| !is_old(found, clock::wall())) {
             Some(found) if found.request == request => Ok(Attempt::Repeated(found.job)),
             Some(_) => Err(IdempotencyError::Mismatch),
             None => Ok(Attempt::First(FirstAttempt {
-                catalog,
                 digests: Some((key, request)),
                 _one: Some(one),
             })),
@@ -132,19 +129,16 @@ impl Idempotency {
 }
 
 impl FirstAttempt<'_> {
-    /// Remembers what came of it.
-    pub(crate) async fn remember(self, job: JobId) -> Result<(), CatalogError> {
-        let Some((key, request)) = self.digests else {
-            return Ok(());
-        };
-        let kept = Remembered {
+    /// What remembers that this job came of it, to be written in the job's own transaction: a key
+    /// without its job, or a job without its key, would let a repeated request do the work twice.
+    pub(crate) fn remembers(&self, job: JobId) -> Option<DocumentRow> {
+        let (key, request) = self.digests.clone()?;
+        Some(DocumentRow::of(&Remembered {
             key,
             request,
             job,
             created_at: clock::wall(),
-        };
-        let catalog = self.catalog;
-        offload(move || catalog.put_document(&kept)).await
+        }))
     }
 }
 
@@ -164,7 +158,7 @@ mod tests {
 
     fn idempotency(directory: &tempfile::TempDir) -> Idempotency {
         let path = directory.path().join("catalog.redb");
-        let catalog = Catalog::open(&RealStorage::new(), &path, 1 << 20).unwrap();
+        let catalog = Catalog::open_or_create(&RealStorage::new(), &path, 1 << 20).unwrap();
         Idempotency::new(Arc::new(catalog))
     }
 
@@ -176,7 +170,9 @@ mod tests {
         let Attempt::First(first) = keys.begin("points", Some("k"), &"body").await.unwrap() else {
             panic!("a fresh key was known");
         };
-        first.remember(job).await.unwrap();
+        let row = first.remembers(job).unwrap();
+        keys.catalog.put_documents(&[row]).unwrap();
+        drop(first);
         let again = keys.begin("points", Some("k"), &"body").await.unwrap();
         assert!(matches!(again, Attempt::Repeated(known) if known == job));
         let other = keys.begin("points", Some("k"), &"other").await;

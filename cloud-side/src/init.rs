@@ -159,7 +159,7 @@ pub fn initialise(options: &InitOptions) -> Result<Initialised, InitError> {
         // Left by an interrupted attempt; its token was never shown.
         storage.remove(&files.catalog())?;
     }
-    let catalog = Catalog::open(&storage, &files.catalog(), COMMAND_CACHE_BYTES)?;
+    let catalog = Catalog::create(&storage, &files.catalog(), COMMAND_CACHE_BYTES)?;
     let token = tokens::issue(&catalog, FIRST_TOKEN_NAME, bcdr_http::Role::Admin, now)?;
     drop(catalog);
     let written = Installation {

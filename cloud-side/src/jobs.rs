@@ -239,10 +239,15 @@ impl Jobs {
             .count()
     }
 
-    /// Takes a new job in; durable on return.
-    pub(crate) async fn add(&self, record: JobRecord) -> Result<(), CatalogError> {
-        self.store(record.clone()).await?;
+    /// Takes in a job whose record is durable: a new one, or one that an earlier process left.
+    pub(crate) fn take_up(&self, record: JobRecord) {
         self.active().insert(record.id, watch::Sender::new(record));
+    }
+
+    #[cfg(test)]
+    async fn add(&self, record: JobRecord) -> Result<(), CatalogError> {
+        self.store(record.clone()).await?;
+        self.take_up(record);
         Ok(())
     }
 
@@ -377,7 +382,7 @@ mod tests {
 
     fn jobs(directory: &tempfile::TempDir) -> Jobs {
         let path = directory.path().join("catalog.redb");
-        let catalog = Catalog::open(&RealStorage::new(), &path, 1 << 20).unwrap();
+        let catalog = Catalog::open_or_create(&RealStorage::new(), &path, 1 << 20).unwrap();
         let ended = IntCounterVec::new(Opts::new("ended", "help"), &["type", "result"]).unwrap();
         Jobs::new(Arc::new(catalog), ended)
     }

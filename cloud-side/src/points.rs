@@ -1,15 +1,16 @@
 //! Recovery points: finding the one an operator means, and making bookmarks.
 
 use crate::{
-    catalog::{BatchRow, Catalog, CatalogError, ReserveLabelError},
+    catalog::{BatchRow, Catalog, CatalogError, DocumentRow, ReserveLabelError},
     clock,
-    groups::{Group, status::MarkerObstacle},
+    groups::{Group, Groups, status::MarkerObstacle},
+    idempotency::FirstAttempt,
     jobs::{JobError, JobKind, JobRecord, JobState, Jobs},
     offload::offload,
     receive::{Lineage, MarkerOutcome, PointId},
 };
 use bcdr_format::{
-    GroupId, MarkerId,
+    GroupId, MarkerId, Timestamp,
     record::{Marker, MarkerKind},
 };
 use std::{sync::Arc, time::Duration};
@@ -87,13 +88,15 @@ pub(crate) enum CreatePointError {
     Random(#[from] getrandom::Error),
 }
 
-/// Asks for a bookmark and follows it in a job of its own.
+/// Asks for a bookmark and follows it in a job of its own. The label, the job and the request's key
+/// are durable together, before the marker is placed.
 pub(crate) async fn create(
     catalog: &Arc<Catalog>,
     jobs: &Arc<Jobs>,
     group: &Arc<Group>,
     obstacle: Option<MarkerObstacle>,
     label: String,
+    attempt: &FirstAttempt<'_>,
 ) -> Result<JobRecord, CreatePointError> {
     let name = || group.record().name.clone();
     match obstacle {
@@ -109,14 +112,13 @@ pub(crate) async fn create(
         kind: MarkerKind::Bookmark,
         label,
     };
-    reserve(catalog, group.id(), &marker).await?;
     let mut job = JobRecord::new(JobKind::CreatePoint, group.id(), marker.label.clone())?;
     job.marker = Some(marker.id);
     job.phase = Some("placing the marker".to_owned());
     job.start();
-    jobs.add(job.clone()).await?;
-    let (sender, outcome) = oneshot::channel();
-    group.await_marker(marker.id, sender);
+    reserve(catalog, group.id(), &marker, &job, attempt).await?;
+    jobs.take_up(job.clone());
+    let outcome = awaited(group, marker.id);
     let placed = group
         .slot
         .outlet()
@@ -125,53 +127,107 @@ pub(crate) async fn create(
         catalog: Arc::clone(catalog),
         jobs: Arc::clone(jobs),
         group: Arc::clone(group),
-        marker,
+        marker: marker.id,
+        label: marker.label,
         job: job.clone(),
     };
     jobs.follow(async move {
-        let outcome = if placed {
-            tokio::time::timeout(MARKER_DEADLINE, outcome)
-                .await
-                .ok()
-                .and_then(Result::ok)
+        if placed {
+            follow.wait(outcome, MARKER_DEADLINE).await;
         } else {
-            None
-        };
-        follow.end(placed, outcome).await;
+            follow.give_up().await;
+        }
     });
     Ok(job)
+}
+
+fn awaited(group: &Group, marker: MarkerId) -> oneshot::Receiver<MarkerOutcome> {
+    let (sender, outcome) = oneshot::channel();
+    group.await_marker(marker, sender);
+    outcome
 }
 
 async fn reserve(
     catalog: &Arc<Catalog>,
     group: GroupId,
     marker: &Marker,
+    job: &JobRecord,
+    attempt: &FirstAttempt<'_>,
 ) -> Result<(), ReserveLabelError> {
     let (catalog, marker) = (Arc::clone(catalog), marker.clone());
-    offload(move || catalog.reserve_label(group, &marker.label, marker.id)).await
+    let mut rows = vec![DocumentRow::of(job)];
+    rows.extend(attempt.remembers(job.id));
+    offload(move || catalog.reserve_label_with(group, &marker.label, marker.id, &rows)).await
+}
+
+/// What the catalog knows of a marker that was sent.
+enum Sought {
+    /// It is this point.
+    Point(PointId),
+    /// It arrived where no point is published, and its label is free again.
+    Unpublished,
+    /// Nothing.
+    Unseen,
+}
+
+async fn seek(
+    catalog: &Arc<Catalog>,
+    group: GroupId,
+    label: &str,
+    marker: MarkerId,
+) -> Result<Sought, CatalogError> {
+    let (catalog, label) = (Arc::clone(catalog), label.to_owned());
+    offload(move || {
+        let row = catalog.point_by_label(group, &label)?;
+        let is_ours = |row: &BatchRow| row.marker.as_ref().is_some_and(|one| one.id == marker);
+        Ok(match row.filter(is_ours) {
+            Some(row) => Sought::Point(row.point_id()),
+            None if catalog.label_is_free(group, &label)? => Sought::Unpublished,
+            None => Sought::Unseen,
+        })
+    })
+    .await
 }
 
 struct Follow {
     catalog: Arc<Catalog>,
     jobs: Arc<Jobs>,
     group: Arc<Group>,
-    marker: Marker,
+    marker: MarkerId,
+    label: String,
     job: JobRecord,
 }
 
 impl Follow {
-    async fn end(self, placed: bool, outcome: Option<MarkerOutcome>) {
-        self.group.forget_marker(self.marker.id);
-        let point = outcome.as_ref().and_then(|outcome| outcome.point);
-        let error = match (point, outcome) {
-            (Some(_), _) => None,
-            (None, Some(_)) => Some(not_publishable()),
-            (None, None) if placed => Some(lost(&self.marker.label)),
-            (None, None) => Some(not_connected()),
+    /// Waits for the marker that was sent, and ends the job.
+    async fn wait(self, outcome: oneshot::Receiver<MarkerOutcome>, patience: Duration) {
+        let arrived = tokio::time::timeout(patience, outcome).await;
+        self.group.forget_marker(self.marker);
+        let (point, error) = match arrived.ok().and_then(Result::ok) {
+            Some(MarkerOutcome { point, .. }) if point.is_some() => (point, None),
+            Some(_) => (None, Some(not_publishable())),
+            // It may be there although nobody told: only the catalog says that it is not.
+            None => match seek(&self.catalog, self.group.id(), &self.label, self.marker).await {
+                Ok(Sought::Point(point)) => (Some(point), None),
+                Ok(Sought::Unpublished) => (None, Some(not_publishable())),
+                Ok(Sought::Unseen) => (None, Some(lost(&self.label))),
+                Err(error) => {
+                    tracing::error!(job = %self.job.id, %error, "a marker cannot be looked up");
+                    (None, Some(lost(&self.label)))
+                }
+            },
         };
-        if !placed {
-            self.release().await;
-        }
+        self.end(point, error).await;
+    }
+
+    /// Ends the job of a marker that was never sent.
+    async fn give_up(self) {
+        self.group.forget_marker(self.marker);
+        self.release().await;
+        self.end(None, Some(not_connected())).await;
+    }
+
+    async fn end(self, point: Option<PointId>, error: Option<JobError>) {
         let ended = self.jobs.update(self.job.id, |job| {
             job.point = point;
             let state = if error.is_none() {
@@ -188,11 +244,10 @@ impl Follow {
 
     async fn release(&self) {
         let (catalog, group) = (Arc::clone(&self.catalog), self.group.id());
-        let marker = self.marker.clone();
-        let released =
-            offload(move || catalog.release_label(group, &marker.label, marker.id)).await;
+        let (label, marker) = (self.label.clone(), self.marker);
+        let released = offload(move || catalog.release_label(group, &label, marker)).await;
         if let Err(error) = released {
-            tracing::warn!(%error, label = self.marker.label, "a label stays reserved");
+            tracing::warn!(%error, label = self.label, "a label stays reserved");
         }
     }
 }
@@ -227,43 +282,78 @@ fn not_connected() -> JobError {
     )
 }
 
-/// Settles the bookmark jobs of an earlier process: what became a point meanwhile succeeded, the
-/// rest was interrupted.
+/// Takes up a bookmark job of an earlier process, before any gateway is let in: what became a point
+/// meanwhile succeeded, a marker that may be under way is followed for the rest of its time, and
+/// only then the job is interrupted.
 pub(crate) async fn settle_left_over(
     catalog: &Arc<Catalog>,
-    jobs: &Jobs,
-    left: &JobRecord,
+    jobs: &Arc<Jobs>,
+    groups: &Groups,
+    left: JobRecord,
 ) -> Result<(), CatalogError> {
-    let found = {
-        let (catalog, group, label) = (Arc::clone(catalog), left.group, left.subject.clone());
-        offload(move || catalog.point_by_label(group, &label)).await?
+    let sought = match left.marker {
+        Some(marker) => seek(catalog, left.group, &left.subject, marker).await?,
+        None => Sought::Unseen,
     };
-    let point = found
-        .filter(|row| row.marker.as_ref().map(|marker| marker.id) == left.marker)
-        .map(|row| row.point_id());
-    if point.is_none() && left.state == JobState::Interrupted {
-        return Ok(());
-    }
-    jobs.update(left.id, |job| match point {
-        Some(point) => {
-            job.point = Some(point);
-            job.finish(JobState::Succeeded, None);
+    let error = match sought {
+        Sought::Point(point) => {
+            let found = |job: &mut JobRecord| {
+                job.point = Some(point);
+                job.finish(JobState::Succeeded, None);
+            };
+            return jobs.update(left.id, found).await;
         }
-        None => job.finish(
-            JobState::Interrupted,
-            Some(JobError::new(
-                "interrupted",
-                "the receiver was restarted before the marker came back",
-                Some("list the group's points; ask again with another label if it is not there"),
-            )),
+        _ if left.state.is_final() => return Ok(()),
+        Sought::Unpublished => {
+            let ended = |job: &mut JobRecord| job.finish(JobState::Failed, Some(not_publishable()));
+            return jobs.update(left.id, ended).await;
+        }
+        Sought::Unseen => JobError::new(
+            "interrupted",
+            "the receiver was restarted before the marker came back",
+            Some("list the group's points; ask again with another label if it is not there"),
         ),
-    })
-    .await
+    };
+    let patience = remaining(left.created_at, clock::wall());
+    let (Some(marker), Some(group), false) =
+        (left.marker, groups.get(left.group), patience.is_zero())
+    else {
+        let ended = |job: &mut JobRecord| job.finish(JobState::Interrupted, Some(error));
+        return jobs.update(left.id, ended).await;
+    };
+    jobs.take_up(left.clone());
+    let outcome = awaited(&group, marker);
+    let follow = Follow {
+        catalog: Arc::clone(catalog),
+        jobs: Arc::clone(jobs),
+        group,
+        marker,
+        label: left.subject.clone(),
+        job: left,
+    };
+    jobs.follow(follow.wait(outcome, patience));
+    Ok(())
+}
+
+/// What is left of a marker's time. A clock that was set back does not make it longer.
+fn remaining(asked_at: Timestamp, now: Timestamp) -> Duration {
+    let passed = now.0.saturating_sub(asked_at.0);
+    MARKER_DEADLINE.saturating_sub(Duration::from_micros(u64::try_from(passed).unwrap_or(0)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_marker_has_one_time_over_all_restarts() {
+        let asked_at = Timestamp(1_000_000_000);
+        let after = |seconds: i64| remaining(asked_at, Timestamp(asked_at.0 + seconds * 1_000_000));
+        assert_eq!(after(0), MARKER_DEADLINE);
+        assert_eq!(after(100), MARKER_DEADLINE - Duration::from_secs(100));
+        assert_eq!(after(3000), Duration::ZERO);
+        assert_eq!(after(-3000), MARKER_DEADLINE);
+    }
 
     #[test]
     fn instants_are_told_apart() {

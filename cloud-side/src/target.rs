@@ -40,9 +40,9 @@ pub type TargetFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TargetError
 
 /// A place where recovered machines run.
 ///
-/// The order of calls is: `precheck`, `plan`, `prepare_disks`, `prepare_network`, `launch`, then any
-/// number of `observe`, `console`, `isolation`, `screenshot` and `describe`, then `destroy` and
-/// `prove_destroyed`. The last two are allowed at any time after `plan`, by any process, any number
+/// The order of calls is: `precheck`, `plan`, `prepare_disks`, `prepare_network`, `launch`,
+/// `isolation` until it says isolated, `release`, then any number of `observe`, `console`,
+/// `isolation`, `screenshot` and `describe`, then `destroy` and `prove_destroyed`. The last two are allowed at any time after `plan`, by any process, any number
 /// of times. Every method ends by a deadline of its own.
 pub trait Target: Send + Sync {
     /// The name users know this target by, such as `qemu`.
@@ -75,12 +75,17 @@ pub trait Target: Send + Sync {
         request: &'a LaunchRequest,
     ) -> TargetFuture<'a, String>;
 
-    /// Starts the instance and returns the record completed by what became known, such as a process.
+    /// Starts the instance, halted before its first instruction, and returns the record completed by
+    /// what became known, such as a process.
     fn launch<'a>(
         &'a self,
         record: &'a InstanceRecord,
         request: &'a LaunchRequest,
     ) -> TargetFuture<'a, InstanceRecord>;
+
+    /// Lets the instance execute. Allowed only after [`Target::isolation`] said that this very
+    /// instance is isolated.
+    fn release<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, ()>;
 
     /// Says whether the instance runs and how much its throw-away disks hold.
     fn observe<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Observation>;

@@ -106,7 +106,7 @@ mod tests {
     fn an_issued_token_is_found_by_its_hash_only() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("catalog.redb");
-        let catalog = Catalog::open(&RealStorage::new(), &path, 1 << 20).unwrap();
+        let catalog = Catalog::open_or_create(&RealStorage::new(), &path, 1 << 20).unwrap();
         let token = issue(&catalog, "first", Role::Viewer, Timestamp(5)).unwrap();
         let tokens = Tokens::load(&catalog).unwrap();
         let principal = tokens.principal(&token.hash()).unwrap().unwrap();

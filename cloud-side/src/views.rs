@@ -12,7 +12,7 @@ pub(crate) use opener::KeyedOpener;
 use exports::{Complaint, serve_volumes};
 
 use crate::{
-    catalog::{BatchRow, Catalog, CatalogError, ViewRecord},
+    catalog::{BatchRow, Catalog, CatalogError, GroupRecord, ViewRecord},
     clock,
     groups::{Group, Groups},
     jobs::select,
@@ -21,9 +21,10 @@ use crate::{
     replica::{ChunkCache, ChunkOpener, ViewError, ViewReader},
 };
 use bcdr_format::{Timestamp, record::Member};
-use bcdr_nbd::{BindError, PrivateSocket};
+use bcdr_nbd::{BindError, PrivateSocket, connect_unix};
 use std::{
     collections::BTreeMap,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -64,6 +65,14 @@ pub(crate) enum OpenViewError {
         /// The volume.
         id: bcdr_format::VolumeId,
     },
+    /// The point names a volume twice, so nobody can tell which disk is the volume's.
+    #[error(
+        "the point has volume {name} twice: open a point from after the source's next full compare, and keep this one for whoever looks into the defect"
+    )]
+    VolumeTwice {
+        /// The volume's name.
+        name: String,
+    },
     /// The socket could not be made.
     #[error(transparent)]
     Socket(#[from] BindError),
@@ -101,6 +110,8 @@ pub(crate) struct OpenView {
 
 struct Served {
     view: OpenView,
+    /// Whether it only waits for its group's store.
+    waiting: bool,
     stop: CancellationToken,
     server: Option<JoinHandle<()>>,
 }
@@ -140,6 +151,11 @@ impl Views {
 
     fn open_views(&self) -> MutexGuard<'_, BTreeMap<ViewId, Served>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What opens the chunks of every view.
+    pub(crate) fn opener(&self) -> Arc<dyn ChunkOpener> {
+        Arc::clone(&self.opener)
     }
 
     /// All views, oldest first.
@@ -184,7 +200,11 @@ impl Views {
         };
         self.keep(record.clone()).await?;
         match self.serve(group, id, record, volumes, reader) {
-            Ok(view) => Ok(view),
+            Ok(served) => {
+                let view = served.view.clone();
+                self.open_views().insert(id, served);
+                Ok(view)
+            }
             Err(error) => {
                 self.forget(id).await?;
                 Err(error)
@@ -233,22 +253,13 @@ impl Views {
         reader: &ViewReader,
     ) -> Result<Vec<ViewVolume>, OpenViewError> {
         let socket = percent_encode(&self.socket_path(id).to_string_lossy());
-        let volume = |member: &Member| {
-            let name = group
-                .volume_name(member.id)
-                .ok_or(OpenViewError::UnknownVolume { id: member.id })?;
-            Ok(ViewVolume {
-                member: *member,
-                name: name.to_owned(),
-                uri: format!("nbd+unix:///{name}?socket={socket}"),
-            })
+        let volume = |(member, name): (Member, String)| ViewVolume {
+            uri: format!("nbd+unix:///{name}?socket={socket}"),
+            member,
+            name,
         };
-        // In the order the group was declared in, which is the order of a machine's disks.
-        let declared = &group.record().volumes;
-        let place = |id| declared.iter().position(|volume| volume.id == id);
-        let mut members: Vec<&Member> = reader.volumes().iter().collect();
-        members.sort_by_key(|member| place(member.id));
-        members.into_iter().map(volume).collect()
+        let named = in_declared_order(group.record(), reader.volumes())?;
+        Ok(named.into_iter().map(volume).collect())
     }
 
     fn serve(
@@ -258,7 +269,7 @@ impl Views {
         record: ViewRecord,
         volumes: Vec<ViewVolume>,
         reader: Arc<ViewReader>,
-    ) -> Result<OpenView, OpenViewError> {
+    ) -> Result<Served, OpenViewError> {
         let socket = PrivateSocket::bind(&self.socket_path(id))?;
         let stop = CancellationToken::new();
         let unreadable = Arc::new(OnceLock::new());
@@ -272,13 +283,12 @@ impl Views {
             unreadable,
             reader: Some(reader),
         };
-        let served = Served {
-            view: view.clone(),
+        Ok(Served {
+            view,
+            waiting: false,
             stop,
             server: Some(server),
-        };
-        self.open_views().insert(id, served);
-        Ok(view)
+        })
     }
 
     /// Closes a view. Says whether there was one.
@@ -329,12 +339,85 @@ impl Views {
                 self.remove_socket(id);
                 continue;
             }
-            if let Err(error) = self.reopen_one(groups, id, &record).await {
-                tracing::error!(view = %id, %error, "a view cannot be opened again");
-                self.note_failure(id, record, error.to_string());
+            let served = match self.reopen_one(groups, id, &record).await {
+                Ok(served) => served,
+                Err(error) => {
+                    tracing::error!(view = %id, %error, "a view cannot be opened again");
+                    not_served(id, record, &error)
+                }
+            };
+            self.open_views().insert(id, served);
+        }
+        self.remove_leftovers();
+        Ok(())
+    }
+
+    /// Opens the views whose group's store was not there yet, if it is now.
+    pub(crate) async fn retry_waiting(&self, groups: &Groups) {
+        let waiting: Vec<(ViewId, ViewRecord)> = self
+            .open_views()
+            .values()
+            .filter(|served| served.waiting)
+            .map(|served| (served.view.id, served.view.record.clone()))
+            .collect();
+        for (id, record) in waiting {
+            let group = groups.get(record.lineage.group);
+            if group.is_none_or(|group| group.reader().is_none()) {
+                continue;
+            }
+            let served = match self.reopen_one(groups, id, &record).await {
+                Ok(served) => {
+                    tracing::info!(view = %id, "a view that waited for its store is open again");
+                    served
+                }
+                Err(error) => {
+                    tracing::error!(view = %id, %error, "a view cannot be opened again");
+                    not_served(id, record, &error)
+                }
+            };
+            let closed_meanwhile = match self.open_views().get_mut(&id) {
+                Some(place) => {
+                    *place = served;
+                    None
+                }
+                None => Some(served),
+            };
+            if let Some(served) = closed_meanwhile {
+                end(served).await;
             }
         }
-        Ok(())
+    }
+
+    /// Removes what killed processes left of views that nobody knows any more. The directory holds
+    /// other roles' sockets too, so nothing is touched that is not named as a view's socket.
+    fn remove_leftovers(&self) {
+        let entries = match std::fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(path = %self.directory.display(), %error, "leftover sockets are not looked for");
+                return;
+            }
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(leftover) = name.to_str().and_then(Leftover::read) else {
+                continue;
+            };
+            if self.open_views().contains_key(&leftover.view) {
+                continue;
+            }
+            let path = entry.path();
+            let removed = leftover.remove(&path);
+            match removed {
+                Ok(true) => {
+                    tracing::info!(path = %path.display(), "a leftover of a view is removed")
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "a leftover of a view stays");
+                }
+            }
+        }
     }
 
     async fn reopen_one(
@@ -342,7 +425,7 @@ impl Views {
         groups: &Groups,
         id: ViewId,
         record: &ViewRecord,
-    ) -> Result<(), OpenViewError> {
+    ) -> Result<Served, OpenViewError> {
         let group = groups
             .get(record.lineage.group)
             .ok_or_else(|| OpenViewError::NoStore {
@@ -351,25 +434,7 @@ impl Views {
             })?;
         let reader = self.read(&group, record).await?;
         let volumes = self.volumes(&group, id, &reader)?;
-        self.serve(&group, id, record.clone(), volumes, reader)?;
-        Ok(())
-    }
-
-    fn note_failure(&self, id: ViewId, record: ViewRecord, failure: String) {
-        let view = OpenView {
-            id,
-            record,
-            volumes: Vec::new(),
-            failure: Some(failure),
-            unreadable: Arc::default(),
-            reader: None,
-        };
-        let served = Served {
-            view,
-            stop: CancellationToken::new(),
-            server: None,
-        };
-        self.open_views().insert(id, served);
+        self.serve(&group, id, record.clone(), volumes, reader)
     }
 
     /// Stops serving; the records stay, so the next process opens the same views.
@@ -396,6 +461,29 @@ impl Views {
     }
 }
 
+/// A point's volumes with their names, in the order the group was declared in, which is the order of
+/// a machine's disks.
+fn in_declared_order(
+    record: &GroupRecord,
+    members: &[Member],
+) -> Result<Vec<(Member, String)>, OpenViewError> {
+    let mut named = Vec::new();
+    for member in members {
+        let declared = record.volumes.iter();
+        let (place, volume) = declared
+            .enumerate()
+            .find(|(_, volume)| volume.id == member.id)
+            .ok_or(OpenViewError::UnknownVolume { id: member.id })?;
+        named.push((place, (*member, volume.name.clone())));
+    }
+    named.sort_by_key(|(place, _)| *place);
+    if let Some(pair) = named.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let name = pair[0].1.1.clone();
+        return Err(OpenViewError::VolumeTwice { name });
+    }
+    Ok(named.into_iter().map(|(_, one)| one).collect())
+}
+
 /// Remembers why a reader got an error: in the view, and in the group when the replica is at fault.
 fn complaint(group: &Arc<Group>, id: ViewId, unreadable: &Arc<OnceLock<String>>) -> Complaint {
     let (group, unreadable) = (Arc::clone(group), Arc::clone(unreadable));
@@ -407,11 +495,66 @@ fn complaint(group: &Arc<Group>, id: ViewId, unreadable: &Arc<OnceLock<String>>)
             error,
             ViewError::Unknown { .. } | ViewError::NoVolume { .. }
         ) {
-            group.note_unreadable(&said);
+            tracing::error!(group = %group.record().name, said, "the replica is damaged");
+            group.damage.note(error, clock::wall());
         }
         // Only the first is kept.
         let _later = unreadable.set(said);
     })
+}
+
+/// A view that is known and cannot be served.
+fn not_served(id: ViewId, record: ViewRecord, error: &OpenViewError) -> Served {
+    Served {
+        view: OpenView {
+            id,
+            record,
+            volumes: Vec::new(),
+            failure: Some(error.to_string()),
+            unreadable: Arc::default(),
+            reader: None,
+        },
+        waiting: matches!(error, OpenViewError::NoStore { .. }),
+        stop: CancellationToken::new(),
+        server: None,
+    }
+}
+
+/// A name in the runtime directory that only a view's socket, or the making of one, has.
+struct Leftover {
+    view: ViewId,
+    /// Whether it is the directory in which a socket is made.
+    nursery: bool,
+}
+
+impl Leftover {
+    fn read(name: &str) -> Option<Self> {
+        let inner = name
+            .strip_prefix('.')
+            .and_then(|rest| rest.strip_suffix(".new"));
+        let stem = inner.unwrap_or(name).strip_suffix(".sock")?;
+        let view: ViewId = stem.parse().ok()?;
+        // Another spelling is not ours.
+        (view.to_string() == stem).then_some(Self {
+            view,
+            nursery: inner.is_some(),
+        })
+    }
+
+    /// Removes it. Says whether it was what its name says and nobody uses it.
+    fn remove(&self, path: &Path) -> std::io::Result<bool> {
+        let kind = std::fs::symlink_metadata(path)?.file_type();
+        if self.nursery {
+            return match kind.is_dir() {
+                true => std::fs::remove_dir_all(path).map(|()| true),
+                false => Ok(false),
+            };
+        }
+        if !kind.is_socket() || connect_unix(path).is_ok() {
+            return Ok(false);
+        }
+        std::fs::remove_file(path).map(|()| true)
+    }
 }
 
 async fn end(served: Served) {
@@ -439,7 +582,41 @@ fn percent_encode(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::DiskSource;
+    use crate::{catalog::VolumeRecord, target::DiskSource};
+    use bcdr_format::{GroupId, StreamId, VolumeId, VolumeNumber};
+
+    #[test]
+    fn a_view_has_each_volume_once_and_in_the_declared_order() {
+        let group = GroupId::from_u128(1);
+        let volume = |id, name: &str| VolumeRecord {
+            id: VolumeId::from_u128(id),
+            name: name.to_owned(),
+            size_bytes: None,
+        };
+        let record = GroupRecord {
+            id: group,
+            name: "lab".to_owned(),
+            stream: StreamId::from_u128(2),
+            volumes: vec![volume(10, "root"), volume(11, "data")],
+            created_at: Timestamp(0),
+        };
+        let member = |number, id| Member {
+            group,
+            number: VolumeNumber(number),
+            id: VolumeId::from_u128(id),
+            size_bytes: 512,
+        };
+        let found = in_declared_order(&record, &[member(0, 11), member(1, 10)]).unwrap();
+        let names: Vec<&str> = found.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["root", "data"]);
+        let twice = in_declared_order(&record, &[member(0, 11), member(1, 11)]).unwrap_err();
+        assert!(
+            matches!(&twice, OpenViewError::VolumeTwice { name } if name == "data"),
+            "{twice}"
+        );
+        let unknown = in_declared_order(&record, &[member(0, 12)]).unwrap_err();
+        assert!(matches!(unknown, OpenViewError::UnknownVolume { .. }));
+    }
 
     #[test]
     fn addresses_survive_odd_paths() {

@@ -27,7 +27,7 @@ pub use error::{DiskError, DiskErrorKind};
 pub use lock::{DirectoryLock, LockError};
 pub use random::SeededRandom;
 pub use real::RealStorage;
-pub use redb_backend::{RedbBackend, RedbOpenError, open_redb};
+pub use redb_backend::{RedbBackend, RedbOpenError, create_redb, open_redb};
 pub use replace::{open_or_create, read_whole, replace_atomically};
 pub use simulated::{FaultCounts, FaultPlan, SECTOR_BYTES, SimulatedDisk};
 pub use storage::{Access, CreateOptions, File, Mapping, Space, Storage};

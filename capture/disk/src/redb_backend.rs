@@ -20,12 +20,26 @@ pub enum RedbOpenError {
     /// Its file failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// There is no file where a database must be.
+    #[error("database {} is missing", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The file has a length of 0, which no database ever has.
+    #[error("database {} is an empty file", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is a file where a database was to be created.
+    #[error("database {} exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// redb refused what the file holds.
-    #[error(
-        "cannot open database {}: {source}; if the file is damaged, move it away and let it be \
-         rebuilt",
-        path.display()
-    )]
+    #[error("cannot open database {}: {source}", path.display())]
     Database {
         /// The file.
         path: PathBuf,
@@ -35,29 +49,50 @@ pub enum RedbOpenError {
     },
 }
 
-/// Opens the database at `path`, or creates it there; durable on return.
+/// Creates a database at `path`, where no file may be; durable on return.
 ///
 /// redb writes a new database in several steps, and cannot open one that a crash left between
 /// them. So it is created under a temporary name and gets its own only when it is complete.
+pub fn create_redb(
+    storage: &dyn Storage,
+    path: &Path,
+    builder: &Builder,
+) -> Result<Database, RedbOpenError> {
+    if storage.exists(path)? {
+        let path = path.to_owned();
+        return Err(RedbOpenError::Exists { path });
+    }
+    let temporary = temporary_of(path);
+    if storage.exists(&temporary)? {
+        storage.remove(&temporary)?;
+    }
+    let file = storage.create(&temporary, CreateOptions::default())?;
+    drop(open_in(Arc::clone(&file), path, builder)?);
+    // Closing a database has no result, so what it wrote last is synced here.
+    file.sync_all()?;
+    storage.rename(&temporary, path)?;
+    open_redb(storage, path, builder)
+}
+
+/// Opens the database that is at `path`. It never makes one: a missing or empty file is refused,
+/// because a fresh database in its place would pass for one in which nothing was ever written.
 pub fn open_redb(
     storage: &dyn Storage,
     path: &Path,
     builder: &Builder,
 ) -> Result<Database, RedbOpenError> {
     if !storage.exists(path)? {
-        let temporary = temporary_of(path);
-        if storage.exists(&temporary)? {
-            storage.remove(&temporary)?;
-        }
-        let file = storage.create(&temporary, CreateOptions::default())?;
-        drop(open_in(Arc::clone(&file), path, builder)?);
-        // Closing a database has no result, so what it wrote last is synced here.
-        file.sync_all()?;
-        storage.rename(&temporary, path)?;
+        let path = path.to_owned();
+        return Err(RedbOpenError::Missing { path });
     }
-    // Also for a database that was there: its creator may have been killed before this sync.
+    // Its creator may have been killed before this sync.
     storage.sync_directory(parent_of(path))?;
-    open_in(storage.open(path, Access::write())?, path, builder)
+    let file = storage.open(path, Access::write())?;
+    if file.length()? == 0 {
+        let path = path.to_owned();
+        return Err(RedbOpenError::Empty { path });
+    }
+    open_in(file, path, builder)
 }
 
 fn open_in(file: Arc<dyn File>, path: &Path, builder: &Builder) -> Result<Database, RedbOpenError> {
@@ -71,7 +106,7 @@ fn open_in(file: Arc<dyn File>, path: &Path, builder: &Builder) -> Result<Databa
 
 /// Hands a buffered file to `redb::Builder::create_with_backend`.
 ///
-/// Prefer [`open_redb`], whose creation of a new database survives crashes.
+/// Prefer [`create_redb`], whose creation of a new database survives crashes.
 #[derive(Debug)]
 pub struct RedbBackend {
     file: Arc<dyn File>,

@@ -209,9 +209,11 @@ async fn start(
         Attempt::First(first) => {
             let row = answer::point(&service, &group, Instant::read(&wanted.at)).await?;
             let settings = wanted.launch_settings.unwrap_or_default();
-            let started = service.drills.start(&group, &row, settings, hold).await;
+            let started = service
+                .drills
+                .start(&group, &row, settings, hold, &first)
+                .await;
             let (record, job) = started.map_err(not_started)?;
-            first.remember(job.id).await.map_err(answer::catalog)?;
             (record, job.id)
         }
     };

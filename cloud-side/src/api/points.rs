@@ -317,11 +317,9 @@ async fn create(
             let obstacle =
                 group.with_known(&service.clock, false, |known, _, _| known.marker_obstacle());
             let (catalog, jobs) = (&service.catalog, &service.jobs);
-            let job = create_point(catalog, jobs, &group, obstacle, wanted.label)
+            create_point(catalog, jobs, &group, obstacle, wanted.label, &first)
                 .await
-                .map_err(not_created)?;
-            first.remember(job.id).await.map_err(answer::catalog)?;
-            job
+                .map_err(not_created)?
         }
     };
     let location = answer::location(format_args!("jobs/{}", job.id));

@@ -287,7 +287,7 @@ async fn bookmarks_without_a_source_or_a_usable_label_are_refused() {
 }
 
 #[tokio::test]
-async fn a_bookmark_job_of_a_dead_process_is_interrupted_or_found() {
+async fn a_bookmark_job_of_a_dead_process_is_followed_on() {
     let mut site = Site::start().await;
     let (mut source, mut gateway) = replicated(&site).await;
     let path = "/api/v1/groups/lab/points";
@@ -300,7 +300,7 @@ async fn a_bookmark_job_of_a_dead_process_is_interrupted_or_found() {
     let shown = format!("/api/v1/jobs/{}", job["id"].as_str().unwrap());
     site.stop().await;
     site.resume().await;
-    assert_eq!(site.get(&shown).await.expect(200)["state"], "interrupted");
+    assert_eq!(site.get(&shown).await.expect(200)["state"], "running");
     let mut gateway = Gateway::connect(&site, &source).await;
     let extra = Extra {
         marker: Some(marker(placed.id, &placed.label)),
@@ -308,11 +308,10 @@ async fn a_bookmark_job_of_a_dead_process_is_interrupted_or_found() {
     };
     let batch = source.batch_with(Some((2, 3)), extra);
     gateway.ship(&batch).await;
-    gateway.durable(source.end()).await;
-    site.stop().await;
-    site.resume().await;
-    let found = site.get(&shown).await.expect(200);
+    let found = site.get(&format!("{shown}?wait_seconds=60")).await;
+    let found = found.expect(200);
     assert_eq!(found["state"], "succeeded", "{found}");
+    assert_eq!(found["result"]["point"]["id"], source.end().to_string());
 }
 
 async fn read_root(uri: &str) -> Vec<u8> {
@@ -420,6 +419,29 @@ async fn a_drill_boots_its_view_and_reports() {
     ] {
         assert!(text.contains(wanted), "{wanted} is not in\n{text}");
     }
+}
+
+#[tokio::test]
+async fn a_drill_compares_what_is_on_the_disk_not_what_is_in_memory() {
+    let site = Site::start().await;
+    let mut source = site.group().await;
+    let mut gateway = Gateway::connect(&site, &source).await;
+    let batch = source.batch(0, 1);
+    gateway.ship(&batch).await;
+    gateway.durable(source.end()).await;
+    let body = json!({"group": "lab", "at": "latest"});
+    let view = site.post("/api/v1/views", body.clone()).await.expect(201);
+    let uri = view["volumes"][0]["nbd"].as_str().unwrap();
+    assert!(read_root(uri).await == source.image);
+    let _repair = site.damage(&source, &batch);
+    // The chunk is in memory still.
+    assert!(read_root(uri).await == source.image);
+    let started = site.post("/api/v1/drills", body).await;
+    let waited = format!("{}?wait_seconds=60", started.location.unwrap());
+    let ended = site.get(&waited).await.expect(200);
+    assert_eq!(ended["state"], "failed", "{ended}");
+    let told = ended["error"]["detail"].to_string();
+    assert!(told.contains("no replica digest"), "{told}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use super::{Catalog, CatalogError, Commit, tables};
 use crate::receive::{BatchNumber, Lineage, PointId};
 use bcdr_format::{Timestamp, VolumeId};
+use redb::WriteTransaction;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A kind of document.
@@ -65,18 +66,38 @@ impl Document for TokenRecord {
     }
 }
 
+/// A document ready to be written together with other rows, all of them or none.
+#[derive(Debug, Clone)]
+pub struct DocumentRow {
+    key: Vec<u8>,
+    row: Vec<u8>,
+}
+
+impl DocumentRow {
+    /// The row of a document.
+    pub fn of<Kind: Document>(document: &Kind) -> Self {
+        Self {
+            key: full_key::<Kind>(&document.key()),
+            row: tables::to_json(document),
+        }
+    }
+
+    pub(super) fn put(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
+        tables::put(transaction, tables::DOCUMENTS, &self.key, &self.row)
+    }
+}
+
 impl Catalog {
+    /// Writes documents in one transaction, replacing those with their keys; durable on return.
+    pub fn put_documents(&self, rows: &[DocumentRow]) -> Result<(), CatalogError> {
+        self.write("write documents", Commit::Durable, |transaction| {
+            rows.iter().try_for_each(|row| row.put(transaction))
+        })
+    }
+
     /// Writes a document, replacing the one with its key; durable on return.
     pub fn put_document<Kind: Document>(&self, document: &Kind) -> Result<(), CatalogError> {
-        let key = full_key::<Kind>(&document.key());
-        self.write("write a document", Commit::Durable, |transaction| {
-            tables::put(
-                transaction,
-                tables::DOCUMENTS,
-                &key,
-                &tables::to_json(document),
-            )
-        })
+        self.put_documents(&[DocumentRow::of(document)])
     }
 
     /// One document.

@@ -4,7 +4,7 @@
 //! get it. When the marker's batch is published the label names that point; if it arrives while an
 //! interval is open it will never be a point and the label is free again.
 
-use super::{BatchRow, Catalog, CatalogError, Commit, tables};
+use super::{BatchRow, Catalog, CatalogError, Commit, DocumentRow, tables};
 use crate::receive::{BatchNumber, Lineage};
 use bcdr_format::{GroupId, MarkerId, record::LABEL_BYTES_MAX};
 use redb::WriteTransaction;
@@ -50,6 +50,18 @@ impl Catalog {
         label: &str,
         marker: MarkerId,
     ) -> Result<(), ReserveLabelError> {
+        self.reserve_label_with(group, label, marker, &[])
+    }
+
+    /// The same, and writes documents in the same transaction: all of it is durable on return, or
+    /// none of it is there.
+    pub fn reserve_label_with(
+        &self,
+        group: GroupId,
+        label: &str,
+        marker: MarkerId,
+        documents: &[DocumentRow],
+    ) -> Result<(), ReserveLabelError> {
         if !usable(label) {
             return Err(ReserveLabelError::Invalid {
                 label: label.chars().take(LABEL_BYTES_MAX).collect(),
@@ -60,8 +72,12 @@ impl Catalog {
             if let Some(row) = tables::get_in_write(transaction, tables::LABELS, &key)? {
                 let same = tables::from_json::<LabelRow>("labels", &key, &row)
                     .is_ok_and(|row| row.marker == marker);
+                if same {
+                    documents.iter().try_for_each(|row| row.put(transaction))?;
+                }
                 return Ok(same);
             }
+            documents.iter().try_for_each(|row| row.put(transaction))?;
             let row = LabelRow {
                 marker,
                 lineage: None,

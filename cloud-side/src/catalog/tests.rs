@@ -1,6 +1,6 @@
 use super::*;
 use crate::receive::{BatchNumber, Lineage, PointId, ReceiverRun};
-use bcdr_disk::{FaultPlan, SeededRandom, SimulatedDisk};
+use bcdr_disk::{FaultPlan, RealStorage, SeededRandom, SimulatedDisk};
 use bcdr_format::{Generation, GroupId, MarkerId, ReceiverRunId, Timestamp};
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ fn disk(seed: u64) -> (SimulatedDisk, PathBuf) {
 }
 
 fn open(disk: &SimulatedDisk, path: &Path) -> Catalog {
-    Catalog::open(disk, path, CACHE_BYTES).unwrap()
+    Catalog::open_or_create(disk, path, CACHE_BYTES).unwrap()
 }
 
 fn volumes(names: &[&str]) -> Vec<NewVolume> {
@@ -171,7 +171,7 @@ fn durable_writes_survive_power_cuts_anywhere() {
         let mut runs = Vec::new();
         for round in 0..4 {
             disk.cut_power_at(1 + random.below(120));
-            let opened = Catalog::open(&disk, &path, CACHE_BYTES);
+            let opened = Catalog::open_or_create(&disk, &path, CACHE_BYTES);
             if let Ok(catalog) = opened {
                 check(&catalog, &known, &runs, seed);
                 write_until_the_cut(&catalog, &mut random, round, &mut known, &mut runs);
@@ -238,4 +238,92 @@ fn a_generation_never_goes_down() {
     drop(catalog);
     disk.power_cut();
     assert_eq!(open(&disk, &path).generation(group).unwrap(), Generation(4));
+}
+
+#[test]
+fn a_lost_catalog_is_refused_and_its_file_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("catalog.redb");
+    let storage = RealStorage::new();
+    let refused = || {
+        let error = Catalog::open(&storage, &path, CACHE_BYTES).unwrap_err();
+        let told = error.to_string();
+        for words in [
+            "catalog.redb",
+            "keep",
+            "from a backup",
+            "catches up from the logs",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        assert!(!told.contains("rebuilt"), "{told}");
+        error
+    };
+    assert!(matches!(
+        refused(),
+        CatalogError::Open {
+            source: RedbOpenError::Missing { .. }
+        }
+    ));
+    assert!(!path.exists());
+    std::fs::write(&path, b"").unwrap();
+    assert!(matches!(
+        refused(),
+        CatalogError::Open {
+            source: RedbOpenError::Empty { .. }
+        }
+    ));
+    std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+    assert!(matches!(
+        refused(),
+        CatalogError::Open {
+            source: RedbOpenError::Database { .. }
+        }
+    ));
+    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 1 << 20]);
+    std::fs::remove_file(&path).unwrap();
+    drop(create_redb(&storage, &path, &builder(CACHE_BYTES)).unwrap());
+    assert!(matches!(refused(), CatalogError::NotACatalog { .. }));
+}
+
+#[test]
+fn a_label_and_what_goes_with_it_are_reserved_together_or_not_at_all() {
+    let group = GroupId::from_u128(1);
+    let token = TokenRecord {
+        hash: "hash".into(),
+        name: "goes with it".into(),
+        role: bcdr_http::Role::Admin,
+        created_at: Timestamp(0),
+        expires_at: None,
+    };
+    let rows = [
+        DocumentRow::of(&token),
+        DocumentRow::of(&TokenRecord {
+            hash: "other".into(),
+            ..token
+        }),
+    ];
+    let (mut kept, mut lost) = (0, 0);
+    for seed in 0..60 {
+        let (disk, path) = disk(seed);
+        drop(open(&disk, &path));
+        let catalog = open(&disk, &path);
+        disk.cut_power_at(1 + seed % 20);
+        let reserved = catalog.reserve_label_with(group, "label", MarkerId::from_u128(1), &rows);
+        drop(catalog);
+        disk.power_cut();
+        let catalog = open(&disk, &path);
+        let is_there = !catalog.label_is_free(group, "label").unwrap();
+        assert!(is_there || reserved.is_err(), "seed {seed}");
+        let documents = catalog.documents::<TokenRecord>(None, 9).unwrap().len();
+        assert_eq!(documents, if is_there { 2 } else { 0 }, "seed {seed}");
+        kept += u32::from(is_there);
+        lost += u32::from(!is_there);
+        let other = MarkerId::from_u128(2);
+        if is_there {
+            let refused = catalog.reserve_label_with(group, "label", other, &rows[..0]);
+            assert!(matches!(refused, Err(ReserveLabelError::Taken { .. })));
+        }
+    }
+    assert!(kept > 0 && lost > 0, "{kept} kept, {lost} lost");
 }

@@ -117,7 +117,8 @@ fn leftover_report(
          it came back"
             .to_owned(),
     );
-    let (result, reason) = judge(Some(&halt), &proof);
+    let isolation = IsolationReport::from_log(&IsolationLog::default());
+    let (result, reason) = judge(Some(&halt), &isolation, &proof);
     DrillReport {
         report_version: REPORT_VERSION,
         drill: record.drill,
@@ -134,7 +135,7 @@ fn leftover_report(
         rungs: Vec::new(),
         recovery_times: RecoveryTimes::default(),
         canary: None,
-        isolation: IsolationReport::from_log(&IsolationLog::default()),
+        isolation,
         overlay_bytes: 0,
         evidence,
         cleanup: CleanupReport::from(proof),

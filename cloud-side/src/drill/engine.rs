@@ -11,14 +11,16 @@ use tokio::time::Instant;
 
 use super::{
     CompiledPatterns, DrillContext, DrillProgress, DrillReport, DrillRequest, DrillResult, Ladder,
-    LadderState, Phase, PhaseOutcome, PhaseReport, RecoveryTimes, ReplicaReport, RungResult,
+    Phase, PhaseOutcome, PhaseReport, RecoveryTimes, ReplicaReport, RungResult,
     cleanup::{self, DrillRecord},
     evidence::{Evidence, RECORD_NAME, REPORT_NAME, SCREENSHOT_NAME},
     probe,
     report::{CleanupReport, IsolationLog, IsolationReport, REPORT_VERSION},
     rung::seconds,
 };
-use crate::target::{InstanceRecord, LaunchRequest, PrecheckReport, Proof, Target};
+use crate::target::{
+    InstanceRecord, IsolationVerdict, LaunchRequest, PrecheckReport, Proof, Target,
+};
 
 /// Why a drill does not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ pub async fn run_drill(
     let mut halt = drill.forward().await.err();
     drill.leave_phase(halt.as_ref());
     if drill.launched {
-        drill.keep_evidence(&mut halt).await;
+        drill.keep_evidence().await;
     }
     let cleanup = drill.clean_up(&mut halt).await;
     drill.report(halt, cleanup).await
@@ -129,6 +131,7 @@ impl<'a> Drill<'a> {
             .map_err(Halt::failed)?;
         self.launched = true;
         self.keep_record(&record).await?;
+        probe::release(self, &record).await?;
         self.enter(Phase::Probe).await?;
         let schedule = probe::climb(self).await?;
         if self.request.hold_seconds > 0 {
@@ -272,19 +275,12 @@ impl<'a> Drill<'a> {
     }
 
     /// Keeps what shows how the instance was; a missing picture is noted and fails nothing.
-    async fn keep_evidence(&mut self, halt: &mut Option<Halt>) {
+    async fn keep_evidence(&mut self) {
         self.begin(Phase::Evidence).await;
         let Some(record) = self.record.clone() else {
             return;
         };
         probe::observe_isolation(self, &record).await;
-        if let Some(LadderState::Failed(_)) = self.ladder.as_ref().map(Ladder::state)
-            && halt.is_none()
-        {
-            *halt = Some(Halt::Failed(
-                "the instance was not isolated at its end".to_owned(),
-            ));
-        }
         let mut missing = Vec::new();
         let picture = self.evidence.path(SCREENSHOT_NAME);
         if let Err(error) = self.target.screenshot(&record, &picture).await {
@@ -372,7 +368,8 @@ impl<'a> Drill<'a> {
             );
         }
         let halt = halt.or(trouble.map(Halt::Failed));
-        let (result, reason) = judge(halt.as_ref(), &proof);
+        let isolation = IsolationReport::from_log(&self.isolation);
+        let (result, reason) = judge(halt.as_ref(), &isolation, &proof);
         self.leave_phase(None);
         let mut report = DrillReport {
             report_version: REPORT_VERSION,
@@ -393,7 +390,7 @@ impl<'a> Drill<'a> {
                 .as_ref()
                 .and_then(Ladder::canary)
                 .map(|canary| canary.report(self.request.point.time)),
-            isolation: IsolationReport::from_log(&self.isolation),
+            isolation,
             overlay_bytes: self.overlay_bytes,
             evidence,
             cleanup: CleanupReport::from(proof),
@@ -407,15 +404,39 @@ impl<'a> Drill<'a> {
     }
 }
 
-/// The result: an unproven clean-up outweighs everything.
-pub(super) fn judge(halt: Option<&Halt>, proof: &Proof) -> (DrillResult, Option<String>) {
-    let (result, reason) = match halt {
-        None => (DrillResult::Passed, None),
-        Some(Halt::Stopped) => (
+/// The result: an unproven clean-up outweighs everything, a leak all the rest, and nothing passes
+/// whose isolation was not observed.
+pub(super) fn judge(
+    halt: Option<&Halt>,
+    isolation: &IsolationReport,
+    proof: &Proof,
+) -> (DrillResult, Option<String>) {
+    let (result, reason) = match (halt, isolation.verdict) {
+        (_, IsolationVerdict::NotIsolated) => (
+            DrillResult::Failed,
+            Some(format!(
+                "the machine was not isolated: {}{}",
+                decided_by(isolation),
+                match halt {
+                    None => String::new(),
+                    Some(Halt::Stopped) => "; and a stop was asked for".to_owned(),
+                    Some(Halt::Failed(reason)) => format!("; and: {reason}"),
+                }
+            )),
+        ),
+        (None, IsolationVerdict::Isolated) => (DrillResult::Passed, None),
+        (None, IsolationVerdict::Unknown) => (
+            DrillResult::Failed,
+            Some(format!(
+                "whether the machine was isolated all the time is not known: {}; look at isolation.json",
+                decided_by(isolation)
+            )),
+        ),
+        (Some(Halt::Stopped), _) => (
             DrillResult::Cancelled,
             Some("a stop was asked for".to_owned()),
         ),
-        Some(Halt::Failed(reason)) => (DrillResult::Failed, Some(reason.clone())),
+        (Some(Halt::Failed(reason)), _) => (DrillResult::Failed, Some(reason.clone())),
     };
     match proof.gaps() {
         None => (result, reason),
@@ -428,4 +449,9 @@ pub(super) fn judge(halt: Option<&Halt>, proof: &Proof) -> (DrillResult, Option<
             (DrillResult::CleanupFailed, Some(reason))
         }
     }
+}
+
+fn decided_by(isolation: &IsolationReport) -> &str {
+    let decisive = isolation.decisive.as_ref();
+    decisive.map_or("it was never observed", |sample| &sample.reason)
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::target::{
     ConsoleOffset, InstanceRecord, InstanceState, IsolationSample, IsolationVerdict, Observation,
+    TargetError,
 };
 
 /// Pause between two looks at the console: the precision of the rungs' times.
@@ -22,6 +23,10 @@ const ISOLATION_PAUSE: Duration = Duration::from_secs(5);
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// Looks at the state that may fail in a row before the instance counts as lost.
 const FAILED_LOOKS_MAX: u32 = 3;
+/// Looks at the isolation of a halted instance that may find nothing out before it is given up.
+const RELEASE_LOOKS_MAX: u32 = 5;
+/// Pause between two of them.
+const RELEASE_PAUSE: Duration = Duration::from_millis(200);
 /// Most console output of one drill, in bytes; a machine that prints more is stopped.
 const CONSOLE_BYTES_MAX: u64 = 64 << 20;
 
@@ -62,7 +67,7 @@ pub(super) async fn climb(drill: &mut Drill<'_>) -> Result<Schedule, Halt> {
                 read_aftermath(drill, &record, &mut schedule).await;
                 return Err(Halt::Failed(failure(&drill.rungs())));
             }
-            LadderState::Climbing(_) => pause(drill).await?,
+            LadderState::Climbing(_) => pause(drill, CONSOLE_PAUSE).await?,
         }
     }
 }
@@ -79,7 +84,7 @@ pub(super) async fn hold(drill: &mut Drill<'_>, mut schedule: Schedule) -> Resul
         if let LadderState::Failed(_) = ladder(drill)?.state() {
             return Err(Halt::Failed(failure(&drill.rungs())));
         }
-        if pause(drill).await.is_err() {
+        if pause(drill, CONSOLE_PAUSE).await.is_err() {
             // Every rung is passed: this stop is the end the operator chose.
             return Ok("ended by a stop".to_owned());
         }
@@ -87,23 +92,57 @@ pub(super) async fn hold(drill: &mut Drill<'_>, mut schedule: Schedule) -> Resul
     Ok("the lease ended".to_owned())
 }
 
+/// Lets the halted instance execute, once it was observed to be isolated. Not to know is a reason
+/// to look again, and in the end one to refuse.
+pub(super) async fn release(drill: &mut Drill<'_>, record: &InstanceRecord) -> Result<(), Halt> {
+    let mut sample = sample_isolation(drill, record).await;
+    for _ in 1..RELEASE_LOOKS_MAX {
+        if sample.verdict != IsolationVerdict::Unknown {
+            break;
+        }
+        pause(drill, RELEASE_PAUSE).await?;
+        sample = sample_isolation(drill, record).await;
+    }
+    let (verdict, reason) = (sample.verdict, sample.reason.clone());
+    note_isolation(drill, sample);
+    match verdict {
+        IsolationVerdict::Isolated => drill.target.release(record).await.map_err(Halt::failed),
+        IsolationVerdict::NotIsolated => Err(Halt::failed(TargetError::NotIsolated { reason })),
+        IsolationVerdict::Unknown => Err(Halt::failed(TargetError::IsolationUnknown { reason })),
+    }
+}
+
 /// Takes one observation of the isolation and gives it to the ladder.
 pub(super) async fn observe_isolation(drill: &mut Drill<'_>, record: &InstanceRecord) {
-    let sample = drill
-        .target
-        .isolation(record)
-        .await
-        .unwrap_or_else(|error| IsolationSample {
-            verdict: IsolationVerdict::Unknown,
-            reason: format!("it could not be observed: {error}"),
-            sockets: Vec::new(),
-            network: None,
-        });
+    let sample = sample_isolation(drill, record).await;
+    if sample.verdict == IsolationVerdict::Unknown && has_ended(drill, record).await {
+        // Nothing is there any more that could reach a network.
+        return;
+    }
+    note_isolation(drill, sample);
+}
+
+async fn sample_isolation(drill: &Drill<'_>, record: &InstanceRecord) -> IsolationSample {
+    let sample = drill.target.isolation(record).await;
+    sample.unwrap_or_else(|error| IsolationSample {
+        verdict: IsolationVerdict::Unknown,
+        reason: format!("it could not be observed: {error}"),
+        sockets: Vec::new(),
+        network: None,
+    })
+}
+
+fn note_isolation(drill: &mut Drill<'_>, sample: IsolationSample) {
     let now = drill.now();
     if let Some(ladder) = drill.ladder.as_mut() {
         ladder.handle_isolation(sample.verdict, &sample.reason, now);
     }
     drill.isolation.push(sample);
+}
+
+async fn has_ended(drill: &Drill<'_>, record: &InstanceRecord) -> bool {
+    let observed = drill.target.observe(record).await;
+    observed.is_ok_and(|seen| matches!(seen.state, InstanceState::Gone(_)))
 }
 
 async fn look(drill: &mut Drill<'_>, record: &InstanceRecord, schedule: &mut Schedule) {
@@ -226,16 +265,16 @@ fn obstacle(observation: &Observation, overlay_limit_bytes: u64) -> Option<Strin
 
 async fn read_aftermath(drill: &mut Drill<'_>, record: &InstanceRecord, schedule: &mut Schedule) {
     let end = drill.now() + AFTERMATH;
-    while drill.now() < end && pause(drill).await.is_ok() {
+    while drill.now() < end && pause(drill, CONSOLE_PAUSE).await.is_ok() {
         read_console(drill, record, schedule).await;
     }
 }
 
-async fn pause(drill: &Drill<'_>) -> Result<(), Halt> {
+async fn pause(drill: &Drill<'_>, length: Duration) -> Result<(), Halt> {
     tokio::select! {
         biased;
         () = drill.context.stop.cancelled() => Err(Halt::Stopped),
-        () = tokio::time::sleep(CONSOLE_PAUSE) => Ok(()),
+        () = tokio::time::sleep(length) => Ok(()),
     }
 }
 

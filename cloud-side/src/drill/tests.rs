@@ -294,6 +294,73 @@ async fn a_machine_that_stops_or_leaks_or_writes_too_much_fails() {
 }
 
 #[tokio::test]
+async fn a_machine_is_released_only_when_it_was_seen_to_be_isolated() {
+    use IsolationVerdict::{Isolated, NotIsolated, Unknown};
+    for verdict in [Unknown, NotIsolated] {
+        let target = ScriptedTarget {
+            verdict,
+            ..ScriptedTarget::new(GOOD_BOOT)
+        };
+        let bench = Bench::new(&target);
+        let report = bench.run(&target).await;
+        assert_eq!(report.result, DrillResult::Failed);
+        assert!(!target.calls.lock().unwrap().contains(&"release"));
+        assert_eq!(report.isolation.verdict, verdict);
+        let reason = report.reason.unwrap();
+        assert!(reason.contains("not started: as scripted"), "{reason}");
+        assert!(report.cleanup.complete && !bench.left_over());
+    }
+    let target = ScriptedTarget {
+        first_verdicts: &[Unknown, Unknown],
+        ..ScriptedTarget::new(GOOD_BOOT)
+    };
+    let report = Bench::new(&target).run(&target).await;
+    assert_eq!(report.result, DrillResult::Passed, "{:?}", report.reason);
+    assert_eq!(report.isolation.verdict, Isolated);
+    let calls = target.calls.lock().unwrap();
+    let released = calls.iter().position(|call| *call == "release").unwrap();
+    let looks = calls[..released]
+        .iter()
+        .filter(|call| **call == "isolation");
+    assert_eq!(looks.count(), 3);
+}
+
+#[tokio::test]
+async fn a_doubt_about_the_isolation_is_no_pass_and_a_leak_is_a_failure() {
+    use IsolationVerdict::{Isolated, NotIsolated, Unknown};
+    let doubtful = ScriptedTarget {
+        first_verdicts: &[Isolated, Isolated],
+        verdict: Unknown,
+        ..ScriptedTarget::new(GOOD_BOOT)
+    };
+    let report = Bench::new(&doubtful).run(&doubtful).await;
+    assert_eq!(report.result, DrillResult::Failed);
+    assert!(report.reason.unwrap().contains("is not known: as scripted"));
+    let ended = ScriptedTarget {
+        first_verdicts: &[Isolated, Isolated],
+        verdict: Unknown,
+        ends: true,
+        ..ScriptedTarget::new(GOOD_BOOT)
+    };
+    let report = Bench::new(&ended).run(&ended).await;
+    assert_eq!(report.result, DrillResult::Passed, "{:?}", report.reason);
+    // Stopped half-way, and then seen to leak.
+    let leaking = ScriptedTarget {
+        first_verdicts: &[Isolated, Isolated],
+        verdict: NotIsolated,
+        stops_at: "console",
+        ..ScriptedTarget::new("SeaBIOS\r\n")
+    };
+    let report = Bench::new(&leaking).run(&leaking).await;
+    assert_eq!(report.result, DrillResult::Failed);
+    let reason = report.reason.unwrap();
+    assert!(
+        reason.contains("not isolated") && reason.contains("a stop was asked for"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
 async fn a_replica_that_changes_fails_the_drill() {
     let target = ScriptedTarget::new(GOOD_BOOT);
     let mut bench = Bench::new(&target);

@@ -11,7 +11,8 @@ use crate::{
     groups::Group,
     jobs::{JobError, JobRecord, JobState},
     offload::offload,
-    replica::ViewReader,
+    receive::BatchNumber,
+    replica::{ChunkCache, ChunkOpener, LineageReader, ViewError},
     target::{DiskSource, InstanceId},
     views::{OpenView, digest},
 };
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 /// Replicas with more data than this are not compared before and after: reading them would take
 /// longer than the drill.
 const COMPARED_BYTES_MAX: u64 = 4 << 30;
+/// Plaintext that a digest keeps in memory, in bytes.
+const DIGEST_CACHE_BYTES: usize = 16 << 20;
 /// What a drill's view outlives the longest drill by, so that one nobody knows of goes away.
 const LEASE_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 const STEPS_WAITING: usize = 16;
@@ -118,7 +121,10 @@ impl Attempt {
             offload(move || crate::views::written_bytes(&reader)).await
         };
         match small {
-            Ok(bytes) if bytes <= COMPARED_BYTES_MAX => Some(digest_of(reader)),
+            Ok(bytes) if bytes <= COMPARED_BYTES_MAX => {
+                let opener = self.drills.parts.views.opener();
+                Some(digest_of(self.group.reader()?, self.row.number, opener))
+            }
             Ok(_) => None,
             Err(error) => {
                 // The drill itself will say what is wrong with the view.
@@ -200,13 +206,22 @@ impl Attempt {
     }
 }
 
-fn digest_of(reader: Arc<ViewReader>) -> ReplicaDigest {
+/// The digest of a batch's image, each time of what the store holds then: chunks that earlier reads
+/// left in memory would hide a change below them, so it begins with none.
+fn digest_of(
+    reader: Arc<LineageReader>,
+    batch: BatchNumber,
+    opener: Arc<dyn ChunkOpener>,
+) -> ReplicaDigest {
     Arc::new(move || {
-        let reader = Arc::clone(&reader);
+        let (reader, opener) = (Arc::clone(&reader), Arc::clone(&opener));
         Box::pin(async move {
-            offload(move || digest(&reader))
-                .await
-                .map_err(|error| error.to_string())
+            offload(move || {
+                let cache = Arc::new(ChunkCache::new(DIGEST_CACHE_BYTES));
+                digest(&reader.open_view(batch, opener, cache)?)
+            })
+            .await
+            .map_err(|error: ViewError| error.to_string())
         })
     })
 }

@@ -12,7 +12,7 @@ use super::{
 use bcdr_format::{
     DataKeyId, Generation, IncarnationOrdinal, MarkerId, Position, Sequence, SyncId, Timestamp,
     VolumeNumber,
-    batch::{BatchLayout, MAC_BYTES},
+    batch::{BatchHeader, BatchLayout, MAC_BYTES},
     continuity::{Fork, Held, Verdict, judge},
     record::{Beat, Member},
     sync::{Heals, SyncEvent, SyncReason},
@@ -270,10 +270,15 @@ impl LineageState {
         let told = &layout.header.members;
         for extent in &layout.extents {
             let volume = extent.volume;
+            // An opening tells all volumes anew: numbers of an earlier life mean nothing any more.
+            let before = || match layout.header.opening {
+                Some(_) => None,
+                None => self.members.get(&volume),
+            };
             let member = told
                 .iter()
                 .rfind(|member| member.number == volume)
-                .or_else(|| self.members.get(&volume))
+                .or_else(before)
                 .ok_or(Refusal::UnknownVolume { volume })?;
             if extent.end() > member.size_bytes {
                 return Err(Refusal::OutsideVolume {
@@ -299,7 +304,7 @@ impl LineageState {
     ) -> Outcome {
         let header = &layout.header;
         let forked = self.open_fork(layout);
-        let members_changed = self.learn_members(&header.members);
+        let members_changed = self.learn_members(header);
         let unknown_changed = self.unknown.apply(&layout.extents);
         let healed = self.take_sync_events(header.ordinal, &header.sync_events);
         let time = header.captured_at.min(receipt).max(self.covers_until);
@@ -349,12 +354,22 @@ impl LineageState {
         Some(fork)
     }
 
-    fn learn_members(&mut self, members: &[Member]) -> bool {
-        let mut changed = false;
-        for member in members {
-            changed |= self.members.insert(member.number, *member) != Some(*member);
-        }
+    fn learn_members(&mut self, header: &BatchHeader) -> bool {
+        let members = self.members_with(header);
+        let changed = members != self.members;
+        self.members = members;
         changed
+    }
+
+    /// The volumes after a batch. One with an opening tells all of them anew: a volume that is gone
+    /// from the source must not stay, nor a number that another volume has now.
+    pub(crate) fn members_with(&self, header: &BatchHeader) -> BTreeMap<VolumeNumber, Member> {
+        let mut members = match header.opening {
+            Some(_) => BTreeMap::new(),
+            None => self.members.clone(),
+        };
+        members.extend(header.members.iter().map(|member| (member.number, *member)));
+        members
     }
 
     /// A batch's events are in order and complete up to its end, so taking them in again with an

@@ -83,6 +83,8 @@ pub(crate) struct Source {
     pub(crate) counter: u64,
     pub(crate) key: DataKeyId,
     pub(crate) generation: Generation,
+    /// The volumes that every batch tells.
+    pub(crate) members: Vec<Member>,
     opening: Option<Opening>,
 }
 
@@ -99,11 +101,13 @@ pub(crate) struct Extra {
 
 impl Source {
     pub(crate) fn new() -> Self {
+        let group = GroupId::from_u128(11);
         let mut source = Self {
             lineage: Lineage {
-                group: GroupId::from_u128(11),
+                group,
                 stream: StreamId::from_u128(22),
             },
+            members: members(group),
             ordinal: IncarnationOrdinal(0),
             incarnation: 0,
             next: 1,
@@ -150,7 +154,7 @@ impl Source {
             last: Sequence(self.next - 1),
             captured_at: Timestamp(self.clock),
             written_bytes: 512 * changes.iter().map(|change| change.sectors).sum::<u64>(),
-            members: members(self.lineage.group),
+            members: self.members.clone(),
             sync_events: extra.events.clone(),
             marker: extra.label.as_ref().map(|label| Marker {
                 id: marker_id(label),

@@ -10,7 +10,7 @@ use super::{slot::SessionNumber, writer::Outlet};
 use crate::{
     catalog::{Catalog, GroupRecord},
     clock::RunClock,
-    groups::{Group, Stored},
+    groups::{Group, Stored, damage::Damage},
     keys::Keys,
     replica::{LineageReader, StoreOptions},
 };
@@ -65,6 +65,8 @@ pub(super) struct Begun {
 #[derive(Debug)]
 pub(super) struct Offer {
     pub(super) session: SessionNumber,
+    /// The way to the session's gateway.
+    pub(super) outlet: Outlet,
     pub(super) bytes: Bytes,
     pub(super) layout: BatchLayout,
     pub(super) receipt: Timestamp,
@@ -172,9 +174,10 @@ pub(crate) fn start(settings: OwnerSettings, record: GroupRecord) -> std::io::Re
     let group = Arc::new(OnceLock::new());
     let name = format!("lineage {}", record.name);
     let name: String = name.chars().take(15).collect();
+    let damage = Damage::load(Arc::clone(&settings.catalog), record.lineage());
     let mut owner = lineage::Owner::new(settings, record.clone(), reader, Arc::clone(&group));
     let stored = watch::Sender::new(owner.open());
-    let made = Arc::new(Group::new(record, stored, handle, told_reader));
+    let made = Arc::new(Group::new(record, stored, handle, told_reader, damage));
     group.get_or_init(|| Arc::downgrade(&made));
     std::thread::Builder::new()
         .name(name)

@@ -266,6 +266,7 @@ impl Session<'_> {
         let end = layout.header.end();
         self.group.owner.offer(Offer {
             session: self.number,
+            outlet: self.outlet.clone(),
             bytes,
             layout,
             receipt: clock::wall(),

@@ -3,9 +3,12 @@
 use crate::testing::{
     gateway::Gateway,
     site::Site,
-    source::{Extra, Source},
+    source::{Extra, Source, VOLUME_BYTES},
 };
-use bcdr_format::{Generation, InstallationId, StreamId, record::Beat};
+use bcdr_format::{
+    Generation, InstallationId, StreamId, VolumeNumber,
+    record::{Beat, Member},
+};
 use bcdr_wire::{
     feed::Refusal,
     frame::FrameKind,
@@ -257,6 +260,57 @@ async fn a_volume_of_another_size_is_refused_by_name() {
         matches!(&refusal, Refusal::NotAllowed { reason, .. } if reason.contains("volume root has")),
         "{refusal}"
     );
+}
+
+#[tokio::test]
+async fn a_capture_that_lists_only_some_of_the_volumes_is_refused_by_name() {
+    let site = Site::start().await;
+    let volume = |name| serde_json::json!({"name": name, "size_bytes": VOLUME_BYTES});
+    let volumes = [volume("root"), volume("data")];
+    let wanted = serde_json::json!({"name": "lab", "volumes": volumes});
+    let group = site.post("/api/v1/groups", wanted).await.expect(201);
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let source = || {
+        Source::new(
+            site.made.installation,
+            text(&group["id"]).parse().unwrap(),
+            text(&group["stream"]).parse().unwrap(),
+            text(&group["volumes"][0]["id"]).parse().unwrap(),
+        )
+    };
+    let refused = async |mut source: Source, words: &str| {
+        let mut gateway = Gateway::connect(&site, &source).await;
+        let batch = source.batch(0, 1);
+        gateway.ship(&batch).await;
+        let refusal = gateway.refusal().await;
+        let Refusal::NotAllowed { reason, .. } = &refusal else {
+            panic!("{refusal}");
+        };
+        assert!(reason.contains(words), "{reason}");
+        assert!(reason.contains("capture's configuration"), "{reason}");
+        assert!(shown(&site).await["positions"]["durable"].is_null());
+    };
+    let mut whole = source();
+    let data = Member {
+        number: VolumeNumber(1),
+        id: text(&group["volumes"][1]["id"]).parse().unwrap(),
+        ..whole.member
+    };
+    let mut same = source();
+    same.key = Arc::clone(&whole.key);
+    same.others = vec![Member {
+        number: VolumeNumber(1),
+        ..same.member
+    }];
+    let mut some = source();
+    some.key = Arc::clone(&whole.key);
+    refused(some, "volume data of group lab is not among").await;
+    refused(same, "volume root is told of twice").await;
+    whole.others = vec![data];
+    let mut gateway = Gateway::connect(&site, &whole).await;
+    let batch = whole.batch(0, 1);
+    gateway.ship(&batch).await;
+    gateway.durable(whole.end()).await;
 }
 
 #[tokio::test]

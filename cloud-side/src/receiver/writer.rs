@@ -47,6 +47,7 @@ pub(crate) struct Outlet {
     acknowledged: watch::Sender<Acknowledged>,
     messages: mpsc::Sender<Message>,
     data_arrived: Arc<AtomicBool>,
+    refused: Arc<AtomicBool>,
     cut: CancellationToken,
 }
 
@@ -72,6 +73,7 @@ pub(super) fn outlet() -> (Outlet, Outbox) {
         acknowledged,
         messages,
         data_arrived,
+        refused: Arc::default(),
         cut: CancellationToken::new(),
     };
     (outlet, outbox)
@@ -99,8 +101,22 @@ impl Outlet {
         let _full = self.messages.try_send(Message::Fork(fork));
     }
 
-    /// Ends the session, saying why.
+    /// The refusal that waits to be told.
+    #[cfg(test)]
+    pub(super) fn refused(outbox: &mut Outbox) -> Option<Refusal> {
+        while let Ok(message) = outbox.messages.try_recv() {
+            if let Message::Refuse(refusal) = message {
+                return Some(refusal);
+            }
+        }
+        None
+    }
+
+    /// Ends the session, saying why. Only the first refusal is told.
     pub(super) fn refuse(&self, refusal: Refusal) {
+        if self.refused.swap(true, Ordering::Relaxed) {
+            return;
+        }
         if self.messages.try_send(Message::Refuse(refusal)).is_err() {
             // A full queue belongs to a gateway that does not read; its session ends without a word.
             self.cut.cancel();

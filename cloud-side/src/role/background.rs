@@ -13,6 +13,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the run's clock is noted, for a successor that judges its beats.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 const LEASES_EVERY: Duration = Duration::from_secs(10);
+/// How often damaged chunks are tried again.
+const DAMAGE_EVERY: Duration = Duration::from_secs(60);
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How often certificates are renewed; they last 30 days.
 const RENEW_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -64,6 +66,7 @@ impl Checks {
 struct Due {
     note: Instant,
     leases: Instant,
+    damage: Instant,
     prune: Instant,
     renew: Instant,
 }
@@ -75,6 +78,7 @@ impl Background {
         let mut due = Due {
             note: now,
             leases: now,
+            damage: now,
             prune: now,
             renew: now + RENEW_EVERY,
         };
@@ -88,6 +92,8 @@ impl Background {
             }
             self.checks.alive.pass();
             below_floor = self.look_at_space(below_floor).await;
+            let service = &self.service;
+            service.views.retry_waiting(&service.groups).await;
             self.what_is_due(&mut due, Instant::now()).await;
         }
     }
@@ -101,6 +107,10 @@ impl Background {
             due.leases = now + LEASES_EVERY;
             self.service.views.close_expired(clock::wall()).await;
         }
+        if now >= due.damage {
+            due.damage = now + DAMAGE_EVERY;
+            self.look_at_damage().await;
+        }
         if now >= due.prune {
             due.prune = now + PRUNE_EVERY;
             if let Err(error) = self.service.idempotency.prune().await {
@@ -110,6 +120,27 @@ impl Background {
         if now >= due.renew {
             let renewed = self.renew().await;
             due.renew = now + if renewed { RENEW_EVERY } else { RENEW_AGAIN };
+        }
+    }
+
+    /// Looks whether damaged chunks can be opened again, such as after a disk was repaired.
+    async fn look_at_damage(&self) {
+        for group in self.service.groups.all() {
+            let chunks = group.damage.chunks();
+            let Some(reader) = group.reader().filter(|_| !chunks.is_empty()) else {
+                continue;
+            };
+            let opener = self.service.views.opener();
+            offload(move || {
+                for chunk in chunks {
+                    let (segment, offset) = (chunk.segment, chunk.chunk_offset);
+                    if reader.open_chunk(segment, offset, &*opener).is_ok() {
+                        tracing::info!(group = %group.record().name, segment, offset, "a damaged chunk can be read again");
+                        group.damage.readable_again(&chunk);
+                    }
+                }
+            })
+            .await;
         }
     }
 

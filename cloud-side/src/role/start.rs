@@ -297,7 +297,8 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
     for job in service.jobs.left_over().await? {
         match job.kind {
             JobKind::CreatePoint => {
-                points::settle_left_over(&service.catalog, &service.jobs, &job).await?;
+                let (catalog, jobs) = (&service.catalog, &service.jobs);
+                points::settle_left_over(catalog, jobs, &service.groups, job).await?;
             }
             // Its drill was settled above, and the job with it.
             JobKind::Drill => {}
@@ -350,3 +351,6 @@ impl Running {
         given_up.map_or(Ok(()), |reason| Err(RoleError::GivenUp(reason)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,14 @@ pub enum TargetError {
         /// What was observed.
         reason: String,
     },
+    /// It could not be observed whether the instance is isolated, and it was not started.
+    #[error(
+        "whether the instance is isolated could not be observed, so it was not started: {reason}; let the service read /proc of its own processes and use a QEMU whose `info network` answers, then start the drill again"
+    )]
+    IsolationUnknown {
+        /// Why not.
+        reason: String,
+    },
     /// The instance is unknown to this process, or was never launched.
     #[error("instance {instance} is not running under this process")]
     NotRunning {

@@ -4,8 +4,9 @@
 //! network without any way out, a control socket, a console log, and the removal of all of it.
 //!
 //! Invariants: no QEMU process is started whose marker is not already in a record; a process is
-//! signalled only after its start time or its marker proved that it is ours; the guest executes
-//! its first instruction only after the instance was observed to be isolated.
+//! signalled only after its start time or its marker proved that it is ours; the guest is started
+//! halted and executes its first instruction only when it is released, which takes an observation
+//! that it is isolated.
 //!
 //! It never uses a hypervisor device (opening one proves nothing about guests running in it), gives
 //! the guest no network and never writes to a disk source.
@@ -238,19 +239,18 @@ impl Target for QemuTarget {
         Box::pin(async move {
             let (live, instance) = launch::start(&self.tools, &self.storage, instance).await?;
             let live = Arc::new(live);
-            self.remember(&request.instance, live.clone());
-            let record = InstanceRecord {
+            self.remember(&request.instance, live);
+            Ok(InstanceRecord {
                 instance: request.instance.clone(),
                 detail: InstanceDetail::Qemu(instance),
-            };
-            let sample = self.sample_isolation(&record).await?;
-            if sample.verdict == super::IsolationVerdict::NotIsolated {
-                return Err(TargetError::NotIsolated {
-                    reason: sample.reason,
-                });
-            }
-            live.control("cont", None, CONTROL_DEADLINE).await?;
-            Ok(record)
+            })
+        })
+    }
+
+    fn release<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, ()> {
+        Box::pin(async move {
+            let live = self.live(record)?;
+            live.control("cont", None, CONTROL_DEADLINE).await.map(drop)
         })
     }
 

@@ -11,7 +11,11 @@ use crate::{
 use bcdr_disk::RealStorage;
 use bcdr_wire::identity::{Identity, Role};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio_util::sync::CancellationToken;
 
 /// A console on which every rung is seen.
@@ -197,6 +201,28 @@ impl Site {
         )
     }
 
+    /// Flips a bit of a batch's last chunk in the log. What is returned flips it back.
+    pub(crate) fn damage(&self, source: &Source, batch: &[u8]) -> impl FnOnce() + use<> {
+        let tail = &batch[batch.len() - 16..];
+        let replicas = self.config.state_directory.join("replicas");
+        let mut directories = vec![replicas.join(source.stream.to_string())];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    directories.push(path);
+                    continue;
+                }
+                let kept = std::fs::read(&path).unwrap();
+                if let Some(at) = kept.windows(16).position(|bytes| bytes == tail) {
+                    flip(&path, at as u64);
+                    return move || flip(&path, at as u64);
+                }
+            }
+        }
+        panic!("the batch is not in the log");
+    }
+
     /// Asks for `path` until `wanted` holds.
     pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
@@ -207,6 +233,15 @@ impl Site {
             tokio::task::yield_now().await;
         }
     }
+}
+
+fn flip(path: &Path, at: u64) {
+    use std::os::unix::fs::FileExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
 }
 
 fn agent(ca: &PathBuf) -> ureq::Agent {

@@ -29,6 +29,8 @@ pub(crate) struct Source {
     pub(crate) group: GroupId,
     pub(crate) stream: StreamId,
     pub(crate) member: Member,
+    /// The volumes that the opening tells of besides.
+    pub(crate) others: Vec<Member>,
     pub(crate) key: Arc<InstallationKey>,
     pub(crate) data_key: Arc<DataKey>,
     pub(crate) generation: Generation,
@@ -66,6 +68,7 @@ impl Source {
                 id: volume,
                 size_bytes: VOLUME_BYTES,
             },
+            others: Vec::new(),
             key: Arc::new(InstallationKey::generate().unwrap()),
             sealer: ChunkSealer::new(Arc::clone(&data_key)).unwrap(),
             data_key,
@@ -122,6 +125,8 @@ impl Source {
                 },
             ];
         }
+        let mut members = vec![self.member];
+        members.extend(&self.others);
         let header = BatchHeader {
             group: self.group,
             stream: self.stream,
@@ -133,7 +138,7 @@ impl Source {
             last: self.next.previous(),
             captured_at: Timestamp(1_000_000 * first.0 as i64),
             written_bytes: BLOCK,
-            members: if opens { vec![self.member] } else { Vec::new() },
+            members: if opens { members } else { Vec::new() },
             sync_events,
             marker: extra.marker,
             beat: extra.beat,

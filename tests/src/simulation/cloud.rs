@@ -206,7 +206,7 @@ impl CloudHost {
 
     fn open(&mut self, cx: &mut Context) -> Result<Process, String> {
         let storage: Arc<dyn Storage> = Arc::new(self.disk.clone());
-        let catalog = Catalog::open(&*storage, Path::new(CATALOG), 1 << 20)
+        let catalog = Catalog::open_or_create(&*storage, Path::new(CATALOG), 1 << 20)
             .map_err(|error| error.to_string())?;
         let catalog = Arc::new(catalog);
         let (store, recovery) = LineageStore::open(

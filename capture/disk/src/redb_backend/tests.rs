@@ -10,7 +10,13 @@ const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 const ROWS: u64 = 40;
 
 fn open(storage: &dyn Storage, path: &Path) -> Result<Database, RedbOpenError> {
-    open_redb(storage, path, Database::builder().set_cache_size(1 << 20))
+    let mut builder = Database::builder();
+    builder.set_cache_size(1 << 20);
+    if storage.exists(path)? {
+        open_redb(storage, path, &builder)
+    } else {
+        create_redb(storage, path, &builder)
+    }
 }
 
 /// Writes a few rows that all carry the number of the transaction.
@@ -44,6 +50,29 @@ fn rows(database: &Database) -> Vec<(u64, u64)> {
                 .unwrap()
         })
         .collect()
+}
+
+#[test]
+fn only_creating_creates() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("catalog.redb");
+    let storage = RealStorage::new();
+    let builder = Database::builder();
+    let missing = open_redb(&storage, &path, &builder).unwrap_err();
+    assert!(
+        matches!(missing, RedbOpenError::Missing { .. }),
+        "{missing}"
+    );
+    assert!(!path.exists());
+    std::fs::write(&path, b"").unwrap();
+    let empty = open_redb(&storage, &path, &builder).unwrap_err();
+    assert!(matches!(empty, RedbOpenError::Empty { .. }), "{empty}");
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    let taken = create_redb(&storage, &path, &builder).unwrap_err();
+    assert!(matches!(taken, RedbOpenError::Exists { .. }), "{taken}");
+    std::fs::remove_file(&path).unwrap();
+    create_redb(&storage, &path, &builder).unwrap();
+    open_redb(&storage, &path, &builder).unwrap();
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub(crate) struct ScriptedTarget {
     pub(crate) console: &'static str,
     pub(crate) state: InstanceState,
     pub(crate) verdict: IsolationVerdict,
+    /// What the first looks at the isolation say, before `verdict`.
+    pub(crate) first_verdicts: &'static [IsolationVerdict],
+    /// Whether it is gone after the first look at its state.
+    pub(crate) ends: bool,
     pub(crate) fails_at: &'static str,
     /// Asks the drill to stop during this call.
     pub(crate) stops_at: &'static str,
@@ -36,6 +40,8 @@ impl ScriptedTarget {
             console,
             state: InstanceState::Running,
             verdict: IsolationVerdict::Isolated,
+            first_verdicts: &[],
+            ends: false,
             fails_at: "",
             stops_at: "",
             stop: CancellationToken::new(),
@@ -133,10 +139,19 @@ impl Target for ScriptedTarget {
         Box::pin(async move { self.call("launch").map(|()| record.clone()) })
     }
 
+    fn release<'a>(&'a self, _record: &'a InstanceRecord) -> TargetFuture<'a, ()> {
+        Box::pin(async move { self.call("release") })
+    }
+
     fn observe<'a>(&'a self, _record: &'a InstanceRecord) -> TargetFuture<'a, Observation> {
         Box::pin(async move {
             self.call("observe")?;
-            let state = self.state.clone();
+            let calls = self.calls.lock().unwrap();
+            let looks = calls.iter().filter(|call| **call == "observe").count();
+            let state = match self.ends && looks > 1 {
+                true => InstanceState::Gone("it ended".to_owned()),
+                false => self.state.clone(),
+            };
             Ok(Observation {
                 state,
                 overlay_bytes: 3 << 20,
@@ -164,8 +179,11 @@ impl Target for ScriptedTarget {
     fn isolation<'a>(&'a self, _record: &'a InstanceRecord) -> TargetFuture<'a, IsolationSample> {
         Box::pin(async move {
             self.call("isolation")?;
+            let calls = self.calls.lock().unwrap();
+            let looks = calls.iter().filter(|call| **call == "isolation").count();
+            let first = self.first_verdicts.get(looks - 1).copied();
             Ok(IsolationSample {
-                verdict: self.verdict,
+                verdict: first.unwrap_or(self.verdict),
                 reason: "as scripted".to_owned(),
                 sockets: Vec::new(),
                 network: None,

@@ -353,3 +353,32 @@ fn an_overlapping_batch_ends_in_the_same_intervals() {
     );
     assert_eq!(state.open_syncs().count(), 0);
 }
+
+#[test]
+fn a_new_life_tells_its_volumes_anew() {
+    let (mut state, mut source) = ready();
+    let known: Vec<Member> = state.members().copied().collect();
+    assert_eq!(known.len(), 2);
+    let data = Member {
+        number: known[0].number,
+        ..known[1]
+    };
+    source.open(Some(source.end()));
+    source.members = vec![data];
+    // Number 1 belongs to the earlier life only.
+    let stale = [Change {
+        volume: known[1].number.0,
+        ..write(0)[0]
+    }];
+    let bytes = source.clone().batch(&stale, &Extra::default());
+    let volume = known[1].number;
+    assert_eq!(refusal(&state, &bytes), Refusal::UnknownVolume { volume });
+    let outcome = take(&mut state, &mut source, &write(1), &Extra::default());
+    assert!(outcome.members_changed);
+    assert_eq!(state.members().copied().collect::<Vec<_>>(), [data]);
+    source.members = known[..1].to_vec();
+    // Without an opening nothing is forgotten.
+    source.members[0].number = VolumeNumber(5);
+    take(&mut state, &mut source, &write(1), &Extra::default());
+    assert_eq!(state.members().count(), 2);
+}

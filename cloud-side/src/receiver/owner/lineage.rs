@@ -8,16 +8,21 @@ use crate::{
     catalog::GroupRecord,
     clock,
     groups::{Group, Stored},
-    receive::{Decision, ReceiverRun},
+    receive::{Decision, LineageState, ReceiverRun},
     replica::{Committed, LineageReader, LineageStore},
 };
 use bcdr_disk::{DiskError, DiskErrorKind};
-use bcdr_format::{Generation, record::Member};
+use bcdr_format::{
+    Generation, Timestamp,
+    batch::{BatchLayout, MAC_BYTES},
+    record::Member,
+};
 use bcdr_wire::{
     feed::{Acknowledged, Refusal},
     seal::verify_batch_mac,
 };
 use std::{
+    collections::BTreeSet,
     sync::{Arc, OnceLock, Weak, mpsc},
     time::{Duration, Instant},
 };
@@ -49,6 +54,8 @@ pub(super) struct Owner {
     reopen_at: Instant,
     pause: Duration,
     session: Option<Current>,
+    /// The newest session that ever began, also when it was refused.
+    newest: SessionNumber,
     beat_run: Option<ReceiverRun>,
     points: u64,
     ticked: Instant,
@@ -73,6 +80,7 @@ impl Owner {
             reopen_at: Instant::now(),
             pause: REOPEN_FIRST,
             session: None,
+            newest: SessionNumber::default(),
             beat_run: None,
             points: 0,
             ticked: Instant::now(),
@@ -203,6 +211,11 @@ impl Owner {
         outlet: Outlet,
         peer: String,
     ) -> Result<Begun, Refusal> {
+        // A session that was overtaken on its way here must not take the place of a newer one.
+        if session < self.newest {
+            return Err(Refusal::Replaced);
+        }
+        self.newest = session;
         self.session = None;
         let Some(store) = &self.store else {
             let failure = self.failure.as_deref().unwrap_or("it is being opened");
@@ -235,6 +248,14 @@ impl Owner {
 
     fn offer(&mut self, offer: Offer) {
         if !self.is_current(offer.session) {
+            // A session that waits for an answer must get one. When it was refused already, that
+            // refusal is the one it hears.
+            offer.outlet.refuse(if offer.session < self.newest {
+                Refusal::Replaced
+            } else {
+                let reason = "this session has ended: say hello again".to_owned();
+                Refusal::Discontinuous { reason }
+            });
             return;
         }
         match self.take_in(offer) {
@@ -264,7 +285,7 @@ impl Owner {
             Decision::Refuse(refusal) => return Err(on_the_wire(refusal, &session.peer)),
             Decision::Append { .. } => {}
         }
-        check_members(&self.record, &layout.header.members, &session.peer)?;
+        check_members(&self.record, store.received(), &layout, &session.peer)?;
         let Some(key) = self.settings.keys.installation_key() else {
             let reason = "the installation key has not arrived".to_owned();
             return Err(Refusal::Discontinuous { reason });
@@ -472,30 +493,86 @@ fn wrong_mac(session: &Current) -> Refusal {
     }
 }
 
-/// What a stream says of its volumes must be what the group was created with.
-fn check_members(record: &GroupRecord, members: &[Member], peer: &str) -> Result<(), Refusal> {
-    for member in members {
-        let declared = record.volumes.iter().find(|volume| volume.id == member.id);
-        let reason = match declared {
-            _ if member.group != record.id => {
-                format!("volume {} belongs to group {}", member.id, member.group)
-            }
-            None => format!(
-                "volume {} is not declared in group {}",
-                member.id, record.name
+/// What a stream says of its volumes must be what the group was created with, and all of it: points
+/// of some of a group's volumes would pass for points of the group.
+fn check_members(
+    record: &GroupRecord,
+    state: &LineageState,
+    layout: &BatchLayout,
+    peer: &str,
+) -> Result<(), Refusal> {
+    let told = state.members_with(&layout.header);
+    let wrong = layout
+        .header
+        .members
+        .iter()
+        .find_map(|member| wrong_member(record, member));
+    let reason = match wrong.or_else(|| told_twice(record, told.values())) {
+        Some(reason) => reason,
+        None => match missing_volume(record, told.values()) {
+            // A life's first records may arrive in pieces: nothing can be a point before the rest.
+            Some(_) if layout.extents.is_empty() && !publishes(state, layout) => return Ok(()),
+            Some(name) => format!(
+                "volume {name} of group {} is not among the capture's volumes: add it to the group in the capture's configuration, or create a group of the volumes that it has",
+                record.name
             ),
-            Some(volume) => match volume.size_bytes {
-                Some(size) if size != member.size_bytes => format!(
-                    "volume {} has {} bytes at the source and was declared with {size}: correct the path in the capture's configuration, or create the group with the true size",
-                    volume.name, member.size_bytes
-                ),
-                _ => continue,
-            },
-        };
-        return Err(Refusal::NotAllowed {
-            peer: peer.to_owned(),
-            reason,
-        });
+            None => return Ok(()),
+        },
+    };
+    Err(Refusal::NotAllowed {
+        peer: peer.to_owned(),
+        reason,
+    })
+}
+
+fn wrong_member(record: &GroupRecord, member: &Member) -> Option<String> {
+    let declared = record.volumes.iter().find(|volume| volume.id == member.id);
+    match declared {
+        _ if member.group != record.id => Some(format!(
+            "volume {} belongs to group {}",
+            member.id, member.group
+        )),
+        None => Some(format!(
+            "volume {} is not declared in group {}: remove it from the group in the capture's configuration",
+            member.id, record.name
+        )),
+        Some(volume) => match volume.size_bytes {
+            Some(size) if size != member.size_bytes => Some(format!(
+                "volume {} has {} bytes at the source and was declared with {size}: correct the path in the capture's configuration, or create the group with the true size",
+                volume.name, member.size_bytes
+            )),
+            _ => None,
+        },
     }
-    Ok(())
+}
+
+/// What is wrong when one volume has two numbers.
+fn told_twice<'a>(record: &GroupRecord, told: impl Iterator<Item = &'a Member>) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let twice = told.map(|member| member.id).find(|id| !seen.insert(*id))?;
+    let declared = record.volumes.iter().find(|volume| volume.id == twice);
+    let name = declared.map_or_else(|| twice.to_string(), |volume| volume.name.clone());
+    Some(format!(
+        "volume {name} is told of twice: name it once in the capture's configuration, and start the capture again"
+    ))
+}
+
+/// The first declared volume that was not told of.
+fn missing_volume<'a>(
+    record: &'a GroupRecord,
+    told: impl Iterator<Item = &'a Member>,
+) -> Option<&'a str> {
+    let told: BTreeSet<_> = told.map(|member| member.id).collect();
+    let missing = record
+        .volumes
+        .iter()
+        .find(|volume| !told.contains(&volume.id))?;
+    Some(&missing.name)
+}
+
+/// Whether a batch's end could be a point.
+fn publishes(state: &LineageState, layout: &BatchLayout) -> bool {
+    let mut after = state.clone();
+    after.applied(layout, [0; MAC_BYTES], Timestamp(i64::MAX));
+    after.is_publishable()
 }

@@ -44,7 +44,7 @@ impl Rig {
     }
 
     fn catalog(&self) -> Arc<Catalog> {
-        Arc::new(Catalog::open(&self.disk, &self.files.catalog(), 1 << 20).unwrap())
+        Arc::new(Catalog::open_or_create(&self.disk, &self.files.catalog(), 1 << 20).unwrap())
     }
 
     fn group(&self, catalog: &Catalog) -> GroupRecord {
@@ -114,12 +114,14 @@ async fn ship_until_dark(seed: u64, operations: u64) -> (Option<Position>, Optio
         .key(number, source.data_key.id(), wrapped)
         .unwrap();
     rig.disk.cut_power_at(operations);
+    let outlet = group.slot.outlet().unwrap();
     for block in 0..30 {
         let bytes = source.batch(block % 7, block as u8);
         let layout = BatchLayout::parse(&bytes).unwrap();
         let room = group.owner.room(bytes.len()).await.unwrap();
         let offer = Offer {
             session: number,
+            outlet: outlet.clone(),
             bytes,
             layout,
             receipt: Timestamp(i64::MAX),
@@ -151,4 +153,52 @@ async fn what_is_acknowledged_survives_a_power_cut() {
         acknowledged_before_the_cut > 0,
         "nothing was ever acknowledged"
     );
+}
+
+#[tokio::test]
+async fn an_overtaken_session_neither_takes_the_place_nor_waits_for_ever() {
+    let rig = Rig::new(1).unwrap();
+    let catalog = rig.catalog();
+    let record = rig.group(&catalog);
+    let settings = rig.settings(&catalog);
+    let mut source = Source::new(INSTALLATION, record.id, record.stream, record.volumes[0].id);
+    settings.keys.accept(&source.key.to_bytes()).unwrap();
+    let group = start(settings, record.clone()).unwrap();
+    let (old, mut old_outbox) = writer::outlet();
+    let (new, mut new_outbox) = writer::outlet();
+    let old_number = group.slot.take(old.clone());
+    let new_number = group.slot.take(new.clone());
+    // The slot told the old one; that is not what is looked at here.
+    let (old, mut behind) = {
+        drop(old);
+        assert_eq!(Outlet::refused(&mut old_outbox), Some(Refusal::Replaced));
+        writer::outlet()
+    };
+    // The newer one is the first to arrive at the owner.
+    let begin = |number, outlet: &Outlet| group.owner.begin(number, outlet.clone(), "gw".into());
+    begin(new_number, &new).await.unwrap().unwrap();
+    let overtaken = begin(old_number, &old).await.unwrap();
+    assert_eq!(overtaken.unwrap_err(), Refusal::Replaced);
+    let wrapped = source.data_key.wrap(&source.key).unwrap();
+    let key = source.data_key.id();
+    group.owner.key(new_number, key, wrapped).unwrap();
+    let mut told = new.told();
+    let bytes = source.batch(0, 1);
+    let offer = async |session, outlet: &Outlet| Offer {
+        session,
+        outlet: outlet.clone(),
+        bytes: bytes.clone(),
+        layout: BatchLayout::parse(&bytes).unwrap(),
+        receipt: Timestamp(i64::MAX),
+        room: group.owner.room(bytes.len()).await.unwrap(),
+    };
+    let late = offer(old_number, &old).await;
+    group.owner.offer(late).unwrap();
+    let current = offer(new_number, &new).await;
+    group.owner.offer(current).unwrap();
+    let end = Some(source.end());
+    told.wait_for(|told| told.durable == end).await.unwrap();
+    assert_eq!(Outlet::refused(&mut behind), Some(Refusal::Replaced));
+    assert_eq!(Outlet::refused(&mut new_outbox), None);
+    group.owner.stop().await;
 }

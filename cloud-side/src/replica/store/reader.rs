@@ -6,9 +6,10 @@ use crate::{
     replica::{
         log::LogReader,
         run::{RunError, RunStore},
-        view::{ChunkCache, ChunkOpener, ViewError, ViewReader},
+        view::{ChunkCache, ChunkOpener, OpenChunkError, ViewError, ViewReader},
     },
 };
+use bcdr_format::chunk::{CHUNK_HEADER_BYTES, ChunkHeader};
 use std::sync::Arc;
 
 /// Reads one lineage; shared by as many threads as wanted. It sees what the index holds, which
@@ -55,6 +56,28 @@ impl LineageReader {
             opener,
             cache,
         )
+    }
+
+    /// Opens the chunk at a place of the log, as a view would.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub fn open_chunk(
+        &self,
+        segment: u32,
+        chunk_offset: u32,
+        opener: &dyn ChunkOpener,
+    ) -> Result<(), OpenChunkError> {
+        let at = u64::from(chunk_offset);
+        let head = self.log.read(segment, at, CHUNK_HEADER_BYTES)?;
+        let header = ChunkHeader::decode(&head)?;
+        // The header's own bounds keep this short.
+        let sealed = self.log.read(
+            segment,
+            at + CHUNK_HEADER_BYTES as u64,
+            header.stored_length() - CHUNK_HEADER_BYTES,
+        )?;
+        opener.open(&header, &sealed).map(drop)
     }
 
     /// Builds at most `max_steps` of the runs that are due; call it from a background thread after

@@ -50,7 +50,11 @@ impl Rig {
         options: StoreOptions,
     ) -> Result<Self, StoreError> {
         storage.create_directory_all(Path::new("/store"))?;
-        let catalog = Arc::new(Catalog::open(&*storage, Path::new(CATALOG), 1 << 20)?);
+        let catalog = Arc::new(Catalog::open_or_create(
+            &*storage,
+            Path::new(CATALOG),
+            1 << 20,
+        )?);
         let (mut store, recovery) = LineageStore::open(
             storage,
             DIRECTORY.into(),
