@@ -202,7 +202,7 @@ pub fn start(
     };
     let boot = evidence::boot_id().map_err(system("read the boot id"))?;
     let backings = || opened.iter().map(|one| &*one.backing);
-    let evidence = evidence::gather(backings(), boot).map_err(system("look at the volumes"))?;
+    let look = evidence::gather(backings(), boot).map_err(system("look at the volumes"))?;
     let settings = tap_settings(&config.budget);
     let journal_settings = JournalSettings {
         segment_bytes: group.journal.segment_bytes,
@@ -233,14 +233,22 @@ pub fn start(
     .map_err(state)?;
     let members = members(group.id, group, &opened);
     let mut random = random();
-    let plan = plan_start(&StartInput {
+    let input = StartInput {
         recovered: &recovered,
         intents: &found,
-        evidence,
+        evidence: look.evidence,
+        activity: look.activity,
         members: &members,
         incarnation: IncarnationId::from_parts(milliseconds(), random()),
         sync: SyncId::from_parts(milliseconds(), random()),
-    });
+    };
+    if let Some(doubt) = input.doubt() {
+        tracing::warn!(
+            group = group.name,
+            "the volumes may hold writes that did not pass here: {doubt}; everything is compared"
+        );
+    }
+    let plan = plan_start(&input);
     tracing::info!(
         group = group.name,
         opening = ?plan.start.opening,
@@ -287,7 +295,7 @@ pub fn start(
         tap,
         exports,
         intents,
-        evidence,
+        look,
         boot,
         journal: journal.clone(),
         journal_events,

@@ -37,7 +37,7 @@ fn begin(ring: &mut IntentRing) {
         BOOT,
         IncarnationOrdinal(2),
         IncarnationId::from_u128(9),
-        EVIDENCE.identity,
+        EVIDENCE,
     );
 }
 
