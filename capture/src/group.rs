@@ -2,7 +2,10 @@
 //!
 //! Owns the order of a start: backings locked, sockets bound (so that clients can already connect
 //! and wait), what the last life left read, the tap planned, threads started. Nothing here reads a
-//! volume or waits for the network, so a start takes as long as the journal's recovery.
+//! volume or waits for the network, so a start takes as long as the journal's recovery. Only an
+//! unusable backing or socket refuses a start: without its state, a group serves untracked.
+
+mod state;
 
 use std::{
     io,
@@ -12,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use bcdr_disk::{DiskError, Storage};
+use bcdr_disk::Storage;
 use bcdr_format::{GroupId, IncarnationId, SyncId, VolumeNumber, record::Member};
 use bcdr_nbd::{BindError, ExportInfo, PrivateSocket};
 use tokio::sync::{mpsc as channel, oneshot, watch};
@@ -26,8 +29,7 @@ use crate::{
         Closed, Export, GroupHandle, GroupParts, GroupStatus, GroupThread, GroupThreadError,
         export_info,
     },
-    intent::IntentRing,
-    journal::{Journal, JournalIdentity, JournalSettings, RecoverError, Recovered},
+    journal::{JournalIdentity, JournalSettings},
     journal_thread::{self, JournalHandle},
     metrics::{CaptureMetrics, GroupMetrics},
     ring::{self, Engine, RingError, Waker, backing::Backing},
@@ -36,6 +38,7 @@ use crate::{
     tap::{TapCore, TapSettings, Volume},
     volume::{self, VolumeError},
 };
+use state::{GroupState, Places};
 
 /// How long a start waits for a predecessor's I/O to end.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
@@ -62,24 +65,6 @@ pub enum GroupError {
         /// Why.
         #[source]
         source: BindError,
-    },
-    /// The group's journal cannot be used.
-    #[error("group {group}: {source}")]
-    Journal {
-        /// The group.
-        group: String,
-        /// Why.
-        #[source]
-        source: RecoverError,
-    },
-    /// The group's state cannot be used.
-    #[error("group {group}: {source}")]
-    State {
-        /// The group.
-        group: String,
-        /// Why.
-        #[source]
-        source: DiskError,
     },
     /// The ring thread could not begin.
     #[error(transparent)]
@@ -183,15 +168,6 @@ pub fn start(
         .iter()
         .map(|export| (export.number, export.info.clone()))
         .collect();
-    let directory = config.group_directory(group);
-    let state = |source| GroupError::State {
-        group: group.name.clone(),
-        source,
-    };
-    context
-        .storage
-        .create_directory_all(&directory)
-        .map_err(state)?;
     let system = |doing| {
         let group = group.name.clone();
         move |source| GroupError::System {
@@ -213,25 +189,21 @@ pub fn start(
         group: group.id,
         stream: group.stream,
     };
-    let journal_directory = config.journal_directory(group);
-    let (mut journal, recovered) = recover_journal(
-        &context.storage,
-        &journal_directory,
-        identity,
-        journal_settings,
-    )
-    .map_err(|source| GroupError::Journal {
-        group: group.name.clone(),
-        source,
-    })?;
-    let (intents, found) = IntentRing::open(
-        &*context.storage,
-        &directory.join("intents"),
-        settings.window_records,
-        boot,
-    )
-    .map_err(state)?;
     let members = members(group.id, group, &opened);
+    let places = Places {
+        storage: Arc::clone(&context.storage),
+        directory: config.group_directory(group),
+        journal: config.journal_directory(group),
+        identity,
+        settings: journal_settings,
+        members: members.clone(),
+    };
+    let GroupState {
+        intents,
+        found,
+        journal,
+        recovered,
+    } = state::open(places, settings.window_records, boot);
     let mut random = random();
     let input = StartInput {
         recovered: &recovered,
@@ -255,7 +227,6 @@ pub fn start(
         sync = ?plan.start.sync,
         "a life of the stream begins"
     );
-    journal.set_members(members);
     let history = recovered.lives;
     let volumes = opened
         .iter()
@@ -324,41 +295,6 @@ pub fn start(
         ended,
         threads: vec![ring_thread, journal_thread],
     })
-}
-
-/// Recovers the journal. One that is damaged is put aside, and an empty one taken: volumes are
-/// served, and everything is compared.
-fn recover_journal(
-    storage: &Arc<dyn Storage>,
-    directory: &Path,
-    identity: JournalIdentity,
-    settings: JournalSettings,
-) -> Result<(Journal, Recovered), RecoverError> {
-    let recover = || Journal::recover(Arc::clone(storage), directory, identity, settings);
-    match recover() {
-        Err(error @ RecoverError::Damaged { .. }) => {
-            let aside = directory.with_extension("damaged");
-            tracing::error!(
-                %error,
-                aside = %aside.display(),
-                "the journal is damaged and put aside; everything is compared"
-            );
-            put_aside(&**storage, directory, &aside)?;
-            recover()
-        }
-        other => other,
-    }
-}
-
-/// Renames a directory, in place of one that was put aside before.
-fn put_aside(storage: &dyn Storage, directory: &Path, aside: &Path) -> Result<(), DiskError> {
-    if storage.exists(aside)? {
-        for name in storage.list(aside)? {
-            storage.remove(&aside.join(name))?;
-        }
-    }
-    storage.rename(directory, aside)?;
-    storage.sync_directory(directory.parent().unwrap_or(directory))
 }
 
 type Ended = oneshot::Receiver<Result<Closed, GroupThreadError>>;
@@ -489,3 +425,6 @@ fn random() -> Box<dyn FnMut() -> u128 + Send> {
         u128::from_le_bytes(bytes)
     })
 }
+
+#[cfg(test)]
+mod tests;

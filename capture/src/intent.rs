@@ -146,6 +146,30 @@ pub struct IntentRing {
     sightings: u64,
 }
 
+/// Stands in for a mapped file.
+struct MemoryOnly(Vec<u8>);
+
+impl fmt::Debug for MemoryOnly {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MemoryOnly")
+    }
+}
+
+impl Mapping for MemoryOnly {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        let why = std::io::Error::other("it is kept in memory only");
+        Err(DiskError::io("sync", Path::new("the intent ring"), why))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Running = 0,
@@ -195,6 +219,21 @@ impl IntentRing {
             },
             found,
         ))
+    }
+
+    /// A ring in memory, where no file can be had. It ends with the process, so after a kill there
+    /// is no proof, and everything is compared.
+    #[must_use]
+    pub fn in_memory(slots: u64) -> Self {
+        let length = HEADER_BYTES + slots as usize * SLOT_BYTES;
+        Self {
+            mapping: Box::new(MemoryOnly(vec![0; length])),
+            slots,
+            header: None,
+            distrusted: false,
+            sighting: None,
+            sightings: 0,
+        }
     }
 
     /// Starts over for a new life, on backings that looked like `evidence` before its first write.

@@ -2,7 +2,7 @@
 //!
 //! Invariants: the records it reports are a prefix, in order, of what was appended, and include
 //! everything that a sync had reported durable. Only the newest segment may end in the middle of
-//! an append; anything else that does not check is damage and is reported as such, with its place,
+//! an append, or where it cannot be read; anything else that does not check is damage and is reported as such, with its place,
 //! never skipped. An older segment is not read at all where the head of the next one says all that
 //! is asked here: production waits for this start, however much the journal holds. What is damaged
 //! in it is met when the feed reads it.
@@ -35,9 +35,19 @@ use std::{
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
-    /// The directory or a file in it cannot be read.
+    /// The directory cannot be used.
     #[error("cannot recover the journal: {0}")]
     Disk(#[from] DiskError),
+    /// A segment that is needed cannot be read.
+    #[error(
+        "cannot recover the journal: {source}; check the device, then move the journal's directory \
+         aside: the next start compares all volumes in full"
+    )]
+    Unreadable {
+        /// What the system said, with the segment's path.
+        #[source]
+        source: DiskError,
+    },
     /// A segment is of another format version.
     #[error("cannot recover journal segment {}: {source}", path.display())]
     Version {
@@ -73,6 +83,19 @@ pub enum RecoverError {
         #[source]
         source: DecodeError,
     },
+}
+
+impl RecoverError {
+    /// Whether a start without this journal is as good as it gets: it is damaged, and nobody can
+    /// read it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Unreadable { .. })
+    }
+}
+
+fn unreadable(source: DiskError) -> RecoverError {
+    RecoverError::Unreadable { source }
 }
 
 /// What a journal holds.
@@ -208,14 +231,12 @@ fn read_heads(
             continue;
         };
         let path = directory.join(&name);
-        let file = storage.open(
-            &path,
-            Access {
-                write: false,
-                direct: settings.direct,
-            },
-        )?;
-        let whole = file.length()? == settings.segment_bytes;
+        let access = Access {
+            write: false,
+            direct: settings.direct,
+        };
+        let file = storage.open(&path, access).map_err(unreadable)?;
+        let whole = file.length().map_err(unreadable)? == settings.segment_bytes;
         let head = if whole {
             read_head(&*file, &path)?
         } else {
@@ -239,7 +260,7 @@ fn read_heads(
             }
             None => {
                 space.note_used(number);
-                if whole && is_blank(&*file)? {
+                if whole && is_blank(&*file).map_err(unreadable)? {
                     space.give_back(path);
                 } else {
                     drop(file);
@@ -261,7 +282,7 @@ fn is_blank(file: &dyn File) -> Result<bool, DiskError> {
 /// The head and where its appends begin; `None` if there is no valid head.
 fn read_head(file: &dyn File, path: &Path) -> Result<Option<(SegmentHead, u64)>, RecoverError> {
     let mut page = AlignedBuffer::zeroed(bcdr_disk::ALIGNMENT);
-    file.read_exact_at(&mut page, 0)?;
+    file.read_exact_at(&mut page, 0).map_err(unreadable)?;
     let version = |source| RecoverError::Version {
         path: path.to_owned(),
         source,
@@ -271,7 +292,7 @@ fn read_head(file: &dyn File, path: &Path) -> Result<Option<(SegmentHead, u64)>,
     };
     if length > page.len() {
         page = AlignedBuffer::zeroed(padded(length));
-        file.read_exact_at(&mut page, 0)?;
+        file.read_exact_at(&mut page, 0).map_err(unreadable)?;
     }
     // A head torn by a power cut, or damaged: the file is not in use as far as anyone can tell. If
     // it is missed, the chain of uses shows it.
@@ -377,7 +398,13 @@ fn walk_segment(
         let found = read_whole_append(&mut window, &entry, end, follower.is_none());
         match found {
             Ok(found) => note_append(&found, &mut entry, walk, segment)?,
-            Err(AppendError::Disk(error)) => return Err(error.into()),
+            // What cannot be read there is as good as torn: what the intents and the peer know
+            // beyond it shows that it is missing.
+            Err(AppendError::Disk(error)) if follower.is_none() || entry.abandoned => {
+                tracing::warn!(%error, "the journal is taken to end here");
+                break;
+            }
+            Err(AppendError::Disk(error)) => return Err(unreadable(error)),
             // It passes its checksum, so it is no torn end: a newer release wrote it.
             Err(AppendError::Invalid(source @ DecodeError::Version { .. })) => {
                 return Err(RecoverError::Version {

@@ -184,3 +184,36 @@ fn another_stream_and_a_later_version_are_refused_and_a_gap_hides_what_is_before
     assert_eq!(recovered.settled, Some(position(1, 30)));
     assert_eq!(journal.snapshot().segments[0].first, first);
 }
+
+#[test]
+fn a_read_error_ends_the_newest_segment_and_is_damage_in_an_older_one() {
+    let disk = disk();
+    let (mut journal, _) = recover(&disk);
+    journal.open(start(1, None, 1)).unwrap();
+    for sequence in 1..=20 {
+        journal.append(&[data(sequence, 4096)], None, None).unwrap();
+    }
+    journal.sync().unwrap();
+    let snapshot = journal.snapshot();
+    let (oldest, newest) = (&snapshot.segments[0], snapshot.segments.last().unwrap());
+    let (first, last) = (newest.first, newest.last);
+    assert!(first < last && oldest.path != newest.path);
+    drop(journal);
+    let read_error = |path: &Path, from| {
+        let fork = Arc::new(disk.fork(1));
+        fork.make_unreadable(path, from..u64::MAX).unwrap();
+        fork
+    };
+    let spoilt = read_error(&newest.path, newest.end - 4096);
+    let (_, recovered) = recover(&spoilt);
+    assert!(
+        (first..last).contains(&recovered.last_sequence),
+        "{recovered:?}"
+    );
+    assert!(!recovered.clean);
+    for from in [0, oldest.offset_for(oldest.first)] {
+        let error = try_recover(&read_error(&oldest.path, from)).unwrap_err();
+        assert!(matches!(error, RecoverError::Unreadable { .. }), "{error}");
+        assert!(error.is_damage());
+    }
+}
