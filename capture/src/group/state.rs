@@ -94,7 +94,7 @@ pub(super) fn open(places: Places, slots: u64, boot: BootId) -> GroupState {
 }
 
 impl Places {
-    /// Recovers the journal. One that is damaged is put aside, and an empty one taken: volumes are
+    /// Recovers the journal. One that is of no use is put aside, and an empty one taken: volumes are
     /// served, and everything is compared.
     fn recover(&self, stale_ring: Option<&Path>) -> Result<(Journal, Recovered), Want> {
         if let Some(path) = stale_ring
@@ -112,8 +112,8 @@ impl Places {
             )
         };
         let (mut journal, recovered) = match recover() {
-            Err(error) if error.is_damage() => {
-                tracing::error!(%error, "the journal is damaged; everything is compared");
+            Err(error) if error.is_lasting() => {
+                tracing::error!(%error, "the journal cannot be used; everything is compared");
                 self.put_aside()?;
                 recover()?
             }

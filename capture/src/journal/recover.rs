@@ -20,7 +20,7 @@ use crate::{
     feed::History,
     start::{IncarnationStart, SyncStart},
 };
-use bcdr_disk::{Access, AlignedBuffer, DiskError, File, Storage};
+use bcdr_disk::{Access, AlignedBuffer, DiskError, DiskErrorKind, File, Storage};
 use bcdr_format::{
     DecodeError, Position, Sequence,
     record::{Member, RecordBody, VolumeRange},
@@ -47,6 +47,21 @@ pub enum RecoverError {
         /// What the system said, with the segment's path.
         #[source]
         source: DiskError,
+    },
+    /// The journal was made with another segment size.
+    #[error(
+        "journal segment {} has {found} bytes and {configured} are configured; set segment_bytes \
+         to what it was, or move the journal's directory aside: the next start compares all \
+         volumes in full",
+        path.display()
+    )]
+    OtherSize {
+        /// The segment.
+        path: PathBuf,
+        /// Its size in bytes.
+        found: u64,
+        /// The size that is configured.
+        configured: u64,
     },
     /// A segment is of another format version.
     #[error("cannot recover journal segment {}: {source}", path.display())]
@@ -86,11 +101,14 @@ pub enum RecoverError {
 }
 
 impl RecoverError {
-    /// Whether a start without this journal is as good as it gets: it is damaged, and nobody can
-    /// read it.
+    /// Whether the journal is best put aside: it is damaged, or of no use as configured, and will
+    /// be so at the next attempt.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Unreadable { .. })
+    pub fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Unreadable { .. } | Self::OtherSize { .. }
+        )
     }
 }
 
@@ -216,8 +234,8 @@ impl Journal {
     }
 }
 
-/// Reads the head of every segment file. Files without a valid head are free, after whatever they
-/// hold was wiped: a use number that a damaged head carried may be given again.
+/// Reads the head of every segment file. Blank files are free. Files whose head is not whole are
+/// removed: a use number that a damaged head carried may be given again.
 fn read_heads(
     storage: &dyn Storage,
     directory: &Path,
@@ -225,7 +243,7 @@ fn read_heads(
     settings: &JournalSettings,
     space: &mut Space,
 ) -> Result<Vec<HeadedSegment>, RecoverError> {
-    let mut headed = Vec::new();
+    let (mut headed, mut headless) = (Vec::new(), Vec::new());
     for name in storage.list(directory)? {
         let Some(number) = Space::number_of(&name) else {
             continue;
@@ -236,11 +254,16 @@ fn read_heads(
             direct: settings.direct,
         };
         let file = storage.open(&path, access).map_err(unreadable)?;
-        let whole = file.length().map_err(unreadable)? == settings.segment_bytes;
-        let head = if whole {
-            read_head(&*file, &path)?
-        } else {
-            None
+        let length = file.length().map_err(unreadable)?;
+        let whole = length == settings.segment_bytes;
+        let head = match read_head(&*file, &path) {
+            // Its creation was cut short.
+            Err(RecoverError::Unreadable { source })
+                if !whole && source.kind() == DiskErrorKind::ShortRead =>
+            {
+                None
+            }
+            other => other?,
         };
         match head {
             Some((head, data_start)) => {
@@ -248,6 +271,13 @@ fn read_heads(
                     return Err(RecoverError::Foreign {
                         path,
                         found: head.identity,
+                    });
+                }
+                if !whole {
+                    return Err(RecoverError::OtherSize {
+                        path,
+                        found: length,
+                        configured: settings.segment_bytes,
                     });
                 }
                 headed.push(HeadedSegment {
@@ -263,11 +293,18 @@ fn read_heads(
                 if whole && is_blank(&*file).map_err(unreadable)? {
                     space.give_back(path);
                 } else {
-                    drop(file);
-                    space.discard(&path);
+                    headless.push(path);
                 }
             }
         }
+    }
+    // Only now: a journal that turns out unusable is kept as it is.
+    for path in headless {
+        tracing::warn!(
+            segment = %path.display(),
+            "a journal segment has no whole head, as a power cut leaves one, and is removed"
+        );
+        space.discard(&path);
     }
     headed.sort_by_key(|segment| segment.head.use_number);
     Ok(headed)
@@ -294,11 +331,19 @@ fn read_head(file: &dyn File, path: &Path) -> Result<Option<(SegmentHead, u64)>,
         page = AlignedBuffer::zeroed(padded(length));
         file.read_exact_at(&mut page, 0).map_err(unreadable)?;
     }
-    // A head torn by a power cut, or damaged: the file is not in use as far as anyone can tell. If
-    // it is missed, the chain of uses shows it.
-    Ok(SegmentHead::decode(&page[..length])
-        .ok()
-        .map(|head| (head, padded(length) as u64)))
+    match SegmentHead::decode(&page[..length]) {
+        Ok(head) => Ok(Some((head, padded(length) as u64))),
+        // A head torn by a power cut, or damaged: the file is not in use as far as anyone can tell.
+        // If it is missed, the chain of uses shows it.
+        Err(DecodeError::Checksum { .. }) => Ok(None),
+        Err(source @ DecodeError::Version { .. }) => Err(version(source)),
+        // It was written like this, by a newer release or a defective one; it may hold history.
+        Err(source) => Err(RecoverError::Damaged {
+            path: path.to_owned(),
+            offset: 0,
+            source,
+        }),
+    }
 }
 
 /// Takes out the segments in use, oldest first: each head names the use before it. What remains
