@@ -45,8 +45,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// The unit in which writes to one volume exclude each other, in bytes: no file system or device
 /// works on larger ones that it would read and write for a smaller request.
 const LOCK_UNIT_BYTES: u32 = 4096;
-/// Bytes of records that may be on their way to the journal or the feed.
-const WINDOW_BYTES: usize = 64 << 20;
+/// Bytes of records that may be on their way to the journal or the feed. They are memory that is
+/// used only while a write on one of the disks hangs, and everybody else writes on beyond it.
+const WINDOW_BYTES: usize = 256 << 20;
 /// Bytes of records that may wait for the journal.
 const JOURNAL_QUEUE_BYTES: usize = 32 << 20;
 
