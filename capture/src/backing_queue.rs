@@ -2,7 +2,8 @@
 //!
 //! Owns what is in flight between the two. The tap speaks in sectors, a backing in units: a read is
 //! rounded out and cut, a write that is not whole units reads the units around it, lays the bytes
-//! over them and writes them whole. That is safe because the tap's range locks are rounded out to
+//! over them and writes them whole. Zeroes that are not whole units are zeroed inside and written at the
+//! edges, inside first, so that a backing that cannot zero has done nothing. That is safe because the tap's range locks are rounded out to
 //! the unit, so nobody else writes there meanwhile. It decides no order.
 
 use std::{collections::HashMap, io, sync::Arc};
@@ -33,15 +34,20 @@ enum Stage {
         begin: u64,
         skip: usize,
         payload: Payload,
+        edges: Edges,
     },
-    /// A write or a sync: tell the tap how it ended.
-    Plain,
+    /// A write or a sync: go on with the edges of a zeroing, or tell the tap how it ended.
+    Plain { edges: Edges },
     /// A zeroing: the same, except that it may not be supported.
-    Zero,
+    Zero { edges: Edges },
 }
+
+/// Parts of units that are still to be written with zeroes: offset and length of each.
+type Edges = Vec<(u64, usize)>;
 
 struct InFlight {
     id: BackingId,
+    volume: VolumeNumber,
     stage: Stage,
 }
 
@@ -110,60 +116,34 @@ impl BackingQueue {
                 )
             }
             BackingAction::Write { offset, payload } => {
-                let (begin, wide) = rounded(offset, payload.len(), unit);
-                if (begin, wide) == (offset, payload.len()) {
-                    let stage = Stage::Plain;
-                    let payload = in_aligned_memory(payload);
-                    (
-                        stage,
-                        Operation::Write {
-                            backing,
-                            offset,
-                            payload,
-                        },
-                    )
-                } else {
-                    let skip = usize::try_from(offset - begin).expect("less than a unit");
-                    let buffer = AlignedBuffer::zeroed(wide);
-                    let stage = Stage::Surroundings {
-                        slot: backing,
-                        begin,
-                        skip,
-                        payload,
-                    };
-                    (
-                        stage,
-                        Operation::Read {
-                            backing,
-                            offset: begin,
-                            buffer,
-                        },
-                    )
-                }
+                write_around(backing, unit, offset, payload, Edges::new())
             }
             BackingAction::Zero {
                 offset,
                 length,
                 unmap,
             } => {
-                let length = u64::from(length);
-                if !offset.is_multiple_of(unit) || !length.is_multiple_of(unit) {
-                    // The tap then writes zeroes, which are laid over whole units as above.
-                    return Some((id, Err(BackingError::NotSupported)));
+                let (begin, end, edges) = inside(offset, u64::from(length), unit);
+                if begin < end {
+                    (
+                        Stage::Zero { edges },
+                        Operation::Zero {
+                            backing,
+                            offset: begin,
+                            length: end - begin,
+                            unmap,
+                        },
+                    )
+                } else {
+                    write_edge(backing, unit, edges)
                 }
-                (
-                    Stage::Zero,
-                    Operation::Zero {
-                        backing,
-                        offset,
-                        length,
-                        unmap,
-                    },
-                )
             }
-            BackingAction::Sync => (Stage::Plain, Operation::Sync { backing }),
+            BackingAction::Sync => {
+                let edges = Edges::new();
+                (Stage::Plain { edges }, Operation::Sync { backing })
+            }
         };
-        let token = self.note(InFlight { id, stage });
+        let token = self.note(InFlight { id, volume, stage });
         ring.submit(token, operation);
         None
     }
@@ -175,7 +155,7 @@ impl BackingQueue {
         token: Token,
         result: io::Result<Option<AlignedBuffer>>,
     ) -> Option<(BackingId, BackingResult)> {
-        let InFlight { id, stage } = self.in_flight.remove(&token)?;
+        let InFlight { id, volume, stage } = self.in_flight.remove(&token)?;
         let result = match (stage, result) {
             (Stage::Read { skip, length }, Ok(Some(buffer))) => {
                 let payload = Payload::from_buffer(buffer);
@@ -192,13 +172,15 @@ impl BackingQueue {
                     begin,
                     skip,
                     payload,
+                    edges,
                 },
                 Ok(Some(mut buffer)),
             ) => {
                 buffer[skip..skip + payload.len()].copy_from_slice(&payload);
                 let token = self.note(InFlight {
                     id,
-                    stage: Stage::Plain,
+                    volume,
+                    stage: Stage::Plain { edges },
                 });
                 let payload = Payload::from_buffer(buffer);
                 ring.submit(
@@ -211,7 +193,14 @@ impl BackingQueue {
                 );
                 return None;
             }
-            (Stage::Plain | Stage::Zero, Ok(_)) => Ok(None),
+            (Stage::Plain { edges } | Stage::Zero { edges }, Ok(_)) if !edges.is_empty() => {
+                let Registered { slot, backing } = &self.backings[&volume];
+                let (stage, operation) = write_edge(*slot, u64::from(backing.unit()), edges);
+                let token = self.note(InFlight { id, volume, stage });
+                ring.submit(token, operation);
+                return None;
+            }
+            (Stage::Plain { .. } | Stage::Zero { .. }, Ok(_)) => Ok(None),
             // A read always brings its buffer back.
             (Stage::Read { .. } | Stage::Surroundings { .. }, Ok(None)) => Err(BackingError::Io),
             (stage, Err(error)) => Err(classify(&stage, &error)),
@@ -231,6 +220,62 @@ impl BackingQueue {
         self.in_flight.insert(token, in_flight);
         token
     }
+}
+
+/// How to write a payload: as it is if it is whole units, or over the units around it. `edges` are
+/// to be written after it.
+fn write_around(
+    backing: BackingSlot,
+    unit: u64,
+    offset: u64,
+    payload: Payload,
+    edges: Edges,
+) -> (Stage, Operation) {
+    let (begin, wide) = rounded(offset, payload.len(), unit);
+    if (begin, wide) == (offset, payload.len()) {
+        let payload = in_aligned_memory(payload);
+        let write = Operation::Write {
+            backing,
+            offset,
+            payload,
+        };
+        return (Stage::Plain { edges }, write);
+    }
+    let stage = Stage::Surroundings {
+        slot: backing,
+        begin,
+        skip: usize::try_from(offset - begin).expect("less than a unit"),
+        payload,
+        edges,
+    };
+    let read = Operation::Read {
+        backing,
+        offset: begin,
+        buffer: AlignedBuffer::zeroed(wide),
+    };
+    (stage, read)
+}
+
+/// Writes zeroes over the first of some edges.
+fn write_edge(backing: BackingSlot, unit: u64, mut edges: Edges) -> (Stage, Operation) {
+    let (offset, length) = edges.remove(0);
+    write_around(backing, unit, offset, Payload::zeroed(length), edges)
+}
+
+/// The whole units inside a range, which may be none, and what is left of it beside them.
+fn inside(offset: u64, length: u64, unit: u64) -> (u64, u64, Edges) {
+    let end = offset + length;
+    let (first, last) = (offset.next_multiple_of(unit), end / unit * unit);
+    let parts = if first <= last {
+        vec![(offset, first), (last, end)]
+    } else {
+        vec![(offset, end)]
+    };
+    let edge = |(from, to): (u64, u64)| {
+        let length = usize::try_from(to - from).expect("less than a unit");
+        (length > 0).then_some((from, length))
+    };
+    (first, last, parts.into_iter().filter_map(edge).collect())
 }
 
 /// A range rounded out to whole units.
@@ -254,7 +299,7 @@ fn in_aligned_memory(payload: Payload) -> Payload {
 
 fn classify(stage: &Stage, error: &io::Error) -> BackingError {
     match (stage, error.kind()) {
-        (Stage::Zero, io::ErrorKind::Unsupported) => BackingError::NotSupported,
+        (Stage::Zero { .. }, io::ErrorKind::Unsupported) => BackingError::NotSupported,
         (_, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => BackingError::NoSpace,
         _ => BackingError::Io,
     }

@@ -45,3 +45,12 @@ pub fn wall() -> Timestamp {
         .unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
+
+/// When the machine started, by the wall clock as it is set now: it moves exactly when that clock
+/// is set, because the time since the start is never set.
+#[must_use]
+pub fn boot_at() -> Timestamp {
+    let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let micros = up.tv_sec * 1_000_000 + up.tv_nsec / 1000;
+    Timestamp(wall().0 - micros)
+}

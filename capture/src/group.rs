@@ -2,7 +2,10 @@
 //!
 //! Owns the order of a start: backings locked, sockets bound (so that clients can already connect
 //! and wait), what the last life left read, the tap planned, threads started. Nothing here reads a
-//! volume or waits for the network, so a start takes as long as the journal's recovery.
+//! volume or waits for the network, so a start takes as long as the journal's recovery. Only an
+//! unusable backing or socket refuses a start: without its state, a group serves untracked.
+
+mod state;
 
 use std::{
     io,
@@ -12,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use bcdr_disk::{DiskError, Storage};
+use bcdr_disk::Storage;
 use bcdr_format::{GroupId, IncarnationId, SyncId, VolumeNumber, record::Member};
 use bcdr_nbd::{BindError, ExportInfo, PrivateSocket};
 use tokio::sync::{mpsc as channel, oneshot, watch};
@@ -26,8 +29,7 @@ use crate::{
         Closed, Export, GroupHandle, GroupParts, GroupStatus, GroupThread, GroupThreadError,
         export_info,
     },
-    intent::IntentRing,
-    journal::{Journal, JournalIdentity, JournalSettings, RecoverError, Recovered},
+    journal::{JournalIdentity, JournalSettings},
     journal_thread::{self, JournalHandle},
     metrics::{CaptureMetrics, GroupMetrics},
     ring::{self, Engine, RingError, Waker, backing::Backing},
@@ -36,14 +38,16 @@ use crate::{
     tap::{TapCore, TapSettings, Volume},
     volume::{self, VolumeError},
 };
+use state::{GroupState, Places};
 
 /// How long a start waits for a predecessor's I/O to end.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// The unit in which writes to one volume exclude each other, in bytes: no file system or device
 /// works on larger ones that it would read and write for a smaller request.
 const LOCK_UNIT_BYTES: u32 = 4096;
-/// Bytes of records that may be on their way to the journal or the feed.
-const WINDOW_BYTES: usize = 64 << 20;
+/// Bytes of records that may be on their way to the journal or the feed. They are memory that is
+/// used only while a write on one of the disks hangs, and everybody else writes on beyond it.
+const WINDOW_BYTES: usize = 256 << 20;
 /// Bytes of records that may wait for the journal.
 const JOURNAL_QUEUE_BYTES: usize = 32 << 20;
 
@@ -62,24 +66,6 @@ pub enum GroupError {
         /// Why.
         #[source]
         source: BindError,
-    },
-    /// The group's journal cannot be used.
-    #[error("group {group}: {source}")]
-    Journal {
-        /// The group.
-        group: String,
-        /// Why.
-        #[source]
-        source: RecoverError,
-    },
-    /// The group's state cannot be used.
-    #[error("group {group}: {source}")]
-    State {
-        /// The group.
-        group: String,
-        /// Why.
-        #[source]
-        source: DiskError,
     },
     /// The ring thread could not begin.
     #[error(transparent)]
@@ -183,15 +169,6 @@ pub fn start(
         .iter()
         .map(|export| (export.number, export.info.clone()))
         .collect();
-    let directory = config.group_directory(group);
-    let state = |source| GroupError::State {
-        group: group.name.clone(),
-        source,
-    };
-    context
-        .storage
-        .create_directory_all(&directory)
-        .map_err(state)?;
     let system = |doing| {
         let group = group.name.clone();
         move |source| GroupError::System {
@@ -202,7 +179,7 @@ pub fn start(
     };
     let boot = evidence::boot_id().map_err(system("read the boot id"))?;
     let backings = || opened.iter().map(|one| &*one.backing);
-    let evidence = evidence::gather(backings(), boot).map_err(system("look at the volumes"))?;
+    let look = evidence::gather(backings(), boot).map_err(system("look at the volumes"))?;
     let settings = tap_settings(&config.budget);
     let journal_settings = JournalSettings {
         segment_bytes: group.journal.segment_bytes,
@@ -213,41 +190,44 @@ pub fn start(
         group: group.id,
         stream: group.stream,
     };
-    let journal_directory = config.journal_directory(group);
-    let (mut journal, recovered) = recover_journal(
-        &context.storage,
-        &journal_directory,
-        identity,
-        journal_settings,
-    )
-    .map_err(|source| GroupError::Journal {
-        group: group.name.clone(),
-        source,
-    })?;
-    let (intents, found) = IntentRing::open(
-        &*context.storage,
-        &directory.join("intents"),
-        settings.window_records,
-        boot,
-    )
-    .map_err(state)?;
     let members = members(group.id, group, &opened);
+    let places = Places {
+        storage: Arc::clone(&context.storage),
+        directory: config.group_directory(group),
+        journal: config.journal_directory(group),
+        identity,
+        settings: journal_settings,
+        members: members.clone(),
+    };
+    let GroupState {
+        intents,
+        found,
+        journal,
+        recovered,
+    } = state::open(places, settings.window_records, boot);
     let mut random = random();
-    let plan = plan_start(&StartInput {
+    let input = StartInput {
         recovered: &recovered,
         intents: &found,
-        evidence,
+        evidence: look.evidence,
+        activity: look.activity,
         members: &members,
         incarnation: IncarnationId::from_parts(milliseconds(), random()),
         sync: SyncId::from_parts(milliseconds(), random()),
-    });
+    };
+    if let Some(doubt) = input.doubt() {
+        tracing::warn!(
+            group = group.name,
+            "the volumes may hold writes that did not pass here: {doubt}; everything is compared"
+        );
+    }
+    let plan = plan_start(&input);
     tracing::info!(
         group = group.name,
         opening = ?plan.start.opening,
         sync = ?plan.start.sync,
         "a life of the stream begins"
     );
-    journal.set_members(members);
     let history = recovered.lives;
     let volumes = opened
         .iter()
@@ -287,7 +267,7 @@ pub fn start(
         tap,
         exports,
         intents,
-        evidence,
+        look,
         boot,
         journal: journal.clone(),
         journal_events,
@@ -316,41 +296,6 @@ pub fn start(
         ended,
         threads: vec![ring_thread, journal_thread],
     })
-}
-
-/// Recovers the journal. One that is damaged is put aside, and an empty one taken: volumes are
-/// served, and everything is compared.
-fn recover_journal(
-    storage: &Arc<dyn Storage>,
-    directory: &Path,
-    identity: JournalIdentity,
-    settings: JournalSettings,
-) -> Result<(Journal, Recovered), RecoverError> {
-    let recover = || Journal::recover(Arc::clone(storage), directory, identity, settings);
-    match recover() {
-        Err(error @ RecoverError::Damaged { .. }) => {
-            let aside = directory.with_extension("damaged");
-            tracing::error!(
-                %error,
-                aside = %aside.display(),
-                "the journal is damaged and put aside; everything is compared"
-            );
-            put_aside(&**storage, directory, &aside)?;
-            recover()
-        }
-        other => other,
-    }
-}
-
-/// Renames a directory, in place of one that was put aside before.
-fn put_aside(storage: &dyn Storage, directory: &Path, aside: &Path) -> Result<(), DiskError> {
-    if storage.exists(aside)? {
-        for name in storage.list(aside)? {
-            storage.remove(&aside.join(name))?;
-        }
-    }
-    storage.rename(directory, aside)?;
-    storage.sync_directory(directory.parent().unwrap_or(directory))
 }
 
 type Ended = oneshot::Receiver<Result<Closed, GroupThreadError>>;
@@ -481,3 +426,6 @@ fn random() -> Box<dyn FnMut() -> u128 + Send> {
         u128::from_le_bytes(bytes)
     })
 }
+
+#[cfg(test)]
+mod tests;

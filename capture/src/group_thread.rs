@@ -12,6 +12,7 @@ mod connection;
 mod handle;
 mod listening;
 mod serving;
+mod sighting;
 mod status;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc as channel, watch};
 use crate::{
     backing_queue::BackingQueue,
     clock::Clock,
+    evidence::Look,
     feed::FeedItem,
     intent::{BackingEvidence, BootId, IntentRing},
     journal::{JournalCommand, JournalEvent},
@@ -69,7 +71,7 @@ pub struct GroupParts {
     /// The intent ring, not yet begun for this life.
     pub intents: IntentRing,
     /// What the backings looked like before the tap.
-    pub evidence: BackingEvidence,
+    pub look: Look,
     /// This boot of the machine.
     pub boot: BootId,
     /// The journal's thread.
@@ -100,6 +102,7 @@ pub struct GroupThread {
     /// Whether the intent ring has begun for this process.
     intents_begun: bool,
     evidence: BackingEvidence,
+    sightings: sighting::Sightings,
     boot: BootId,
     journal: JournalHandle,
     journal_events: mpsc::Receiver<JournalEvent>,
@@ -188,7 +191,8 @@ impl GroupThread {
             backings,
             intents: parts.intents,
             intents_begun: false,
-            evidence: parts.evidence,
+            evidence: parts.look.evidence,
+            sightings: sighting::Sightings::new(parts.look.activity.sectors_written),
             boot: parts.boot,
             journal: parts.journal,
             journal_events: parts.journal_events,
@@ -252,6 +256,7 @@ impl GroupThread {
         match completion {
             Completion::Operation { token, result } => {
                 if let Some((id, result)) = self.queue.complete(&mut *self.ring, token, result) {
+                    self.sightings.ended(id);
                     self.tap.backing_done(self.clock.now(), id, result);
                     self.act();
                 }
@@ -284,6 +289,7 @@ impl GroupThread {
             .feed_backlog(self.feed_backlog.load(std::sync::atomic::Ordering::Relaxed));
         self.tap.tick(now);
         self.act();
+        self.sight_tick();
         self.drop_late_clients(now.monotonic);
         self.listen();
         self.publish_status();
@@ -305,6 +311,7 @@ impl GroupThread {
                     self.intents.trust(ordinal, incarnation);
                 }
                 Action::Submit(operation) => {
+                    self.sight_submission(&operation);
                     let done = self.queue.begin(&mut *self.ring, operation);
                     self.immediate.extend(done);
                 }
@@ -322,6 +329,7 @@ impl GroupThread {
             let Some((id, result)) = self.immediate.pop_front() else {
                 return;
             };
+            self.sightings.ended(id);
             self.tap.backing_done(self.clock.now(), id, result);
             self.act();
         }
@@ -334,12 +342,8 @@ impl GroupThread {
         if !self.intents_begun {
             self.intents_begun = true;
             let opening = self.tap.start().opening;
-            self.intents.begin(
-                self.boot,
-                opening.ordinal,
-                opening.id,
-                self.evidence.identity,
-            );
+            self.intents
+                .begin(self.boot, opening.ordinal, opening.id, self.evidence);
         }
     }
 

@@ -10,7 +10,7 @@
 //! ```text
 //! header, 4096 bytes                       slot, 64 bytes
 //!   0  u32  magic "INT1"                     0  u64  sequence
-//!   4  u16  version (1)                      8  u64  offset
+//!   4  u16  version (2)                      8  u64  offset
 //!   6  u16  1 = closed, 2 = untracked        16  u64  fed prefix when it was written
 //!   8  u64  slots                           24  u128 incarnation
 //!  16  u128 boot                            40  u32  ordinal
@@ -20,9 +20,14 @@
 //!  56  u64  identity of the backings        60  u32  crc of the 60 bytes before
 //!  64  u64  their change stamp, if closed
 //!  72  u32  crc of the 72 bytes before
+//! 128  two sightings of the backings, 64 bytes each (see [`sighting`])
 //! ```
 //!
 //! It does not know what is settled or what to do about it: see [`crate::start`].
+
+mod sighting;
+
+pub use sighting::{BackingActivity, Doubt, Sighting};
 
 use bcdr_disk::{DiskError, Mapping, Storage};
 use bcdr_format::{
@@ -36,8 +41,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sighting::{SIGHTING_BYTES, SIGHTINGS_START};
+
 const MAGIC: u32 = u32::from_le_bytes(*b"INT1");
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const WHAT: &str = "intent ring";
 const HEADER_BYTES: usize = 4096;
 const HEADER_USED_BYTES: usize = 76;
@@ -94,6 +101,8 @@ pub struct ProvenIntents {
     pub begun: (IncarnationOrdinal, IncarnationId),
     /// The identity of the backings it wrote to.
     pub identity: u64,
+    /// How it last saw them.
+    pub sighting: Option<Sighting>,
     /// Every slot in use, in sequence order.
     pub intents: Vec<Intent>,
 }
@@ -107,6 +116,8 @@ pub enum Unproven {
     OtherBoot,
     /// The ring is damaged, or was being set up.
     Damaged,
+    /// The ring is of another release's format.
+    OtherVersion,
     /// Writes went untracked.
     Untracked,
 }
@@ -117,6 +128,7 @@ impl fmt::Display for Unproven {
             Self::Missing => "there is no intent ring of an earlier start",
             Self::OtherBoot => "the machine was restarted without an orderly stop",
             Self::Damaged => "the intent ring is damaged",
+            Self::OtherVersion => "the intent ring is of another format version",
             Self::Untracked => "writes were not journaled when the capture ended",
         })
     }
@@ -129,6 +141,33 @@ pub struct IntentRing {
     slots: u64,
     header: Option<Header>,
     distrusted: bool,
+    /// The newest sighting, which a header that is yet to be written must not be without.
+    sighting: Option<Sighting>,
+    sightings: u64,
+}
+
+/// Stands in for a mapped file.
+struct MemoryOnly(Vec<u8>);
+
+impl fmt::Debug for MemoryOnly {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MemoryOnly")
+    }
+}
+
+impl Mapping for MemoryOnly {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        let why = std::io::Error::other("it is kept in memory only");
+        Err(DiskError::io("sync", Path::new("the intent ring"), why))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,26 +214,48 @@ impl IntentRing {
                 slots,
                 header: None,
                 distrusted: false,
+                sighting: None,
+                sightings: 0,
             },
             found,
         ))
     }
 
-    /// Starts over for a new life. Until it returns, and if it is interrupted, the ring proves
-    /// nothing: the header goes first and comes back last.
+    /// A ring in memory, where no file can be had. It ends with the process, so after a kill there
+    /// is no proof, and everything is compared.
+    #[must_use]
+    pub fn in_memory(slots: u64) -> Self {
+        let length = HEADER_BYTES + slots as usize * SLOT_BYTES;
+        Self {
+            mapping: Box::new(MemoryOnly(vec![0; length])),
+            slots,
+            header: None,
+            distrusted: false,
+            sighting: None,
+            sightings: 0,
+        }
+    }
+
+    /// Starts over for a new life, on backings that looked like `evidence` before its first write.
+    /// Until it returns, and if it is interrupted, the ring proves nothing: the header goes first
+    /// and comes back last.
     pub fn begin(
         &mut self,
         boot: BootId,
         ordinal: IncarnationOrdinal,
         incarnation: IncarnationId,
-        identity: u64,
+        evidence: BackingEvidence,
     ) {
         let bytes = self.mapping.bytes_mut();
         bytes[..HEADER_USED_BYTES].fill(0);
-        bytes[HEADER_BYTES..].fill(0);
+        bytes[HEADER_USED_BYTES..].fill(0);
+        let quiet = Sighting::Quiet {
+            change: evidence.change,
+        };
+        self.put_sighting(self.sighting.unwrap_or(quiet));
         let evidence = BackingEvidence {
-            identity,
             change: 0,
+            ..evidence
         };
         let slots = self.slots;
         let state = if self.distrusted {
@@ -217,6 +278,15 @@ impl IntentRing {
         let start = HEADER_BYTES + (intent.sequence.0 % self.slots) as usize * SLOT_BYTES;
         let slot = encode_slot(intent);
         self.mapping.bytes_mut()[start..start + SLOT_BYTES].copy_from_slice(&slot);
+    }
+
+    /// Notes how the backings look: before each write is submitted, whenever the last one has
+    /// ended, and with each tick between the two.
+    pub fn sight(&mut self, sighting: Sighting) {
+        self.sighting = Some(sighting);
+        if self.header.is_some() {
+            self.put_sighting(sighting);
+        }
     }
 
     /// Writes are about to go untracked: from here on the ring proves nothing.
@@ -267,6 +337,13 @@ impl IntentRing {
             ..header
         });
         self.mapping.sync()
+    }
+
+    fn put_sighting(&mut self, sighting: Sighting) {
+        self.sightings += 1;
+        let start = SIGHTINGS_START + (self.sightings % 2) as usize * SIGHTING_BYTES;
+        let encoded = sighting.encode(self.sightings);
+        self.mapping.bytes_mut()[start..start + SIGHTING_BYTES].copy_from_slice(&encoded);
     }
 
     fn put_header(&mut self, header: Header) {
@@ -370,8 +447,12 @@ fn examine(bytes: &[u8], slots: u64, boot: BootId) -> IntentsFound {
     if bytes[..HEADER_USED_BYTES].iter().all(|byte| *byte == 0) {
         return IntentsFound::Unproven(Unproven::Missing);
     }
-    let Ok(header) = Header::decode(bytes) else {
-        return IntentsFound::Unproven(Unproven::Damaged);
+    let header = match Header::decode(bytes) {
+        Ok(header) => header,
+        Err(codec::DecodeError::Version { .. }) => {
+            return IntentsFound::Unproven(Unproven::OtherVersion);
+        }
+        Err(_) => return IntentsFound::Unproven(Unproven::Damaged),
     };
     if header.slots != slots {
         return IntentsFound::Unproven(Unproven::Missing);
@@ -408,6 +489,7 @@ fn examine(bytes: &[u8], slots: u64, boot: BootId) -> IntentsFound {
     IntentsFound::Proven(ProvenIntents {
         begun: (header.ordinal, header.incarnation),
         identity: header.evidence.identity,
+        sighting: Sighting::newest(bytes),
         intents,
     })
 }

@@ -1,7 +1,8 @@
 //! The journal's own thread: takes the tap's commands in order, and everything that blocks on the
 //! journal's device.
 //!
-//! Owns the [`Journal`]. Everything that waits in the queue when it looks is executed together,
+//! Owns the [`Journal`], or tries to have one: a journal that could not be had at the start counts
+//! as stopped, and each life that is opened after that tries again. Everything that waits in the queue when it looks is executed together,
 //! which is what makes one sync serve many. Events go back in order through the ring's waker. The
 //! thread ends when it is told to close, or when nobody is left to tell it anything.
 
@@ -18,7 +19,7 @@ use std::{
 use bcdr_format::Position;
 
 use crate::{
-    journal::{Journal, JournalCommand, JournalEvent, JournalSnapshot},
+    journal::{Journal, JournalCommand, JournalError, JournalEvent, JournalSnapshot, StopReason},
     ring::Waker,
 };
 
@@ -37,6 +38,22 @@ enum Message {
         settled: Option<Position>,
         done: mpsc::Sender<bool>,
     },
+}
+
+/// What the thread begins with.
+pub enum JournalSupply {
+    /// A journal.
+    Ready(Journal),
+    /// None could be had.
+    Wanting(WantedJournal),
+}
+
+/// A journal that could not be had so far.
+pub struct WantedJournal {
+    /// Why.
+    pub reason: String,
+    /// Tries again; gives one that holds no lives, or why not. It may block.
+    pub attempt: Box<dyn FnMut() -> Result<Journal, String> + Send>,
 }
 
 /// The sending side: cheap to clone, never blocks.
@@ -91,7 +108,7 @@ impl JournalHandle {
 /// If the system refuses a thread.
 pub fn spawn(
     name: &str,
-    journal: Journal,
+    journal: JournalSupply,
     waker: Waker,
 ) -> io::Result<(JournalHandle, mpsc::Receiver<JournalEvent>, JoinHandle<()>)> {
     let (queue, messages) = mpsc::channel();
@@ -116,8 +133,45 @@ pub fn spawn(
     Ok((handle, received, thread))
 }
 
+impl JournalSupply {
+    fn snapshot(&self) -> JournalSnapshot {
+        match self {
+            Self::Ready(journal) => journal.snapshot(),
+            Self::Wanting(_) => JournalSnapshot::default(),
+        }
+    }
+
+    /// Executes commands of the tap in order, in the journal or as a stopped one.
+    fn execute(&mut self, commands: &[JournalCommand]) -> Vec<JournalEvent> {
+        let wanted = match self {
+            Self::Ready(journal) => return journal.execute(commands),
+            Self::Wanting(wanted) => wanted,
+        };
+        let mut events = Vec::new();
+        for (index, command) in commands.iter().enumerate() {
+            let JournalCommand::Open { after_stop, .. } = command else {
+                continue;
+            };
+            if *after_stop {
+                match (wanted.attempt)() {
+                    Ok(mut journal) => {
+                        events.extend(journal.execute(&commands[index..]));
+                        *self = Self::Ready(journal);
+                        return events;
+                    }
+                    Err(reason) => wanted.reason = reason,
+                }
+            }
+            let reason = wanted.reason.clone();
+            tracing::error!(reason, "there is no journal");
+            events.push(JournalEvent::Stopped(StopReason::Failed(reason)));
+        }
+        events
+    }
+}
+
 struct JournalThread {
-    journal: Journal,
+    journal: JournalSupply,
     messages: mpsc::Receiver<Message>,
     events: mpsc::Sender<JournalEvent>,
     waker: Waker,
@@ -145,7 +199,7 @@ impl JournalThread {
                         return;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => match self.journal.prepare_spare() {
+                Err(RecvTimeoutError::Timeout) => match self.prepare_spare() {
                     Ok(()) => {
                         prepared = true;
                         self.publish();
@@ -170,8 +224,10 @@ impl JournalThread {
                 Message::Commands(more) => commands.extend(more),
                 Message::Trim(through) => {
                     self.execute(&mut commands);
-                    let event = self.journal.trim(through);
-                    self.report(vec![event]);
+                    if let JournalSupply::Ready(journal) = &mut self.journal {
+                        let event = journal.trim(through);
+                        self.report(vec![event]);
+                    }
                 }
                 Message::Close { settled, done } => {
                     self.execute(&mut commands);
@@ -193,6 +249,13 @@ impl JournalThread {
         }
     }
 
+    fn prepare_spare(&mut self) -> Result<(), JournalError> {
+        match &mut self.journal {
+            JournalSupply::Ready(journal) => journal.prepare_spare(),
+            JournalSupply::Wanting(_) => Ok(()),
+        }
+    }
+
     /// Readers first: what the tap hands to the feed on hearing an event must be readable.
     fn report(&self, events: Vec<JournalEvent>) {
         self.publish();
@@ -210,7 +273,10 @@ impl JournalThread {
     }
 
     fn close(&mut self, settled: Option<Position>, done: &mpsc::Sender<bool>) {
-        let result = self.journal.close_clean(settled);
+        let result = match &mut self.journal {
+            JournalSupply::Ready(journal) => journal.close_clean(settled),
+            JournalSupply::Wanting(_) => Err(JournalError::NotOpen),
+        };
         if let Err(error) = &result {
             tracing::warn!(%error, "the journal could not be closed in order");
         }

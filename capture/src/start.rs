@@ -5,7 +5,7 @@
 //! last write is settled in the recovered journal; where proof is missing, everything is read.
 
 use crate::{
-    intent::{BackingEvidence, IntentsFound, ProvenIntents},
+    intent::{BackingActivity, BackingEvidence, Doubt, IntentsFound, ProvenIntents},
     journal::Recovered,
 };
 use bcdr_format::{
@@ -72,6 +72,8 @@ pub struct StartInput<'a> {
     pub intents: &'a IntentsFound,
     /// The backings as they are now.
     pub evidence: BackingEvidence,
+    /// What was done to them, as far as that shows.
+    pub activity: BackingActivity,
     /// The volumes as configured now.
     pub members: &'a [Member],
     /// The new life's random identity.
@@ -80,11 +82,26 @@ pub struct StartInput<'a> {
     pub sync: SyncId,
 }
 
+impl StartInput<'_> {
+    /// What speaks for writes of somebody else after the old life was killed.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Doubt> {
+        let IntentsFound::Proven(found) = self.intents else {
+            return None;
+        };
+        match found.sighting {
+            Some(sighting) => sighting.doubt(self.evidence, &self.activity),
+            None => Some(Doubt::NoSighting),
+        }
+    }
+}
+
 /// What the old life proves about the disk.
 enum Proof {
     /// It ended cleanly and the backings are as it left them.
     Clean,
-    /// It was killed; only these ranges are in doubt, up to this sequence.
+    /// It was killed and nobody else wrote since; only these ranges are in doubt, up to this
+    /// sequence.
     Killed {
         doubtful: Vec<VolumeRange>,
         last: Sequence,
@@ -186,7 +203,8 @@ fn weigh(input: &StartInput<'_>) -> Proof {
             let same_life = recovered
                 .newest
                 .is_some_and(|newest| newest.opening.id == *incarnation);
-            if recovered.clean && same_life && *evidence == input.evidence {
+            let untouched = *evidence == input.evidence && input.activity.counted;
+            if recovered.clean && same_life && untouched {
                 Proof::Clean
             } else {
                 Proof::None(SyncReason::PowerLoss)
@@ -213,7 +231,8 @@ fn weigh_killed(input: &StartInput<'_>, intents: &ProvenIntents) -> Proof {
         intent.ordinal > opening.ordinal
             || (intent.ordinal == opening.ordinal && intent.incarnation != opening.id)
     });
-    if !known_life || foreign || intents.identity != input.evidence.identity {
+    let untouched = intents.identity == input.evidence.identity && input.doubt().is_none();
+    if !known_life || foreign || !untouched {
         return unproven;
     }
     let current = || {

@@ -22,6 +22,7 @@ mod world;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -167,6 +168,16 @@ impl SimulatedDisk {
             });
         }
         corrupt(&mut world, path, |content| content.flip(offset, mask))
+    }
+
+    /// Corrupts a file: from now on, reads of any of these bytes fail.
+    pub fn make_unreadable(&self, path: &Path, bytes: Range<u64>) -> Result<(), DiskError> {
+        let mut world = self.world();
+        let file = existing(&mut world, path).map_err(named("corrupt", path))?;
+        let node = world.node(file).map_err(named("corrupt", path))?;
+        node.unreadable = bytes;
+        world.counts.corruptions += 1;
+        Ok(())
     }
 
     /// Corrupts a file: cuts it to `length` bytes, on disk and for readers.

@@ -128,29 +128,48 @@ fn holes_are_reported_without_reading() {
     assert_eq!(data.unwrap().unwrap()[..4096], [7; 4096]);
 }
 
+/// A file system of small sectors on a backing of large units trims what it likes; that says
+/// nothing about what the backing can do.
 #[test]
-fn what_cannot_be_zeroed_is_said_so_and_untouched() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("disk.img");
-    File::create(&path)
-        .unwrap()
-        .write_all_at(&[7; 8192], 0)
-        .unwrap();
+fn zeroes_that_are_not_whole_units_are_written_at_the_edges() {
+    for (engine, unmap) in [(Engine::Syscall, true), (Engine::IoUring, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("disk.img");
+        let mut model = vec![7; 64 << 10];
+        File::create(&path)
+            .unwrap()
+            .write_all_at(&model, 0)
+            .unwrap();
+        let waker = Waker::new().unwrap();
+        let mut ring = ring::open(engine, &waker).unwrap();
+        let mut queue = BackingQueue::default();
+        let backing = Arc::new(Backing::open(&path).unwrap().with_unit(4096));
+        queue.add(&mut *ring, VolumeNumber(3), backing).unwrap();
+        // Inside one unit, up to its end, over two, whole ones with both edges, and with one.
+        for (offset, length) in [
+            (512, 512),
+            (7680, 512),
+            (11776, 1024),
+            (17408, 15360),
+            (40960, 9216),
+        ] {
+            let zero = BackingAction::Zero {
+                offset,
+                length,
+                unmap,
+            };
+            assert_eq!(run(&mut queue, &mut *ring, zero), Ok(None));
+            model[offset as usize..][..length as usize].fill(0);
+            assert!(std::fs::read(&path).unwrap() == model, "{offset} {length}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_said_so() {
     let waker = Waker::new().unwrap();
     let mut ring = ring::open(Engine::Syscall, &waker).unwrap();
     let mut queue = BackingQueue::default();
-    let backing = Arc::new(Backing::open(&path).unwrap().with_unit(4096));
-    queue.add(&mut *ring, VolumeNumber(3), backing).unwrap();
-    let zero = BackingAction::Zero {
-        offset: 512,
-        length: 512,
-        unmap: true,
-    };
-    assert_eq!(
-        run(&mut queue, &mut *ring, zero),
-        Err(BackingError::NotSupported)
-    );
-    assert_eq!(std::fs::read(&path).unwrap(), [7; 8192]);
     let unknown = BackingOperation {
         id: BackingId(1),
         volume: VolumeNumber(9),
@@ -161,5 +180,8 @@ fn what_cannot_be_zeroed_is_said_so_and_untouched() {
         Some((BackingId(1), Err(BackingError::Io)))
     );
     let full = io::Error::from_raw_os_error(28);
-    assert_eq!(classify(&Stage::Plain, &full), BackingError::NoSpace);
+    assert_eq!(
+        classify(&Stage::Plain { edges: Vec::new() }, &full),
+        BackingError::NoSpace
+    );
 }

@@ -54,6 +54,8 @@ impl GroupThread {
         let since = self.closing.as_ref()?.since;
         let idle = self.tap.is_idle() && self.queue.is_idle() && self.connections.is_empty();
         if idle {
+            // Should it not be clean, what others write from here on still shows.
+            self.sight_tick();
             let clean = self.close_clean();
             tracing::info!(clean, "the group is closed");
             return Some(Closed { clean });
@@ -81,7 +83,7 @@ impl GroupThread {
         let opening = self.tap.start().opening;
         let backings = self.backings.iter().map(|(_, backing)| &**backing);
         let evidence = match evidence::gather(backings, self.boot) {
-            Ok(evidence) => evidence,
+            Ok(look) => look.evidence,
             Err(error) => {
                 tracing::warn!(%error, "cannot look at the backings; the next start compares them");
                 return false;

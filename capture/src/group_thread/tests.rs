@@ -125,6 +125,63 @@ async fn an_orderly_end_leaves_nothing_to_read_again_and_a_foreign_write_does() 
     close(group).await;
 }
 
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kill_our_own_writes_are_no_doubt_and_a_foreign_one_is() {
+    let site = Site::new(Engine::Auto, 1);
+    let mut group = site.start();
+    until(&mut group, is_continuous).await;
+    let client = site.client(0).await;
+    client
+        .write(0, Bytes::from(vec![7; 4096]), true)
+        .await
+        .unwrap();
+    // The status is shown after the look at the backings, in each tick.
+    for _ in 0..3 {
+        group.status.borrow_and_update();
+        group.status.changed().await.unwrap();
+    }
+    // What a kill now would leave is put back after the orderly end.
+    let killed = site.directory.path().join("killed");
+    copy_directory(&site.config.state_directory, &killed);
+    close(group).await;
+    let put_back = || {
+        std::fs::remove_dir_all(&site.config.state_directory).unwrap();
+        copy_directory(&killed, &site.config.state_directory);
+    };
+    put_back();
+    let group = site.start();
+    let start = group.status.borrow().as_ref().unwrap().start;
+    let reason = start.sync.unwrap().reason;
+    assert_eq!(reason, bcdr_format::sync::SyncReason::Killed);
+    assert!(!start.reads_everything(), "{start:?}");
+    close(group).await;
+    put_back();
+    let path = &site.config.groups[0].volumes[0].path;
+    let stamp = || std::fs::metadata(path).unwrap().modified().unwrap();
+    let before = stamp();
+    while stamp() == before {
+        let file = File::options().write(true).open(path).unwrap();
+        file.write_all_at(&[9; 512], 512).unwrap();
+    }
+    let group = site.start();
+    let start = group.status.borrow().as_ref().unwrap().start;
+    assert!(start.reads_everything(), "{start:?}");
+    close(group).await;
+}
+
 /// A life whose records fill more than a segment, as if it was killed before any of them was
 /// settled: the next start has to read them all.
 fn leave_unsettled_segments(site: &Site, directory: &Path) {

@@ -37,7 +37,7 @@ fn begin(ring: &mut IntentRing) {
         BOOT,
         IncarnationOrdinal(2),
         IncarnationId::from_u128(9),
-        EVIDENCE.identity,
+        EVIDENCE,
     );
 }
 
@@ -176,4 +176,40 @@ fn a_kill_while_untracked_finds_no_proof_whenever_the_ring_was_begun() {
         };
         assert_eq!(found.begun, (IncarnationOrdinal(3), incarnation));
     }
+}
+
+/// A ring that an earlier release wrote. It is added, never edited.
+#[test]
+fn a_ring_of_version_2_reads_back_and_is_written_the_same() {
+    let disk = disk();
+    let (mut ring, _) = open(&disk, BOOT);
+    begin(&mut ring);
+    let seen = Sighting::Writing {
+        alive_at: bcdr_format::Timestamp(1_700_000_000_000_000),
+        boot_at: bcdr_format::Timestamp(1_600_000_000_000_000),
+        sectors_at_most: 77,
+    };
+    ring.sight(seen);
+    (5..=7).for_each(|sequence| ring.write(&intent(sequence)));
+    let written = ring.mapping.bytes().to_vec();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/intents-v2.bin");
+    if !path.exists() && std::env::var_os("BCDR_ADD_GOLDEN").is_some() {
+        std::fs::write(&path, &written).unwrap();
+    }
+    let golden = std::fs::read(&path).unwrap();
+    assert!(written == golden, "this release writes other bytes");
+    let IntentsFound::Proven(found) = examine(&golden, SLOTS, BOOT) else {
+        panic!()
+    };
+    assert_eq!(found.sighting, Some(seen));
+    assert_eq!(found.intents, (5..=7).map(intent).collect::<Vec<_>>());
+    let mut other = golden;
+    other[4] = 1;
+    let mut header = other[..HEADER_USED_BYTES - 4].to_vec();
+    codec::seal_checksum(&mut header, 0);
+    other[..HEADER_USED_BYTES].copy_from_slice(&header);
+    assert_eq!(
+        examine(&other, SLOTS, BOOT),
+        IntentsFound::Unproven(Unproven::OtherVersion)
+    );
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: the records it reports are a prefix, in order, of what was appended, and include
 //! everything that a sync had reported durable. Only the newest segment may end in the middle of
-//! an append; anything else that does not check is damage and is reported as such, with its place,
+//! an append, or where it cannot be read; anything else that does not check is damage and is reported as such, with its place,
 //! never skipped. An older segment is not read at all where the head of the next one says all that
 //! is asked here: production waits for this start, however much the journal holds. What is damaged
 //! in it is met when the feed reads it.
@@ -20,7 +20,7 @@ use crate::{
     feed::History,
     start::{IncarnationStart, SyncStart},
 };
-use bcdr_disk::{Access, AlignedBuffer, DiskError, File, Storage};
+use bcdr_disk::{Access, AlignedBuffer, DiskError, DiskErrorKind, File, Storage};
 use bcdr_format::{
     DecodeError, Position, Sequence,
     record::{Member, RecordBody, VolumeRange},
@@ -35,9 +35,34 @@ use std::{
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
-    /// The directory or a file in it cannot be read.
+    /// The directory cannot be used.
     #[error("cannot recover the journal: {0}")]
     Disk(#[from] DiskError),
+    /// A segment that is needed cannot be read.
+    #[error(
+        "cannot recover the journal: {source}; check the device, then move the journal's directory \
+         aside: the next start compares all volumes in full"
+    )]
+    Unreadable {
+        /// What the system said, with the segment's path.
+        #[source]
+        source: DiskError,
+    },
+    /// The journal was made with another segment size.
+    #[error(
+        "journal segment {} has {found} bytes and {configured} are configured; set segment_bytes \
+         to what it was, or move the journal's directory aside: the next start compares all \
+         volumes in full",
+        path.display()
+    )]
+    OtherSize {
+        /// The segment.
+        path: PathBuf,
+        /// Its size in bytes.
+        found: u64,
+        /// The size that is configured.
+        configured: u64,
+    },
     /// A segment is of another format version.
     #[error("cannot recover journal segment {}: {source}", path.display())]
     Version {
@@ -73,6 +98,22 @@ pub enum RecoverError {
         #[source]
         source: DecodeError,
     },
+}
+
+impl RecoverError {
+    /// Whether the journal is best put aside: it is damaged, or of no use as configured, and will
+    /// be so at the next attempt.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Unreadable { .. } | Self::OtherSize { .. }
+        )
+    }
+}
+
+fn unreadable(source: DiskError) -> RecoverError {
+    RecoverError::Unreadable { source }
 }
 
 /// What a journal holds.
@@ -193,8 +234,8 @@ impl Journal {
     }
 }
 
-/// Reads the head of every segment file. Files without a valid head are free, after whatever they
-/// hold was wiped: a use number that a damaged head carried may be given again.
+/// Reads the head of every segment file. Blank files are free. Files whose head is not whole are
+/// removed: a use number that a damaged head carried may be given again.
 fn read_heads(
     storage: &dyn Storage,
     directory: &Path,
@@ -202,24 +243,27 @@ fn read_heads(
     settings: &JournalSettings,
     space: &mut Space,
 ) -> Result<Vec<HeadedSegment>, RecoverError> {
-    let mut headed = Vec::new();
+    let (mut headed, mut headless) = (Vec::new(), Vec::new());
     for name in storage.list(directory)? {
         let Some(number) = Space::number_of(&name) else {
             continue;
         };
         let path = directory.join(&name);
-        let file = storage.open(
-            &path,
-            Access {
-                write: false,
-                direct: settings.direct,
-            },
-        )?;
-        let whole = file.length()? == settings.segment_bytes;
-        let head = if whole {
-            read_head(&*file, &path)?
-        } else {
-            None
+        let access = Access {
+            write: false,
+            direct: settings.direct,
+        };
+        let file = storage.open(&path, access).map_err(unreadable)?;
+        let length = file.length().map_err(unreadable)?;
+        let whole = length == settings.segment_bytes;
+        let head = match read_head(&*file, &path) {
+            // Its creation was cut short.
+            Err(RecoverError::Unreadable { source })
+                if !whole && source.kind() == DiskErrorKind::ShortRead =>
+            {
+                None
+            }
+            other => other?,
         };
         match head {
             Some((head, data_start)) => {
@@ -227,6 +271,13 @@ fn read_heads(
                     return Err(RecoverError::Foreign {
                         path,
                         found: head.identity,
+                    });
+                }
+                if !whole {
+                    return Err(RecoverError::OtherSize {
+                        path,
+                        found: length,
+                        configured: settings.segment_bytes,
                     });
                 }
                 headed.push(HeadedSegment {
@@ -239,14 +290,21 @@ fn read_heads(
             }
             None => {
                 space.note_used(number);
-                if whole && is_blank(&*file)? {
+                if whole && is_blank(&*file).map_err(unreadable)? {
                     space.give_back(path);
                 } else {
-                    drop(file);
-                    space.discard(&path);
+                    headless.push(path);
                 }
             }
         }
+    }
+    // Only now: a journal that turns out unusable is kept as it is.
+    for path in headless {
+        tracing::warn!(
+            segment = %path.display(),
+            "a journal segment has no whole head, as a power cut leaves one, and is removed"
+        );
+        space.discard(&path);
     }
     headed.sort_by_key(|segment| segment.head.use_number);
     Ok(headed)
@@ -261,7 +319,7 @@ fn is_blank(file: &dyn File) -> Result<bool, DiskError> {
 /// The head and where its appends begin; `None` if there is no valid head.
 fn read_head(file: &dyn File, path: &Path) -> Result<Option<(SegmentHead, u64)>, RecoverError> {
     let mut page = AlignedBuffer::zeroed(bcdr_disk::ALIGNMENT);
-    file.read_exact_at(&mut page, 0)?;
+    file.read_exact_at(&mut page, 0).map_err(unreadable)?;
     let version = |source| RecoverError::Version {
         path: path.to_owned(),
         source,
@@ -271,13 +329,21 @@ fn read_head(file: &dyn File, path: &Path) -> Result<Option<(SegmentHead, u64)>,
     };
     if length > page.len() {
         page = AlignedBuffer::zeroed(padded(length));
-        file.read_exact_at(&mut page, 0)?;
+        file.read_exact_at(&mut page, 0).map_err(unreadable)?;
     }
-    // A head torn by a power cut, or damaged: the file is not in use as far as anyone can tell. If
-    // it is missed, the chain of uses shows it.
-    Ok(SegmentHead::decode(&page[..length])
-        .ok()
-        .map(|head| (head, padded(length) as u64)))
+    match SegmentHead::decode(&page[..length]) {
+        Ok(head) => Ok(Some((head, padded(length) as u64))),
+        // A head torn by a power cut, or damaged: the file is not in use as far as anyone can tell.
+        // If it is missed, the chain of uses shows it.
+        Err(DecodeError::Checksum { .. }) => Ok(None),
+        Err(source @ DecodeError::Version { .. }) => Err(version(source)),
+        // It was written like this, by a newer release or a defective one; it may hold history.
+        Err(source) => Err(RecoverError::Damaged {
+            path: path.to_owned(),
+            offset: 0,
+            source,
+        }),
+    }
 }
 
 /// Takes out the segments in use, oldest first: each head names the use before it. What remains
@@ -377,7 +443,13 @@ fn walk_segment(
         let found = read_whole_append(&mut window, &entry, end, follower.is_none());
         match found {
             Ok(found) => note_append(&found, &mut entry, walk, segment)?,
-            Err(AppendError::Disk(error)) => return Err(error.into()),
+            // What cannot be read there is as good as torn: what the intents and the peer know
+            // beyond it shows that it is missing.
+            Err(AppendError::Disk(error)) if follower.is_none() || entry.abandoned => {
+                tracing::warn!(%error, "the journal is taken to end here");
+                break;
+            }
+            Err(AppendError::Disk(error)) => return Err(unreadable(error)),
             // It passes its checksum, so it is no torn end: a newer release wrote it.
             Err(AppendError::Invalid(source @ DecodeError::Version { .. })) => {
                 return Err(RecoverError::Version {

@@ -8,7 +8,7 @@
 //! ```text
 //! head, padded to 4096                      append, padded to 4096
 //!   0  u32  magic "JSG1"                      0  u32  magic "JAP1"
-//!   4  u16  version (1)                       4  u16  1 = the stream was closed cleanly here
+//!   4  u16  version (2)                       4  u16  1 = the stream was closed cleanly here
 //!   6  u16  1 = previous segment unproven     6  u16  (zero)
 //!   8  u32  bytes of the head, crc included   8  u32  records
 //!  12  u32  members                          12  u32  bytes of this header, record headers and
@@ -50,7 +50,7 @@ const SEGMENT: &str = "journal segment head";
 const APPEND: &str = "journal append";
 const SEGMENT_MAGIC: u32 = u32::from_le_bytes(*b"JSG1");
 const APPEND_MAGIC: u32 = u32::from_le_bytes(*b"JAP1");
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const EVENT_BYTES: usize = 34;
 const MEMBER_BYTES: usize = 42;
 const MARK_BYTES: usize = 16;
@@ -431,18 +431,20 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_refused_by_name() {
-        let mut encoded = head().encode();
-        encoded[4] = 9;
-        let error = SegmentHead::claimed_length(&encoded).unwrap_err();
-        assert_eq!(
-            error,
-            DecodeError::Version {
-                what: SEGMENT,
-                found: 9,
-                supported: VERSION
-            }
-        );
+    fn any_other_version_is_refused_by_name() {
+        for found in [1, 9] {
+            let mut encoded = head().encode();
+            encoded[4] = found;
+            let error = SegmentHead::claimed_length(&encoded).unwrap_err();
+            assert_eq!(
+                error,
+                DecodeError::Version {
+                    what: SEGMENT,
+                    found: u16::from(found),
+                    supported: VERSION
+                }
+            );
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use proptest::prelude::*;
 use std::{path::Path, sync::Arc};
 
 mod damage;
+mod golden;
 mod power_cut;
 
 const DIRECTORY: &str = "/journal";

@@ -6,14 +6,22 @@ mod sometimes;
 mod world;
 
 use super::*;
-use crate::intent::{Intent, Unproven};
-use bcdr_format::{GroupId, VolumeId, VolumeNumber};
+use crate::intent::{Intent, Sighting, Unproven};
+use bcdr_format::{GroupId, Timestamp, VolumeId, VolumeNumber};
 use proptest::prelude::*;
 use world::World;
 
 const EVIDENCE: BackingEvidence = BackingEvidence {
     identity: 1,
     change: 2,
+};
+
+const ACTIVITY: BackingActivity = BackingActivity {
+    changed_at: Timestamp(0),
+    sectors_written: 0,
+    boot_at: Timestamp(0),
+    own_clock: true,
+    counted: true,
 };
 
 fn position(ordinal: u32, sequence: u64) -> Position {
@@ -76,6 +84,9 @@ fn proven(intents: Vec<Intent>) -> ProvenIntents {
     ProvenIntents {
         begun: (IncarnationOrdinal(3), id(3)),
         identity: 1,
+        sighting: Some(Sighting::Quiet {
+            change: EVIDENCE.change,
+        }),
         intents,
     }
 }
@@ -85,6 +96,7 @@ fn plan(recovered: &Recovered, intents: IntentsFound) -> StartPlan {
         recovered,
         intents: &intents,
         evidence: EVIDENCE,
+        activity: ACTIVITY,
         members: &members(),
         incarnation: id(99),
         sync: SyncId::from_u128(7),
@@ -193,6 +205,15 @@ fn without_proof_everything_is_read() {
         IntentsFound::Proven(proven(vec![foreign_life])),
         IntentsFound::Proven(ProvenIntents {
             identity: 5,
+            ..proven(vec![])
+        }),
+        // Somebody else wrote to the volumes since.
+        IntentsFound::Proven(ProvenIntents {
+            sighting: Some(Sighting::Quiet { change: 9 }),
+            ..proven(vec![])
+        }),
+        IntentsFound::Proven(ProvenIntents {
+            sighting: None,
             ..proven(vec![])
         }),
         IntentsFound::Proven(ProvenIntents {

@@ -1,7 +1,8 @@
 //! The ladder: when production leaves the journal behind, and when journaling is tried again.
 //!
-//! Invariant: no write waits for the journal longer than the latency budget, and no flush longer
-//! than the flush budget; past that the group is untracked, visibly, and the backing alone serves.
+//! Invariant: no write waits for the journal longer than the latency budget, none behind a hanging
+//! write of another place longer than the backing budget, and no flush longer than the flush budget;
+//! past that the group is untracked, visibly, and the backing alone serves.
 //! It only decides; [`super::TapCore`] acts.
 
 use super::settings::TapSettings;
@@ -67,7 +68,10 @@ pub(super) struct Untracked {
 #[derive(Debug)]
 pub(super) struct Ladder {
     untracked: Option<Untracked>,
+    /// Since when writes are held back, for whatever reason.
     pressed_since: Option<Duration>,
+    /// Since when the journal holds them back.
+    journal_since: Option<Duration>,
     retry_at: Duration,
     delay: Duration,
     resumed_at: Duration,
@@ -78,6 +82,7 @@ impl Ladder {
         Self {
             untracked: None,
             pressed_since: None,
+            journal_since: None,
             retry_at: Duration::ZERO,
             delay: settings.resume_delay,
             resumed_at: Duration::ZERO,
@@ -106,13 +111,19 @@ impl Ladder {
         if !self.journaling() {
             return None;
         }
-        if pressure == Pressure::None || !writes_wait {
-            self.pressed_since = None;
-        }
-        let since = (pressure != Pressure::None && writes_wait)
-            .then(|| *self.pressed_since.get_or_insert(now.monotonic));
+        let pressed = pressure != Pressure::None && writes_wait;
+        let by_journal = pressed && pressure == Pressure::JournalQueue;
+        let since = |known: &mut Option<Duration>, holds: bool| {
+            *known = holds.then(|| known.unwrap_or(now.monotonic));
+            *known
+        };
+        let journal_since = since(&mut self.journal_since, by_journal);
+        let pressed_since = since(&mut self.pressed_since, pressed);
         let over = |since: Duration, budget| now.monotonic.saturating_sub(since) > budget;
-        if since.is_some_and(|since| over(since, settings.latency_budget)) {
+        if journal_since.is_some_and(|since| over(since, settings.latency_budget)) {
+            return Some(UntrackedReason::JournalSlow);
+        }
+        if pressed_since.is_some_and(|since| over(since, settings.backing_budget)) {
             return Some(match pressure {
                 Pressure::Window => UntrackedReason::BackingHangs,
                 _ => UntrackedReason::JournalSlow,
@@ -137,7 +148,7 @@ impl Ladder {
         };
         self.retry_at = now.monotonic + self.delay;
         self.delay = (self.delay * 2).min(settings.resume_delay_max);
-        self.pressed_since = None;
+        (self.pressed_since, self.journal_since) = (None, None);
         self.untracked = Some(Untracked { since: now, reason });
     }
 
@@ -183,11 +194,22 @@ mod tests {
             weigh(2_600, Pressure::JournalQueue, true),
             Some(UntrackedReason::JournalSlow)
         );
+    }
+
+    #[test]
+    fn a_hanging_backing_has_a_longer_deadline_of_its_own() {
+        let settings = TapSettings::default();
+        let mut ladder = Ladder::new(&settings);
+        let mut weigh =
+            |now, pressure, waits| ladder.weigh(at(now), &settings, pressure, waits, None);
+        assert_eq!(weigh(0, Pressure::Window, true), None);
+        assert_eq!(weigh(9_900, Pressure::Window, true), None);
+        assert_eq!(weigh(9_950, Pressure::JournalQueue, true), None);
         assert_eq!(
-            weigh(2_600, Pressure::Window, true),
+            weigh(10_100, Pressure::Window, true),
             Some(UntrackedReason::BackingHangs)
         );
-        assert_eq!(weigh(9_000, Pressure::Window, false), None, "nobody waits");
+        assert_eq!(weigh(20_000, Pressure::Window, false), None, "nobody waits");
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub struct TapSettings {
     pub journal_queue_bytes: usize,
     /// How long writes may wait for the journal before it is left behind.
     pub latency_budget: Duration,
+    /// How long writes may wait because another write on a backing hangs and no more may be in
+    /// flight beyond it; after that the journal is left behind. Longer than `latency_budget`: a
+    /// disk that stops for a moment must not cost a full compare.
+    pub backing_budget: Duration,
     /// How long a flush may wait for the journal before it is left behind.
     pub flush_budget: Duration,
     /// How often the journal is synced when nobody flushes.
@@ -43,10 +47,11 @@ impl Default for TapSettings {
     fn default() -> Self {
         Self {
             record_bytes_max: RECORD_LENGTH_MAX,
-            window_records: 4096,
+            window_records: 65_536,
             window_bytes: 256 << 20,
             journal_queue_bytes: 64 << 20,
             latency_budget: Duration::from_secs(1),
+            backing_budget: Duration::from_secs(10),
             flush_budget: Duration::from_secs(10),
             journal_sync_interval: Duration::from_millis(200),
             resume_delay: Duration::from_secs(1),

@@ -25,13 +25,13 @@ use super::{
 use backing::Io;
 use bcdr_capture::{
     feed::FeedSession,
-    intent::{BackingEvidence, BootId, IntentRing},
+    intent::{BackingActivity, BackingEvidence, BootId, IntentRing, Sighting},
     journal::{Journal, JournalCommand, JournalEvent},
     tap::{Action, TapCore, TapState, Volume},
 };
 use bcdr_disk::{Access, CreateOptions, FaultPlan, File, SeededRandom, SimulatedDisk, Storage};
 use bcdr_format::{
-    IncarnationOrdinal, Position, Sequence, VolumeNumber,
+    IncarnationOrdinal, Position, Sequence, Timestamp, VolumeNumber,
     record::{Member, RecordBody},
 };
 use requests::Pending;
@@ -78,6 +78,8 @@ pub(crate) struct CaptureHost {
     boot: BootId,
     /// Counts changes of the backings: what an outside observer sees of them.
     change: u64,
+    /// The wall clock at the last change.
+    changed_at: Timestamp,
     /// Sectors that cannot be read until they are written.
     pub(crate) bad: BTreeSet<(usize, u32)>,
     pub(crate) faults: BackingFaults,
@@ -147,6 +149,13 @@ fn number(volume: usize) -> VolumeNumber {
     VolumeNumber(volume as u16 + 1)
 }
 
+/// When the capture's host would have been started by its wall clock.
+fn boot_at(cx: &Context) -> Timestamp {
+    let now = cx.moment(Host::Capture);
+    let up = i64::try_from(now.monotonic.as_micros()).unwrap_or(i64::MAX);
+    now.wall.shifted(-up)
+}
+
 fn index(number: VolumeNumber) -> usize {
     usize::from(number.0) - 1
 }
@@ -186,6 +195,7 @@ impl CaptureHost {
             state,
             boot: BootId(1),
             change: 0,
+            changed_at: Timestamp(0),
             bad: BTreeSet::new(),
             faults: BackingFaults::default(),
             journal_slow: 1,
@@ -300,6 +310,34 @@ impl CaptureHost {
         }
     }
 
+    fn activity(&self, cx: &Context) -> BackingActivity {
+        BackingActivity {
+            changed_at: self.changed_at,
+            sectors_written: 0,
+            boot_at: boot_at(cx),
+            own_clock: true,
+            counted: true,
+        }
+    }
+
+    /// A write is about to be submitted, or time has passed.
+    fn sight(&mut self, cx: &Context, life: Life, submitting: bool) {
+        let change = self.change;
+        let Some(process) = self.process(life) else {
+            return;
+        };
+        let writing = submitting || process.io.values().any(Io::writes);
+        process.ring.sight(if writing {
+            Sighting::Writing {
+                alive_at: cx.wall(Host::Capture),
+                boot_at: boot_at(cx),
+                sectors_at_most: 0,
+            }
+        } else {
+            Sighting::Quiet { change }
+        });
+    }
+
     /// What the disks hold.
     fn contents(&self) -> Vec<Vec<Cell>> {
         let read = |volume: usize| {
@@ -336,6 +374,7 @@ impl CaptureHost {
         process.tap.feed_backlog(process.feed.backlog_bytes());
         process.tap.tick(now);
         self.drain(cx, life);
+        self.sight(cx, life, false);
         cx.schedule.after(TICK, Event::CaptureTick { life });
         self.try_close(cx, life);
     }
@@ -354,6 +393,9 @@ impl CaptureHost {
         if !process.closing || !at_rest {
             return;
         }
+        process.ring.sight(Sighting::Quiet {
+            change: evidence.change,
+        });
         let clean = process.tap.clean_position().is_some_and(|position| {
             let synced = process.files.iter().all(|file| file.sync_data().is_ok());
             let opening = process.tap.start().opening;
@@ -417,7 +459,7 @@ impl CaptureHost {
         let opening = process.tap.start().opening;
         process
             .ring
-            .begin(boot, opening.ordinal, opening.id, evidence.identity);
+            .begin(boot, opening.ordinal, opening.id, evidence);
     }
 
     fn journal_event(&mut self, cx: &mut Context, life: Life, event: JournalEvent) {

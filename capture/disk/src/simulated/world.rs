@@ -60,6 +60,8 @@ impl From<Errno> for Refusal {
 pub(super) struct Node {
     pub(super) content: Content,
     pub(super) poisoned: bool,
+    /// Bytes that the device cannot read any more.
+    pub(super) unreadable: std::ops::Range<u64>,
     /// Cloned into every handle, so its count tells whether the file is open.
     open: Arc<()>,
     mapped: Option<MappingNumber>,
@@ -108,6 +110,7 @@ impl World {
         let copy = |node: &Node| Node {
             content: node.content.clone(),
             poisoned: node.poisoned,
+            unreadable: node.unreadable.clone(),
             ..Node::default()
         };
         Self {
@@ -262,7 +265,13 @@ impl World {
             self.counts.read_errors += 1;
             return Err(Errno::IO.into());
         }
-        Ok(self.node(file)?.content.read(buffer, offset))
+        let node = self.node(file)?;
+        let end = offset + buffer.len() as u64;
+        if node.unreadable.start < end && offset < node.unreadable.end {
+            self.counts.read_errors += 1;
+            return Err(Errno::IO.into());
+        }
+        Ok(node.content.read(buffer, offset))
     }
 
     pub(super) fn write(

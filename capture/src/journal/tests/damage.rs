@@ -184,3 +184,83 @@ fn another_stream_and_a_later_version_are_refused_and_a_gap_hides_what_is_before
     assert_eq!(recovered.settled, Some(position(1, 30)));
     assert_eq!(journal.snapshot().segments[0].first, first);
 }
+
+#[test]
+fn a_read_error_ends_the_newest_segment_and_is_damage_in_an_older_one() {
+    let disk = disk();
+    let (mut journal, _) = recover(&disk);
+    journal.open(start(1, None, 1)).unwrap();
+    for sequence in 1..=20 {
+        journal.append(&[data(sequence, 4096)], None, None).unwrap();
+    }
+    journal.sync().unwrap();
+    let snapshot = journal.snapshot();
+    let (oldest, newest) = (&snapshot.segments[0], snapshot.segments.last().unwrap());
+    let (first, last) = (newest.first, newest.last);
+    assert!(first < last && oldest.path != newest.path);
+    drop(journal);
+    let read_error = |path: &Path, from| {
+        let fork = Arc::new(disk.fork(1));
+        fork.make_unreadable(path, from..u64::MAX).unwrap();
+        fork
+    };
+    let spoilt = read_error(&newest.path, newest.end - 4096);
+    let (_, recovered) = recover(&spoilt);
+    assert!(
+        (first..last).contains(&recovered.last_sequence),
+        "{recovered:?}"
+    );
+    assert!(!recovered.clean);
+    for from in [0, oldest.offset_for(oldest.first)] {
+        let error = try_recover(&read_error(&oldest.path, from)).unwrap_err();
+        assert!(matches!(error, RecoverError::Unreadable { .. }), "{error}");
+        assert!(error.is_lasting());
+    }
+}
+
+/// A journal of a few segments, and what its oldest one is called.
+fn with_history() -> (Arc<SimulatedDisk>, std::path::PathBuf, usize) {
+    let disk = disk();
+    let (mut journal, _) = recover(&disk);
+    journal.open(start(1, None, 1)).unwrap();
+    fill(&mut journal, 1, 1..=30);
+    let oldest = journal.snapshot().segments[0].path.clone();
+    let files = disk.list(Path::new(DIRECTORY)).unwrap().len();
+    (disk, oldest, files)
+}
+
+#[test]
+fn segments_of_another_size_are_refused_and_stay_where_they_are() {
+    let (disk, _, files) = with_history();
+    let settings = JournalSettings {
+        segment_bytes: 128 << 10,
+        ..settings()
+    };
+    let storage: Arc<dyn Storage> = disk.clone();
+    let error = Journal::recover(storage, Path::new(DIRECTORY), identity(), settings).unwrap_err();
+    assert!(matches!(error, RecoverError::OtherSize { .. }), "{error}");
+    assert!(error.is_lasting());
+    assert_eq!(disk.list(Path::new(DIRECTORY)).unwrap().len(), files);
+    assert_eq!(recover(&disk).1.last_sequence, Sequence(30));
+}
+
+#[test]
+fn a_head_that_says_what_nobody_writes_is_damage_and_its_segment_stays() {
+    let (disk, oldest, files) = with_history();
+    let file = disk.open(&oldest, Access::write()).unwrap();
+    let mut page = vec![0; 4096];
+    file.read_exact_at(&mut page, 0).unwrap();
+    // Flags of a newer release, under a checksum that is right.
+    page[6] = 2;
+    let length = u32::from_le_bytes(page[8..12].try_into().unwrap()) as usize;
+    let mut head = page[..length - 4].to_vec();
+    bcdr_format::codec::seal_checksum(&mut head, 0);
+    file.write_all_at(&head, 0).unwrap();
+    let error = try_recover(&disk).unwrap_err();
+    assert!(
+        matches!(&error, RecoverError::Damaged { offset: 0, .. }),
+        "{error}"
+    );
+    assert!(error.is_lasting());
+    assert_eq!(disk.list(Path::new(DIRECTORY)).unwrap().len(), files);
+}

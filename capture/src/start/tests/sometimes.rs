@@ -26,6 +26,7 @@ sometimes!(
     forks,
     opened_above,
     failed_writes,
+    foreign_writes,
     published,
     journal_reads,
     intervals_ended,

@@ -1,7 +1,7 @@
 //! A whole capture with its disk, its journal, its ring and a far side, in one seeded thread.
 
 use super::{
-    EVIDENCE,
+    ACTIVITY, EVIDENCE,
     oracle::Oracle,
     receiver::{Receiver, stamp_of},
     sometimes::Sometimes,
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Moment, Payload,
     feed::{FeedSession, FeedStep, Handshake},
-    intent::{BackingEvidence, BootId, IntentRing, IntentsFound},
+    intent::{BackingActivity, BackingEvidence, BootId, IntentRing, IntentsFound, Sighting},
     journal::{
         Journal, JournalCommand, JournalEvent, JournalIdentity, JournalReader, JournalSettings,
     },
@@ -61,6 +61,7 @@ pub(super) struct World {
     queue: Vec<JournalCommand>,
     operations: Vec<Operation>,
     image: Vec<u8>,
+    changed_at: Timestamp,
     durable_image: Vec<u8>,
     session: FeedSession,
     receiver: Receiver,
@@ -110,6 +111,25 @@ fn evidence(image: &[u8]) -> BackingEvidence {
     }
 }
 
+fn sighting(image: &[u8], now: Moment, writing: bool) -> Sighting {
+    if !writing {
+        let change = evidence(image).change;
+        return Sighting::Quiet { change };
+    }
+    Sighting::Writing {
+        alive_at: now.wall,
+        boot_at: ACTIVITY.boot_at,
+        sectors_at_most: 0,
+    }
+}
+
+fn is_write(operation: &BackingOperation) -> bool {
+    matches!(
+        operation.action,
+        BackingAction::Write { .. } | BackingAction::Zero { .. }
+    )
+}
+
 fn stamps(image: &[u8]) -> Vec<u64> {
     image.chunks_exact(512).map(stamp_of).collect()
 }
@@ -118,7 +138,7 @@ fn stamps(image: &[u8]) -> Vec<u64> {
 fn start(
     disk: &Arc<SimulatedDisk>,
     boot: u128,
-    image: &[u8],
+    (image, changed_at): (&[u8], Timestamp),
     now: Moment,
     random: &mut SeededRandom,
     sometimes: &mut Sometimes,
@@ -146,6 +166,10 @@ fn start(
         recovered: &recovered,
         intents: &found,
         evidence: evidence(image),
+        activity: BackingActivity {
+            changed_at,
+            ..ACTIVITY
+        },
         members: &members(),
         incarnation: IncarnationId::from_u128(u128::from(random.next_u64())),
         sync: SyncId::from_u128(u128::from(random.next_u64())),
@@ -176,7 +200,7 @@ fn start(
     let opening = plan.start.opening;
     let group = GroupId::from_u128(1);
     let tap = TapCore::new(settings(), group, vec![volume], plan, source, now);
-    ring.begin(BootId(boot), opening.ordinal, opening.id, EVIDENCE.identity);
+    ring.begin(BootId(boot), opening.ordinal, opening.id, evidence(image));
     (
         tap,
         journal,
@@ -201,8 +225,14 @@ impl World {
         };
         let image = vec![0; SIZE as usize];
         let mut sometimes = Sometimes::default();
-        let (tap, journal, ring, session) =
-            start(&disk, 1, &image, now, &mut random, &mut sometimes);
+        let (tap, journal, ring, session) = start(
+            &disk,
+            1,
+            (&image, now.wall),
+            now,
+            &mut random,
+            &mut sometimes,
+        );
         let oracle = Oracle::new(&stamps(&image));
         let receiver = Receiver::new(SECTORS);
         Self {
@@ -217,6 +247,7 @@ impl World {
             operations: Vec::new(),
             durable_image: image.clone(),
             image,
+            changed_at: now.wall,
             session,
             old_receiver: receiver.clone(),
             receiver,
@@ -307,6 +338,10 @@ impl World {
                     self.ring.as_mut().unwrap().trust(ordinal, incarnation);
                 }
                 Action::Submit(operation) => {
+                    if is_write(&operation) {
+                        let writing = sighting(&self.image, self.now, true);
+                        self.ring.as_mut().unwrap().sight(writing);
+                    }
                     let seen = self.bytes_of(&operation);
                     self.operations.push(Operation { operation, seen });
                 }
@@ -367,6 +402,7 @@ impl World {
     }
 
     fn land(&mut self, offset: u64, payload: &Payload, partly: bool) {
+        self.changed_at = self.now.wall;
         for (index, sector) in payload.chunks_exact(512).enumerate() {
             let at = offset as usize / 512 + index;
             if partly && self.random.coin() {
@@ -392,6 +428,9 @@ impl World {
         self.now.wall = self.now.wall.shifted(milliseconds as i64 * 1000);
         self.tap.tick(self.now);
         self.drain();
+        let writing = self.operations.iter().any(|one| is_write(&one.operation));
+        let seen = sighting(&self.image, self.now, writing);
+        self.ring.as_mut().unwrap().sight(seen);
     }
 
     /// One exchange with the far side.
@@ -508,16 +547,26 @@ impl World {
         // The dead process's memory goes before the next one maps the file.
         self.ring = None;
         self.disk.power_on();
+        let written_to = end == End::Kill && self.random.below(5) == 0;
+        if written_to {
+            self.somebody_else_writes();
+        }
         let ring;
         (self.tap, self.journal, ring, self.session) = start(
             &self.disk,
             self.boot,
-            &self.image,
+            (&self.image, self.changed_at),
             self.now,
             &mut self.random,
             &mut self.sometimes,
         );
         self.ring = Some(ring);
+        if written_to {
+            assert!(
+                self.tap.start().reads_everything(),
+                "a foreign write unseen"
+            );
+        }
         self.queue.clear();
         self.connected = false;
         self.was_untracked = false;
@@ -562,6 +611,20 @@ impl World {
                 self.oracle.lost(stamp, sector);
             }
         }
+    }
+
+    /// While no capture runs, an operator puts something else on the disk.
+    fn somebody_else_writes(&mut self) {
+        self.now.monotonic += Duration::from_secs(2);
+        self.now.wall = self.now.wall.shifted(2_000_000);
+        self.changed_at = self.now.wall;
+        let first = self.random.index(SECTORS);
+        self.next += 1;
+        let stamp = self.next.to_le_bytes().repeat(64);
+        self.image[first * 512..first * 512 + 512].copy_from_slice(&stamp);
+        self.durable_image = self.image.clone();
+        self.oracle = Oracle::new(&stamps(&self.image));
+        self.sometimes.foreign_writes += 1;
     }
 
     /// A power cut takes back any of the sectors not synced, and with them the history.

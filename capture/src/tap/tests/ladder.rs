@@ -171,7 +171,9 @@ fn a_hung_write_does_not_stop_production() {
         }
     }
     rig.pass(10);
-    rig.pass(1_100);
+    rig.pass(9_900);
+    assert_eq!(rig.tap.status(rig.now).state, TapState::Continuous);
+    rig.pass(200);
     let TapState::Untracked { reason, .. } = rig.tap.status(rig.now).state else {
         panic!()
     };

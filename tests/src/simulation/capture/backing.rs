@@ -69,6 +69,11 @@ pub(super) struct Io {
 }
 
 impl Io {
+    /// Whether it changes the disk.
+    pub(super) fn writes(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
     fn sectors(&self) -> u32 {
         (self.bytes.len() / SECTOR) as u32
     }
@@ -100,6 +105,13 @@ impl CaptureHost {
     pub(super) fn submit(&mut self, cx: &mut Context, life: Life, operation: BackingOperation) {
         let volume = super::index(operation.volume);
         let id = IoId(operation.id.0);
+        let action = &operation.action;
+        if matches!(
+            action,
+            BackingAction::Write { .. } | BackingAction::Zero { .. }
+        ) {
+            self.sight(cx, life, true);
+        }
         let unit = self.settings.volumes[volume].io_unit / SECTOR as u32;
         let io = match operation.action {
             BackingAction::Read { offset, length } => {
@@ -352,6 +364,7 @@ impl CaptureHost {
             self.bad.remove(&(io.volume, sector));
         }
         self.change += 1;
+        self.changed_at = cx.wall(Host::Capture);
     }
 
     fn put(&mut self, cx: &mut Context, io: &Io, first: u32, bytes: &[u8]) {
@@ -459,6 +472,7 @@ impl CaptureHost {
                 .landed(io.owners[place as usize], io.volume, sector);
             self.bad.remove(&(io.volume, sector));
             self.change += 1;
+            self.changed_at = cx.wall(Host::Capture);
         }
     }
 }

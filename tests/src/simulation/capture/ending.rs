@@ -3,7 +3,7 @@
 
 use super::{BootId, CaptureHost, Death, Snapshot, backing_path};
 use crate::simulation::{
-    context::Context,
+    context::{Context, Host},
     oracle::{Effect, End},
     stamp::{self, SECTOR},
 };
@@ -99,5 +99,6 @@ impl CaptureHost {
         cx.oracle.ended(id, End::Done);
         cx.oracle.forced(id);
         self.change += 1;
+        self.changed_at = cx.wall(Host::Capture);
     }
 }

@@ -58,6 +58,7 @@ impl CaptureHost {
             recovered: &recovered,
             intents: &intents,
             evidence: self.evidence(),
+            activity: self.activity(cx),
             members: &members,
             incarnation: IncarnationId::from_parts(milliseconds, cx.random_u128()),
             sync: SyncId::from_parts(milliseconds, cx.random_u128()),

@@ -204,3 +204,18 @@ fn writing_the_end_again_brings_back_a_length_that_a_failed_sync_lost() {
     }
     assert_eq!(lengths, BTreeSet::from([(false, 2), (false, 3), (true, 3)]));
 }
+
+#[test]
+fn unreadable_bytes_fail_every_read_that_touches_them() {
+    let disk = SimulatedDisk::new(1, FaultPlan::none());
+    disk.create_directory_all(Path::new("/d")).unwrap();
+    let handle = disk
+        .create(Path::new("/d/f"), CreateOptions::default())
+        .unwrap();
+    handle.write_all_at(&[1; 3 * SECTOR_BYTES], 0).unwrap();
+    disk.make_unreadable(Path::new("/d/f"), 600..700).unwrap();
+    let read = |offset| handle.read_exact_at(&mut [0; SECTOR_BYTES], offset);
+    assert!(read(0).is_ok());
+    assert!(read(512).is_err());
+    assert!(read(1024).is_ok());
+}
