@@ -18,7 +18,9 @@ use super::{
     report::{CleanupReport, IsolationLog, IsolationReport, REPORT_VERSION},
     rung::seconds,
 };
-use crate::target::{InstanceRecord, LaunchRequest, PrecheckReport, Proof, Target};
+use crate::target::{
+    InstancePurpose, InstanceRecord, LaunchRequest, PrecheckReport, Proof, Target,
+};
 
 /// Why a drill does not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +167,7 @@ impl<'a> Drill<'a> {
     fn launch_request(&self) -> LaunchRequest {
         LaunchRequest {
             instance: self.request.drill.clone(),
+            purpose: InstancePurpose::Drill,
             settings: self.request.settings.clone(),
             disks: self.request.disks.clone(),
             runtime_directory: self.request.runtime_directory.clone(),

@@ -65,11 +65,26 @@ impl std::fmt::Display for InstanceId {
     }
 }
 
+/// What an instance is for; it decides where its writes go, what its cards are connected to, and
+/// whether it outlives the process that started it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstancePurpose {
+    /// A drill: throw-away disks over read-only sources, no network, gone with its process.
+    #[default]
+    Drill,
+    /// Production on the recovered side: it writes to its sources, has the networks of its launch
+    /// settings, and goes on when the process that started it ends.
+    Failover,
+}
+
 /// Everything a target needs to launch an instance.
 #[derive(Clone, Debug)]
 pub struct LaunchRequest {
     /// The instance's id.
     pub instance: InstanceId,
+    /// What it is for.
+    pub purpose: InstancePurpose,
     /// How the machine looks.
     pub settings: LaunchSettings,
     /// The machine's disks; [`LaunchSettings::disk_order`] may rearrange them.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RungPatterns;
+use super::{NetworkCard, RungPatterns, network};
 use crate::drill::{CompiledPatterns, PatternError};
 
 /// Most memory a machine may ask for, in MiB (1 TiB).
@@ -77,6 +77,8 @@ pub struct LaunchSettings {
     pub overlay_limit_mib: u32,
     /// How the rungs of the verification ladder are recognised.
     pub rungs: RungPatterns,
+    /// The machine's network cards; one by default.
+    pub networks: Vec<NetworkCard>,
 }
 
 impl Default for LaunchSettings {
@@ -91,6 +93,7 @@ impl Default for LaunchSettings {
             boot_timeout_seconds: 180,
             overlay_limit_mib: 8192,
             rungs: RungPatterns::default(),
+            networks: vec![NetworkCard::default()],
         }
     }
 }
@@ -127,6 +130,12 @@ pub enum LaunchSettingsError {
         volume: String,
         /// The group's volumes.
         present: String,
+    },
+    /// The network cards are wrong.
+    #[error("launch settings: networks: {reason}; correct the cards")]
+    Network {
+        /// What is wrong.
+        reason: String,
     },
     /// There is no disk at all.
     #[error("a machine without a disk cannot be launched; the group has no volume")]
@@ -171,7 +180,7 @@ impl LaunchSettings {
             }
         }
         CompiledPatterns::compile(&self.rungs)?;
-        Ok(())
+        network::check(&self.networks)
     }
 
     /// Puts items into the machine's disk order, found by their volume names.

@@ -1,14 +1,15 @@
 //! The qemu target: instances are QEMU processes on this host, under emulation.
 //!
-//! Owns the life of one process per instance: throw-away overlays over read-only NBD exports, a
-//! network without any way out, a control socket, a console log, and the removal of all of it.
+//! Owns the life of one process per instance: its disks over NBD exports, its networks, a control
+//! socket, a console log, and the removal of all of it. A drill gets throw-away overlays and a
+//! network without any way out; the machine of a failover writes to its exports, has the networks
+//! of its launch settings, and outlives the process that started it.
 //!
 //! Invariants: no QEMU process is started whose marker is not already in a record; a process is
-//! signalled only after its start time or its marker proved that it is ours; the guest executes
-//! its first instruction only after the instance was observed to be isolated.
+//! signalled only after its start time or its marker proved that it is ours; the guest of a drill
+//! executes its first instruction only after the instance was observed to be isolated.
 //!
-//! It never uses a hypervisor device (opening one proves nothing about guests running in it), gives
-//! the guest no network and never writes to a disk source.
+//! It never uses a hypervisor device: opening one proves nothing about guests running in it.
 
 mod cleanup;
 mod command;
@@ -41,8 +42,8 @@ pub use tools::ToolPaths;
 
 use super::{
     ConsoleChunk, ConsoleOffset, DiskSource, EvidenceText, InstanceDetail, InstanceId,
-    InstanceRecord, InstanceState, IsolationSample, LaunchRequest, LaunchSettings, Observation,
-    PrecheckReport, Proof, Target, TargetError, TargetFuture,
+    InstancePurpose, InstanceRecord, InstanceState, IsolationSample, LaunchRequest, LaunchSettings,
+    Observation, PrecheckReport, Proof, Target, TargetError, TargetFuture,
 };
 use launch::LiveInstance;
 
@@ -220,10 +221,14 @@ impl Target for QemuTarget {
     ) -> TargetFuture<'a, String> {
         let InstanceDetail::Qemu(instance) = &record.detail;
         Box::pin(async move {
+            if instance.purpose == InstancePurpose::Failover {
+                let networks = command::networks_of(&instance.arguments).join("; ");
+                return Ok(format!("as the launch settings say: {networks}"));
+            }
             command::only_hub_ports(&instance.arguments)
                 .map_err(|reason| TargetError::NotIsolated { reason })?;
             Ok(
-                "a virtual hub inside the QEMU process, with the machine's card as its only port"
+                "a virtual hub inside the QEMU process for each card, with the card as its only port"
                     .to_owned(),
             )
         })
@@ -241,16 +246,43 @@ impl Target for QemuTarget {
             self.remember(&request.instance, live.clone());
             let record = InstanceRecord {
                 instance: request.instance.clone(),
-                detail: InstanceDetail::Qemu(instance),
+                detail: InstanceDetail::Qemu(instance.clone()),
             };
-            let sample = self.sample_isolation(&record).await?;
-            if sample.verdict == super::IsolationVerdict::NotIsolated {
-                return Err(TargetError::NotIsolated {
-                    reason: sample.reason,
-                });
+            if instance.purpose == InstancePurpose::Drill {
+                let sample = self.sample_isolation(&record).await?;
+                if sample.verdict == super::IsolationVerdict::NotIsolated {
+                    return Err(TargetError::NotIsolated {
+                        reason: sample.reason,
+                    });
+                }
             }
             live.control("cont", None, CONTROL_DEADLINE).await?;
             Ok(record)
+        })
+    }
+
+    fn adopt<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, bool> {
+        let InstanceDetail::Qemu(instance) = &record.detail;
+        Box::pin(async move {
+            if self.live(record).is_ok() {
+                return Ok(true);
+            }
+            let Some(live) = launch::adopt(instance).await? else {
+                return Ok(false);
+            };
+            self.remember(&record.instance, Arc::new(live));
+            Ok(true)
+        })
+    }
+
+    fn shut_down<'a>(
+        &'a self,
+        record: &'a InstanceRecord,
+        limit: Duration,
+    ) -> TargetFuture<'a, bool> {
+        Box::pin(async move {
+            let live = self.live(record)?;
+            live.shut_down(limit).await
         })
     }
 
