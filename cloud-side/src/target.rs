@@ -1,21 +1,23 @@
 //! Targets: where a recovered machine runs.
 //!
-//! Owns the [`Target`] trait and the types that cross it. A target is given read-only disk sources
-//! and launch settings; it starts an isolated throw-away instance, lets itself be observed, and
-//! removes everything again.
+//! Owns the [`Target`] trait and the types that cross it. A target is given disk sources and launch
+//! settings; it starts an instance, lets it be observed, and removes everything again. For a drill
+//! that is an isolated throw-away over read-only sources; for a failover it is production itself,
+//! which writes to its sources and outlives the process that started it.
 //!
 //! Invariant: whatever a target creates is named in the [`InstanceRecord`] that [`Target::plan`]
 //! returned *before* the first thing was created. Whoever holds the record (this process, or the
 //! one that comes after a crash) can destroy the instance and prove that nothing is left.
 //!
-//! It does not decide whether a machine booted (see [`crate::drill`]), does not open views and
-//! never writes to a disk source.
+//! It does not decide whether a machine booted (see [`crate::drill`]) and does not open views. Only
+//! the machine of a failover ever writes to a disk source.
 
 mod disk_source;
 mod error;
 mod instance;
 mod isolation;
 mod launch_settings;
+mod network;
 mod precheck;
 mod proof;
 pub mod qemu;
@@ -27,10 +29,11 @@ pub use disk_source::{DiskSource, DiskSourceError, NbdAddress};
 pub use error::TargetError;
 pub use instance::{
     ConsoleChunk, ConsoleOffset, EvidenceText, InstanceDetail, InstanceId, InstanceIdError,
-    InstanceRecord, InstanceState, LaunchRequest, Observation,
+    InstancePurpose, InstanceRecord, InstanceState, LaunchRequest, Observation,
 };
 pub use isolation::{IsolationSample, IsolationVerdict, SocketEvidence};
 pub use launch_settings::{DiskBus, Firmware, LaunchSettings, LaunchSettingsError, Machine};
+pub use network::{NetworkCard, NetworkConnection, PortForward};
 pub use precheck::{PrecheckItem, PrecheckReport, PrecheckVerdict};
 pub use proof::{Proof, ProofItem};
 pub use rung_patterns::RungPatterns;
@@ -40,10 +43,12 @@ pub type TargetFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TargetError
 
 /// A place where recovered machines run.
 ///
-/// The order of calls is: `precheck`, `plan`, `prepare_disks`, `prepare_network`, `launch`,
-/// `isolation` until it says isolated, `release`, then any number of `observe`, `console`,
-/// `isolation`, `screenshot` and `describe`, then `destroy` and `prove_destroyed`. The last two are allowed at any time after `plan`, by any process, any number
-/// of times. Every method ends by a deadline of its own.
+/// The order of calls is: `precheck`, `plan`, `prepare_disks`, `prepare_network`, `launch`, in a
+/// drill `isolation` until it says isolated, `release`, then any number of `observe`, `console`,
+/// `isolation`, `screenshot` and `describe`, then `destroy` and `prove_destroyed`. The last two are
+/// allowed at any time after `plan`, by any process, any number of times; `adopt` takes the place of
+/// everything up to `release` in a process that comes later. Every method ends by a deadline of its
+/// own.
 pub trait Target: Send + Sync {
     /// The name users know this target by, such as `qemu`.
     fn name(&self) -> &'static str;
@@ -83,9 +88,22 @@ pub trait Target: Send + Sync {
         request: &'a LaunchRequest,
     ) -> TargetFuture<'a, InstanceRecord>;
 
-    /// Lets the instance execute. Allowed only after [`Target::isolation`] said that this very
-    /// instance is isolated.
+    /// Lets the instance execute. For a drill it is allowed only after [`Target::isolation`] said that
+    /// this very instance is isolated.
     fn release<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, ()>;
+
+    /// Takes charge of an instance that an earlier process launched and that still runs. Returns
+    /// whether it was found; one that is there already is fine. Only instances of a failover
+    /// outlive their process.
+    fn adopt<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, bool>;
+
+    /// Asks the machine to shut itself down, and waits for it at most `limit`. Returns whether it
+    /// did; one that is gone already did.
+    fn shut_down<'a>(
+        &'a self,
+        record: &'a InstanceRecord,
+        limit: std::time::Duration,
+    ) -> TargetFuture<'a, bool>;
 
     /// Says whether the instance runs and how much its throw-away disks hold.
     fn observe<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Observation>;

@@ -173,7 +173,7 @@ impl SimulatedDisk {
     /// Corrupts a file: from now on, reads of any of these bytes fail.
     pub fn make_unreadable(&self, path: &Path, bytes: Range<u64>) -> Result<(), DiskError> {
         let mut world = self.world();
-        let file = existing(&mut world, path).map_err(named("corrupt", path))?;
+        let file = existing(&world, path).map_err(named("corrupt", path))?;
         let node = world.node(file).map_err(named("corrupt", path))?;
         node.unreadable = bytes;
         world.counts.corruptions += 1;

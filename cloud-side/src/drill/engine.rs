@@ -19,7 +19,8 @@ use super::{
     rung::seconds,
 };
 use crate::target::{
-    InstanceRecord, IsolationVerdict, LaunchRequest, PrecheckReport, Proof, Target,
+    InstancePurpose, InstanceRecord, IsolationVerdict, LaunchRequest, NetworkCard, PrecheckReport,
+    Proof, Target,
 };
 
 /// Why a drill does not go on.
@@ -168,7 +169,9 @@ impl<'a> Drill<'a> {
     fn launch_request(&self) -> LaunchRequest {
         LaunchRequest {
             instance: self.request.drill.clone(),
+            purpose: InstancePurpose::Drill,
             settings: self.request.settings.clone(),
+            networks: vec![NetworkCard::default()],
             disks: self.request.disks.clone(),
             runtime_directory: self.request.runtime_directory.clone(),
             evidence_directory: self.request.evidence_directory.clone(),

@@ -24,6 +24,12 @@ pub enum TargetError {
     /// The launch settings are wrong.
     #[error(transparent)]
     LaunchSettings(#[from] LaunchSettingsError),
+    /// The network cards are wrong.
+    #[error("the machine's network cards are wrong: {reason}; correct the cards")]
+    Network {
+        /// What is wrong.
+        reason: String,
+    },
     /// A file or directory of the instance could not be used.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Files {

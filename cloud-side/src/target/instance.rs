@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DiskSource, LaunchSettings, qemu::QemuInstance};
+use super::{DiskSource, LaunchSettings, NetworkCard, qemu::QemuInstance};
 
 /// The longest instance id, in bytes: it is part of file names and of a command line.
 const INSTANCE_ID_BYTES_MAX: usize = 64;
@@ -65,13 +65,29 @@ impl std::fmt::Display for InstanceId {
     }
 }
 
+/// What an instance is for; it decides where its writes go, what its cards are connected to, and
+/// whether it outlives the process that started it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstancePurpose {
+    /// A drill: throw-away disks over read-only sources, no network, gone with its process.
+    #[default]
+    Drill,
+    /// Production on the recovered side: it writes to its sources, has its networks, and goes on when the process that started it ends.
+    Failover,
+}
+
 /// Everything a target needs to launch an instance.
 #[derive(Clone, Debug)]
 pub struct LaunchRequest {
     /// The instance's id.
     pub instance: InstanceId,
+    /// What it is for.
+    pub purpose: InstancePurpose,
     /// How the machine looks.
     pub settings: LaunchSettings,
+    /// The machine's network cards. In a drill they are isolated whatever they say.
+    pub networks: Vec<NetworkCard>,
     /// The machine's disks; [`LaunchSettings::disk_order`] may rearrange them.
     pub disks: Vec<DiskSource>,
     /// Where throw-away files go; it may have any length.

@@ -1,15 +1,16 @@
 //! The qemu target: instances are QEMU processes on this host, under emulation.
 //!
-//! Owns the life of one process per instance: throw-away overlays over read-only NBD exports, a
-//! network without any way out, a control socket, a console log, and the removal of all of it.
+//! Owns the life of one process per instance: its disks over NBD exports, its networks, a control
+//! socket, a console log, and the removal of all of it. A drill gets throw-away overlays and a
+//! network without any way out; the machine of a failover writes to its exports, has the networks
+//! it is given, and outlives the process that started it.
 //!
 //! Invariants: no QEMU process is started whose marker is not already in a record; a process is
-//! signalled only after its start time or its marker proved that it is ours; the guest is started
-//! halted and executes its first instruction only when it is released, which takes an observation
-//! that it is isolated.
+//! signalled only after its start time or its marker proved that it is ours; a guest is started halted
+//! and executes its first instruction only when it is released, which in a drill takes an
+//! observation that it is isolated.
 //!
-//! It never uses a hypervisor device (opening one proves nothing about guests running in it), gives
-//! the guest no network and never writes to a disk source.
+//! It never uses a hypervisor device: opening one proves nothing about guests running in it.
 
 mod cleanup;
 mod command;
@@ -42,8 +43,8 @@ pub use tools::ToolPaths;
 
 use super::{
     ConsoleChunk, ConsoleOffset, DiskSource, EvidenceText, InstanceDetail, InstanceId,
-    InstanceRecord, InstanceState, IsolationSample, LaunchRequest, LaunchSettings, Observation,
-    PrecheckReport, Proof, Target, TargetError, TargetFuture,
+    InstancePurpose, InstanceRecord, InstanceState, IsolationSample, LaunchRequest, LaunchSettings,
+    Observation, PrecheckReport, Proof, Target, TargetError, TargetFuture,
 };
 use launch::LiveInstance;
 
@@ -221,10 +222,14 @@ impl Target for QemuTarget {
     ) -> TargetFuture<'a, String> {
         let InstanceDetail::Qemu(instance) = &record.detail;
         Box::pin(async move {
+            if instance.purpose == InstancePurpose::Failover {
+                let networks = command::networks_of(&instance.arguments).join("; ");
+                return Ok(format!("as its cards say: {networks}"));
+            }
             command::only_hub_ports(&instance.arguments)
                 .map_err(|reason| TargetError::NotIsolated { reason })?;
             Ok(
-                "a virtual hub inside the QEMU process, with the machine's card as its only port"
+                "a virtual hub inside the QEMU process for each card, with the card as its only port"
                     .to_owned(),
             )
         })
@@ -251,6 +256,31 @@ impl Target for QemuTarget {
         Box::pin(async move {
             let live = self.live(record)?;
             live.control("cont", None, CONTROL_DEADLINE).await.map(drop)
+        })
+    }
+
+    fn adopt<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, bool> {
+        let InstanceDetail::Qemu(instance) = &record.detail;
+        Box::pin(async move {
+            if self.live(record).is_ok() {
+                return Ok(true);
+            }
+            let Some(live) = launch::adopt(instance).await? else {
+                return Ok(false);
+            };
+            self.remember(&record.instance, Arc::new(live));
+            Ok(true)
+        })
+    }
+
+    fn shut_down<'a>(
+        &'a self,
+        record: &'a InstanceRecord,
+        limit: Duration,
+    ) -> TargetFuture<'a, bool> {
+        Box::pin(async move {
+            let live = self.live(record)?;
+            live.shut_down(limit).await
         })
     }
 

@@ -93,6 +93,7 @@ impl Target for ScriptedTarget {
     fn plan(&self, request: &LaunchRequest) -> Result<InstanceRecord, TargetError> {
         self.call("plan")?;
         let detail = InstanceDetail::Qemu(QemuInstance {
+            purpose: request.purpose,
             marker: String::new(),
             directory: request.runtime_directory.join(request.instance.as_str()),
             short_directory: None,
@@ -141,6 +142,18 @@ impl Target for ScriptedTarget {
 
     fn release<'a>(&'a self, _record: &'a InstanceRecord) -> TargetFuture<'a, ()> {
         Box::pin(async move { self.call("release") })
+    }
+
+    fn adopt<'a>(&'a self, _record: &'a InstanceRecord) -> TargetFuture<'a, bool> {
+        Box::pin(async move { self.call("adopt").map(|()| false) })
+    }
+
+    fn shut_down<'a>(
+        &'a self,
+        _record: &'a InstanceRecord,
+        _limit: std::time::Duration,
+    ) -> TargetFuture<'a, bool> {
+        Box::pin(async move { self.call("shut_down").map(|()| true) })
     }
 
     fn observe<'a>(&'a self, _record: &'a InstanceRecord) -> TargetFuture<'a, Observation> {

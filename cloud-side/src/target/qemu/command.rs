@@ -1,27 +1,35 @@
 //! The command line of the emulator.
 //!
 //! Pure: settings and names in, arguments out. The invariant is that no argument can give the
-//! machine a way out: one hub without an uplink, no default devices, no configuration files.
+//! machine of a drill a way out: one hub without an uplink, no default devices, no configuration
+//! files. The machine of a failover gets the connections of its cards, and nothing else.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::QemuInstance;
-use crate::target::{DiskBus, DiskSource, LaunchSettings, Machine, TargetError};
+use crate::target::{
+    DiskBus, DiskSource, InstancePurpose, LaunchRequest, LaunchSettings, Machine,
+    NetworkConnection, TargetError,
+};
 
 /// Disks on one AHCI controller.
 const AHCI_PORTS: usize = 6;
 /// Seconds for the connection to a disk source.
 const NBD_OPEN_SECONDS: u32 = 15;
+/// Seconds for which a recovered machine waits for its disk before it sees an error: long enough
+/// for an upgrade, or for an operator to be found.
+const NBD_RECONNECT_SECONDS: u32 = 24 * 60 * 60;
 
-/// The arguments for these disks (in the machine's order) and this record.
+/// The arguments for this request with its disks in the machine's order, and this record.
 pub(super) fn arguments(
-    settings: &LaunchSettings,
+    request: &LaunchRequest,
     disks: &[&DiskSource],
     instance: &QemuInstance,
     uefi_code: Option<&Path>,
 ) -> Result<Vec<String>, TargetError> {
+    let settings = &request.settings;
     let mut line = Line::default();
     line.flag("-nodefaults").flag("-no-user-config");
     line.pair("-name", &instance.marker);
@@ -30,24 +38,34 @@ pub(super) fn arguments(
     machine(&mut line, settings, instance, uefi_code);
     line.pair("-display", "none").pair("-vga", "std");
     console_and_control(&mut line, instance);
-    for (index, (disk, overlay)) in disks.iter().zip(&instance.overlays).enumerate() {
-        line.pair("-blockdev", &source_node(index, disk)?.to_string());
-        line.pair("-blockdev", &overlay_node(index, &overlay.path).to_string());
+    match instance.purpose {
+        InstancePurpose::Drill => {
+            for (index, (disk, overlay)) in disks.iter().zip(&instance.overlays).enumerate() {
+                line.pair("-blockdev", &source_node(index, disk)?.to_string());
+                line.pair("-blockdev", &overlay_node(index, &overlay.path).to_string());
+            }
+        }
+        InstancePurpose::Failover => {
+            for (index, disk) in disks.iter().enumerate() {
+                line.pair("-blockdev", &own_node(index, disk)?.to_string());
+            }
+        }
     }
     for argument in disk_devices(settings.disk_bus, disks.len()) {
         line.pair("-device", &argument);
     }
-    // The only network: a hub to which nothing but the machine's own card is plugged.
-    line.pair("-netdev", "hubport,id=net0,hubid=0");
-    let card = match settings.disk_bus {
-        DiskBus::Virtio => "virtio-net-pci",
-        DiskBus::Ahci => "e1000",
-    };
-    line.pair("-device", &format!("{card},netdev=net0,romfile="));
+    networks(&mut line, request);
     line.pair("-boot", "strict=on");
     line.pair("-rtc", "base=utc");
-    // A machine that ends stays there to be looked at; one that resets did not boot.
-    line.pair("-action", "reboot=shutdown,shutdown=pause,panic=pause");
+    // A machine that ends stays there to be looked at. In a drill one that resets did not boot; in
+    // a failover it may.
+    line.pair(
+        "-action",
+        match instance.purpose {
+            InstancePurpose::Drill => "reboot=shutdown,shutdown=pause,panic=pause",
+            InstancePurpose::Failover => "reboot=reset,shutdown=pause,panic=pause",
+        },
+    );
     Ok(line.arguments)
 }
 
@@ -76,6 +94,12 @@ pub(super) fn only_hub_ports(arguments: &[String]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What the machine's cards are plugged into.
+pub(super) fn networks_of(arguments: &[String]) -> Vec<&str> {
+    let pairs = arguments.windows(2).filter(|pair| pair[0] == "-netdev");
+    pairs.map(|pair| pair[1].as_str()).collect()
 }
 
 /// The command as a person could type it.
@@ -157,6 +181,60 @@ fn source_node(index: usize, disk: &DiskSource) -> Result<Value, TargetError> {
     }))
 }
 
+/// The machine's own disk: what it writes goes to the export, and a flush reaches it. While the
+/// export is away the machine waits.
+fn own_node(index: usize, disk: &DiskSource) -> Result<Value, TargetError> {
+    let address = disk.address()?;
+    Ok(json!({
+        "driver": "raw",
+        "node-name": format!("disk{index}"),
+        "discard": "unmap",
+        "file": {
+            "driver": "nbd",
+            "server": { "type": "unix", "path": address.socket },
+            "export": address.export,
+            "open-timeout": NBD_OPEN_SECONDS,
+            "reconnect-delay": NBD_RECONNECT_SECONDS,
+        },
+    }))
+}
+
+/// The cards, and what they are plugged into.
+fn networks(line: &mut Line, request: &LaunchRequest) {
+    let model = match request.settings.disk_bus {
+        DiskBus::Virtio => "virtio-net-pci",
+        DiskBus::Ahci => "e1000",
+    };
+    for (index, card) in request.networks.iter().enumerate() {
+        let backend = match (request.purpose, &card.connection) {
+            // A hub to which nothing but the machine's own card is plugged.
+            (InstancePurpose::Drill, _) | (_, NetworkConnection::Isolated) => {
+                format!("hubport,id=net{index},hubid={index}")
+            }
+            (InstancePurpose::Failover, NetworkConnection::HostNat { forward }) => {
+                let mut backend = format!("user,id=net{index}");
+                for one in forward {
+                    backend.push_str(&format!(
+                        ",hostfwd=tcp:{}:{}-:{}",
+                        one.host_address, one.host_port, one.machine_port
+                    ));
+                }
+                backend
+            }
+        };
+        line.pair("-netdev", &backend);
+        let address = card
+            .address
+            .as_ref()
+            .map(|address| format!(",mac={address}"))
+            .unwrap_or_default();
+        line.pair(
+            "-device",
+            &format!("{model},netdev=net{index},romfile={address}"),
+        );
+    }
+}
+
 /// An overlay whose backing is named here, whatever the file's own header says.
 fn overlay_node(index: usize, overlay: &Path) -> Value {
     json!({
@@ -215,9 +293,19 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{InstanceId, LaunchRequest, qemu::record};
+    use crate::target::{InstanceId, NetworkCard, PortForward, qemu::record};
 
     fn planned(settings: LaunchSettings, volumes: &[&str]) -> Vec<String> {
+        let networks = vec![NetworkCard::default()];
+        planned_for(InstancePurpose::Drill, settings, networks, volumes)
+    }
+
+    fn planned_for(
+        purpose: InstancePurpose,
+        settings: LaunchSettings,
+        networks: Vec<NetworkCard>,
+        volumes: &[&str],
+    ) -> Vec<String> {
         let disk = |name: &&str| DiskSource {
             volume: (*name).to_owned(),
             uri: format!("nbd+unix:///{name}?socket=/run/view.sock"),
@@ -225,7 +313,9 @@ mod tests {
         };
         let request = LaunchRequest {
             instance: InstanceId::new("test").unwrap(),
+            purpose,
             settings,
+            networks,
             disks: volumes.iter().map(disk).collect(),
             runtime_directory: "/run/with,comma".into(),
             evidence_directory: "/var/evidence".into(),
@@ -311,6 +401,64 @@ mod tests {
             );
             arguments.truncate(arguments.len() - 2);
         }
+    }
+
+    /// Cards of which one would be connected in a failover.
+    fn connected() -> Vec<NetworkCard> {
+        let forward = PortForward {
+            host_address: std::net::Ipv4Addr::LOCALHOST,
+            host_port: 8022,
+            machine_port: 22,
+        };
+        vec![
+            NetworkCard {
+                address: Some("52:54:00:12:34:56".into()),
+                connection: NetworkConnection::HostNat {
+                    forward: vec![forward],
+                },
+            },
+            NetworkCard {
+                address: None,
+                connection: NetworkConnection::Isolated,
+            },
+        ]
+    }
+
+    #[test]
+    fn a_drill_is_isolated_whatever_its_cards_say() {
+        let settings = LaunchSettings::default();
+        let arguments = planned_for(InstancePurpose::Drill, settings, connected(), &["a"]);
+        only_hub_ports(&arguments).unwrap();
+        let devices = values(&arguments, "-device");
+        let card = "virtio-net-pci,netdev=net0,romfile=,mac=52:54:00:12:34:56";
+        assert!(devices.contains(&card), "{devices:?}");
+    }
+
+    #[test]
+    fn a_failover_writes_to_its_sources_and_has_its_networks() {
+        let arguments = planned_for(
+            InstancePurpose::Failover,
+            LaunchSettings::default(),
+            connected(),
+            &["a", "b"],
+        );
+        let backends = values(&arguments, "-netdev");
+        assert_eq!(
+            backends,
+            [
+                "user,id=net0,hostfwd=tcp:127.0.0.1:8022-:22",
+                "hubport,id=net1,hubid=1"
+            ]
+        );
+        let nodes = values(&arguments, "-blockdev");
+        assert_eq!(nodes.len(), 2, "no overlay: {nodes:?}");
+        for (index, node) in nodes.iter().enumerate() {
+            let node: Value = serde_json::from_str(node).unwrap();
+            assert_eq!(node["node-name"], format!("disk{index}"));
+            assert_eq!(node["read-only"], Value::Null);
+            assert_eq!(node["cache"], Value::Null, "flushes must reach the export");
+        }
+        assert!(values(&arguments, "-action")[0].starts_with("reboot=reset"));
     }
 
     #[test]

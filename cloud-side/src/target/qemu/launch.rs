@@ -1,7 +1,8 @@
-//! Starting a QEMU process and holding on to it.
+//! Starting a QEMU process, or finding one, and holding on to it.
 //!
-//! The child belongs to one task, which reaps it and kills it on request; everyone else asks that
-//! task or the control socket. If this process is dropped, the child is killed.
+//! A process belongs to one task, which waits for its end and kills it on request; everyone else
+//! asks that task or the control socket. When nobody holds on to it any more, the machine of a drill
+//! is killed; that of a failover is production, and goes on.
 
 use std::{fs, process::Stdio, sync::Arc, time::Duration};
 
@@ -17,16 +18,20 @@ use super::{
     CONTROL_DEADLINE, QemuInstance, QmpClient, QmpError, QmpEvent, command, files,
     process::ProcessIdentity, tools,
 };
-use crate::target::{InstanceState, TargetError};
+use crate::target::{InstancePurpose, InstanceState, TargetError};
 
 /// Longest wait until a new process answers on its control socket.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// Pause between two attempts to reach the control socket.
 const CONNECT_PAUSE: Duration = Duration::from_millis(20);
+/// Pause between two presses of the power button.
+const BUTTON_PAUSE: Duration = Duration::from_secs(5);
+/// Pause between two looks at a process that is not our child.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// How much of QEMU's own output goes into an error message, in bytes.
 const QUOTED_BYTES: u64 = 2048;
 
-/// A QEMU process that this process started.
+/// A QEMU process that this process started or found.
 pub(super) struct LiveInstance {
     control: Mutex<QmpClient>,
     kill: mpsc::Sender<()>,
@@ -98,6 +103,29 @@ impl LiveInstance {
         })
     }
 
+    /// Asks the machine to shut itself down and waits until it did, or until `limit` has passed.
+    pub(super) async fn shut_down(&self, limit: Duration) -> Result<bool, TargetError> {
+        let deadline = Instant::now() + limit;
+        let mut asked: Option<Instant> = None;
+        loop {
+            match self.run_state().await? {
+                InstanceState::Running => {}
+                InstanceState::Stopped(_) | InstanceState::Gone(_) => return Ok(true),
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Ok(false);
+            }
+            // A machine that is still booting does not hear the button; it is pressed again.
+            if asked.is_none_or(|at| now - at >= BUTTON_PAUSE) {
+                self.control("system_powerdown", None, CONTROL_DEADLINE)
+                    .await?;
+                asked = Some(now);
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+    }
+
     /// Kills the process and waits until it is reaped.
     pub(super) async fn end(&self, limit: Duration) -> Result<(), TargetError> {
         // A full queue holds the same wish already; a closed one means that the process ended.
@@ -121,8 +149,10 @@ pub(super) async fn start(
     storage: &Arc<dyn Storage>,
     instance: &QemuInstance,
 ) -> Result<(LiveInstance, QemuInstance), TargetError> {
-    command::only_hub_ports(&instance.arguments)
-        .map_err(|reason| TargetError::NotIsolated { reason })?;
+    if instance.purpose == InstancePurpose::Drill {
+        command::only_hub_ports(&instance.arguments)
+            .map_err(|reason| TargetError::NotIsolated { reason })?;
+    }
     let mut instance = instance.clone();
     if tools::probe_emulator(tools).await?.sandbox {
         instance.arguments.extend(command::sandbox_arguments());
@@ -133,8 +163,8 @@ pub(super) async fn start(
     instance.process = pid.and_then(ProcessIdentity::of);
     let (kill, kill_wishes) = mpsc::channel(1);
     let (exit_sender, exited) = watch::channel(None);
-    let error_log = instance.error_log.clone();
-    tokio::spawn(supervise(child, kill_wishes, exit_sender, error_log));
+    let supervised = supervise(child, instance.clone(), kill_wishes, exit_sender);
+    tokio::spawn(supervised);
     match connect(&instance, exited.clone()).await {
         Ok(control) => {
             let control = Mutex::new(control);
@@ -148,11 +178,32 @@ pub(super) async fn start(
             ))
         }
         Err(error) => {
-            // Dropping `kill` ends the supervised process; the clean-up proves it.
-            drop(kill);
+            // A machine that nobody can control is not wanted; the clean-up proves its end.
+            let _already_wished = kill.try_send(());
             Err(error)
         }
     }
+}
+
+/// Takes charge of a process that an earlier one started. `None` if it is gone.
+pub(super) async fn adopt(instance: &QemuInstance) -> Result<Option<LiveInstance>, TargetError> {
+    let Some(process) = instance.process.clone().filter(ProcessIdentity::lives) else {
+        return Ok(None);
+    };
+    let (kill, kill_wishes) = mpsc::channel(1);
+    let (exit_sender, exited) = watch::channel(None);
+    tokio::spawn(watch_over(
+        process,
+        instance.clone(),
+        kill_wishes,
+        exit_sender,
+    ));
+    let control = Mutex::new(connect(instance, exited.clone()).await?);
+    Ok(Some(LiveInstance {
+        control,
+        kill,
+        exited,
+    }))
 }
 
 fn spawn(tools: &tools::ToolPaths, instance: &QemuInstance) -> Result<Child, TargetError> {
@@ -166,6 +217,7 @@ fn spawn(tools: &tools::ToolPaths, instance: &QemuInstance) -> Result<Child, Tar
         .and_then(|log| Ok((log.try_clone()?, log)))
         .map_err(wrap)?;
     tools::confined(&tools.system_emulator)
+        .kill_on_drop(instance.purpose == InstancePurpose::Drill)
         .args(&instance.arguments)
         .current_dir(&instance.directory)
         .stdout(Stdio::from(output))
@@ -176,16 +228,17 @@ fn spawn(tools: &tools::ToolPaths, instance: &QemuInstance) -> Result<Child, Tar
         .map_err(|error| tools::unusable(&tools.system_emulator, &error))
 }
 
-/// Owns the child: reaps it when it ends and kills it when asked, or when nobody holds it any more.
+/// Owns the child: reaps it when it ends and kills it when asked; in a drill also when nobody holds
+/// it any more.
 async fn supervise(
     mut child: Child,
+    instance: QemuInstance,
     mut kill_wishes: mpsc::Receiver<()>,
     exited: watch::Sender<Option<String>>,
-    error_log: std::path::PathBuf,
 ) {
     let status = tokio::select! {
         status = child.wait() => status,
-        _ = kill_wishes.recv() => match child.start_kill() {
+        () = wish(&mut kill_wishes, instance.purpose) => match child.start_kill() {
             Ok(()) => child.wait().await,
             Err(error) => Err(error),
         },
@@ -194,7 +247,40 @@ async fn supervise(
         Ok(status) => status.to_string(),
         Err(error) => format!("it could not be waited for: {error}"),
     };
-    let said = files::last_lines(&error_log, QUOTED_BYTES);
+    tell_end(&instance, &exited, status);
+}
+
+/// Looks after a process that is not our child.
+async fn watch_over(
+    process: ProcessIdentity,
+    instance: QemuInstance,
+    mut kill_wishes: mpsc::Receiver<()>,
+    exited: watch::Sender<Option<String>>,
+) {
+    let mut wished = false;
+    while process.lives() {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_PAUSE) => {}
+            () = wish(&mut kill_wishes, instance.purpose), if !wished => {
+                wished = true;
+                if let Err(error) = super::process::kill(&process, &instance.marker) {
+                    tracing::error!(marker = instance.marker, %error, "a machine cannot be ended");
+                }
+            }
+        }
+    }
+    tell_end(&instance, &exited, "the process is gone".to_owned());
+}
+
+/// Returns when the process is to be killed.
+async fn wish(wishes: &mut mpsc::Receiver<()>, purpose: InstancePurpose) {
+    if wishes.recv().await.is_none() && purpose == InstancePurpose::Failover {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn tell_end(instance: &QemuInstance, exited: &watch::Sender<Option<String>>, status: String) {
+    let said = files::last_lines(&instance.error_log, QUOTED_BYTES);
     let reason = if said.is_empty() {
         status
     } else {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{command, process::ProcessIdentity, tools::find_uefi};
 use crate::target::{
-    DiskSource, Firmware, LaunchRequest, TargetError, disk_source::SOCKET_PATH_BYTES_MAX,
+    DiskSource, Firmware, InstancePurpose, LaunchRequest, TargetError,
+    disk_source::SOCKET_PATH_BYTES_MAX,
 };
 
 /// Name of the control socket in its directory.
@@ -21,6 +22,9 @@ const SHORT_NAME_BYTES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QemuInstance {
+    /// What it is for.
+    #[serde(default)]
+    pub purpose: InstancePurpose,
     /// The value of `-name`, by which the process is found when its id is not known.
     pub marker: String,
     /// Directory of the throw-away files; removed with all its files.
@@ -29,7 +33,7 @@ pub struct QemuInstance {
     pub short_directory: Option<PathBuf>,
     /// The control socket.
     pub control_socket: PathBuf,
-    /// One overlay per disk, in the machine's order.
+    /// One overlay per disk, in the machine's order; none when it writes to its sources.
     pub overlays: Vec<Overlay>,
     /// Copy of the UEFI variables, when the firmware is UEFI.
     pub uefi_variables: Option<PathBuf>,
@@ -56,6 +60,7 @@ pub struct Overlay {
 /// Names everything and creates nothing.
 pub(super) fn plan(request: &LaunchRequest) -> Result<QemuInstance, TargetError> {
     request.settings.check()?;
+    network::check(&request.networks)?;
     let disks = request
         .settings
         .arrange(&request.disks, |disk: &DiskSource| &disk.volume)?;
@@ -73,7 +78,11 @@ pub(super) fn plan(request: &LaunchRequest) -> Result<QemuInstance, TargetError>
         .runtime_directory
         .join(format!("instance-{}", request.instance));
     let (short_directory, control_socket) = socket_place(&directory)?;
-    let overlays: Vec<Overlay> = disks
+    let thrown_away = match request.purpose {
+        InstancePurpose::Drill => disks.as_slice(),
+        InstancePurpose::Failover => &[],
+    };
+    let overlays: Vec<Overlay> = thrown_away
         .iter()
         .enumerate()
         .map(|(index, disk)| Overlay {
@@ -86,6 +95,7 @@ pub(super) fn plan(request: &LaunchRequest) -> Result<QemuInstance, TargetError>
         Firmware::Uefi => Some(find_uefi().ok_or_else(super::tools::uefi_missing)?),
     };
     let mut instance = QemuInstance {
+        purpose: request.purpose,
         marker: format!("bcdr-instance-{}", request.instance),
         uefi_variables: uefi.is_some().then(|| directory.join("uefi-variables.fd")),
         directory,
@@ -98,7 +108,7 @@ pub(super) fn plan(request: &LaunchRequest) -> Result<QemuInstance, TargetError>
         process: None,
     };
     let code = uefi.map(|uefi| uefi.code);
-    instance.arguments = command::arguments(&request.settings, &disks, &instance, code.as_deref())?;
+    instance.arguments = command::arguments(request, &disks, &instance, code.as_deref())?;
     Ok(instance)
 }
 

@@ -17,7 +17,7 @@ use crate::{
         DrillContext, DrillReport, DrillRequest, DrillResult, PointDescription, RungVerdict,
         clean_up_leftover, run_drill,
     },
-    target::{IsolationVerdict, RungPatterns},
+    target::{IsolationVerdict, NetworkCard, RungPatterns},
 };
 
 const DISK_BYTES: u64 = 1 << 20;
@@ -59,14 +59,23 @@ struct ServedDisk {
 
 impl ServedDisk {
     fn new(directory: &Path, text: &str) -> Self {
+        Self::serve(directory, text, true)
+    }
+
+    /// One that may be written.
+    fn writable(directory: &Path, text: &str) -> Self {
+        Self::serve(directory, text, false)
+    }
+
+    fn serve(directory: &Path, text: &str, read_only: bool) -> Self {
         let image = directory.join("disk.raw");
         let mut content = boot_sector(text).to_vec();
         content.resize(DISK_BYTES as usize, 0);
         std::fs::write(&image, content).unwrap();
         let socket = directory.join("nbd.sock");
         let server = Command::new("qemu-nbd")
+            .args(read_only.then_some("--read-only"))
             .args([
-                "--read-only",
                 "--persistent",
                 "--shared=0",
                 "--format=raw",
@@ -270,7 +279,9 @@ async fn launch_for_another_process(
     let target = Arc::new(QemuTarget::new(ToolPaths::default(), storage.clone()));
     let launch = LaunchRequest {
         instance: request.drill.clone(),
+        purpose: InstancePurpose::Drill,
         settings: request.settings.clone(),
+        networks: vec![NetworkCard::default()],
         disks: request.disks.clone(),
         runtime_directory: request.runtime_directory.clone(),
         evidence_directory: request.evidence_directory.clone(),
@@ -345,7 +356,9 @@ async fn an_emulator_that_refuses_to_start_is_quoted() {
     let target = QemuTarget::new(ToolPaths::default(), storage.clone());
     let launch = LaunchRequest {
         instance: request.drill.clone(),
+        purpose: InstancePurpose::Drill,
         settings: request.settings.clone(),
+        networks: vec![NetworkCard::default()],
         disks: request.disks.clone(),
         runtime_directory: request.runtime_directory.clone(),
         evidence_directory: request.evidence_directory.clone(),
@@ -363,4 +376,50 @@ async fn an_emulator_that_refuses_to_start_is_quoted() {
     assert!(error.to_string().contains("no-such-device"), "{error}");
     target.destroy(&record).await.unwrap();
     assert!(target.prove_destroyed(&record).await.unwrap().holds());
+}
+
+/// The machine of a failover is production: it must not end with the process that started it.
+#[tokio::test]
+async fn a_recovered_machine_outlives_its_target_and_is_adopted() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = ServedDisk::writable(directory.path(), BOOT_TEXT);
+    let request = request(directory.path(), &unique("recovered"), &disk);
+    let storage: Arc<dyn Storage> = Arc::new(RealStorage::new());
+    let launch = LaunchRequest {
+        instance: request.drill.clone(),
+        purpose: InstancePurpose::Failover,
+        settings: request.settings.clone(),
+        networks: vec![NetworkCard::default()],
+        disks: request.disks.clone(),
+        runtime_directory: request.runtime_directory.clone(),
+        evidence_directory: request.evidence_directory.clone(),
+    };
+    storage
+        .create_directory_all(&request.evidence_directory)
+        .unwrap();
+    let first = QemuTarget::new(ToolPaths::default(), storage.clone());
+    let record = first.plan(&launch).unwrap();
+    first.prepare_disks(&record, &launch).await.unwrap();
+    let network = first.prepare_network(&record, &launch).await.unwrap();
+    assert!(network.contains("user,id=net0"), "{network}");
+    let record = first.launch(&record, &launch).await.unwrap();
+    first.release(&record).await.unwrap();
+    let InstanceDetail::Qemu(instance) = &record.detail;
+    let process = instance.process.clone().unwrap();
+    drop(first);
+    // Whatever the drop set off has had its turn before the control socket answers.
+    let second = QemuTarget::new(ToolPaths::default(), storage.clone());
+    assert!(second.adopt(&record).await.unwrap());
+    assert!(second.adopt(&record).await.unwrap(), "adopted already");
+    let seen = second.observe(&record).await.unwrap();
+    assert_eq!(seen.state, InstanceState::Running);
+    assert!(process.lives());
+    // The boot sector knows no power button.
+    let patience = Duration::from_millis(300);
+    assert!(!second.shut_down(&record, patience).await.unwrap());
+    second.destroy(&record).await.unwrap();
+    assert!(second.prove_destroyed(&record).await.unwrap().holds());
+    assert!(!process.lives());
+    let third = QemuTarget::new(ToolPaths::default(), storage);
+    assert!(!third.adopt(&record).await.unwrap(), "nothing is left");
 }
