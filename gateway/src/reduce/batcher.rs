@@ -64,6 +64,8 @@ struct Filling {
     overlay: Overlay,
     retained_bytes: u64,
     due: Instant,
+    /// Nothing but member records so far.
+    only_members: bool,
 }
 
 impl Filling {
@@ -80,6 +82,7 @@ impl Filling {
             overlay: Overlay::default(),
             retained_bytes: 0,
             due,
+            only_members: true,
         }
     }
 }
@@ -152,9 +155,16 @@ impl Batcher {
         self.filling.is_none()
     }
 
-    /// When [`Self::poll`] will have something, if nothing else closes the batch first.
+    /// When [`Self::poll`] will have something, if nothing else closes the batch first. A batch that
+    /// introduces a stream's volumes is not due before the record behind the last of them: the far
+    /// side takes them together or not at all.
     pub fn due(&self) -> Option<Instant> {
-        self.filling.as_ref().map(|filling| filling.due)
+        let filling = self.filling.as_ref()?;
+        let introduces = filling.only_members
+            && self
+                .opening
+                .is_some_and(|opening| opening.first == filling.first);
+        (!introduces).then_some(filling.due)
     }
 
     /// Takes the next record. Returns the batches that this closes, oldest first.
@@ -180,6 +190,7 @@ impl Batcher {
         filling.last = record.sequence;
         filling.captured_at = filling.captured_at.max(captured_at);
         filling.retained_bytes += incoming;
+        filling.only_members &= matches!(record.body, RecordBody::Member(_));
         if take(filling, record.body) {
             closed.extend(self.close());
         }
@@ -331,6 +342,30 @@ mod tests {
             (Sequence(1), Sequence(1))
         );
         assert!(closed.header.opening.is_some());
+    }
+
+    #[test]
+    fn the_members_of_an_opening_stay_together() {
+        let (mut batcher, start) = (batcher(), Instant::now());
+        let member = |number: u16| {
+            RecordBody::Member(Member {
+                group: GroupId::from_u128(1),
+                number: VolumeNumber(number),
+                id: bcdr_format::VolumeId::from_u128(number.into()),
+                size_bytes: 1 << 20,
+            })
+        };
+        let late = start + Duration::from_secs(9);
+        batcher.push(record(1, member(0)), start);
+        assert!(batcher.due().is_none() && batcher.poll(late).is_none());
+        batcher.push(record(2, member(1)), late);
+        assert!(batcher.poll(late).is_none());
+        batcher.push(record(3, data(0, 512)), late);
+        let closed = batcher.poll(late).unwrap();
+        assert_eq!(closed.header.members.len(), 2);
+        // Members told in the middle of a life wait for nobody.
+        batcher.push(record(4, member(2)), late);
+        assert!(batcher.poll(late + Duration::from_secs(1)).is_some());
     }
 
     #[test]
