@@ -2,7 +2,9 @@
 //!
 //! Every command that changes whether a site may write carries a generation higher than all that
 //! site was told before; a site persists the highest it met and refuses anything older. So a command
-//! that arrives late, or twice, never undoes a newer one.
+//! that arrives late, or twice, never undoes a newer one. Writes ship under the generation under which
+//! they were made, never under a newer one that the site only heard of: otherwise the tail of a source
+//! that was cut would pass the fence.
 
 use super::{
     authority::{Site, Ticket},

@@ -36,6 +36,10 @@ impl Party {
         }
         self.met = self.met.max(generation);
         self.serving = serves.then_some(generation);
+        if serves {
+            // What differs is compared and sent again under the generation it serves under now.
+            self.wrote_under = generation;
+        }
         Some(())
     }
 }
@@ -130,6 +134,9 @@ impl World {
             // A late copy of a job that is over pins nothing that anybody uses.
             return None;
         };
+        if job.turned_back.is_some() {
+            return None;
+        }
         let pinned = (job.id, self.received);
         if let Some(before) = self.pin
             && before.0 == pinned.0

@@ -20,6 +20,8 @@ pub(super) struct Party {
     pub(super) met: Generation,
     /// The generation under which it takes writes, if it does.
     pub(super) serving: Option<Generation>,
+    /// The generation under which its last write was made, and is shipped.
+    pub(super) wrote_under: Generation,
 }
 
 /// The disks at home.
@@ -56,6 +58,7 @@ impl World {
             alive: true,
             met: Generation(1),
             serving,
+            wrote_under: Generation(1),
         };
         Self {
             placement: Placement::new(GroupId::from_u128(3), Generation(1)),
@@ -135,6 +138,7 @@ impl World {
             Move::Write => {
                 self.budget.writes -= 1;
                 self.written += 1;
+                self.source.wrote_under = self.source.serving?;
                 Some(())
             }
             Move::Ship => self.ship(mutation),
@@ -164,9 +168,8 @@ impl World {
     }
 
     fn ship(&mut self, mutation: Option<Mutation>) -> Option<()> {
-        // The journal ships under the generation of its writes, whether or not it still serves.
-        let is_taken =
-            self.source.met >= self.receiver || mutation == Some(Mutation::OldGenerationTaken);
+        let is_taken = self.source.wrote_under >= self.receiver
+            || mutation == Some(Mutation::OldGenerationTaken);
         if !is_taken || self.received == self.written {
             return None;
         }
@@ -180,6 +183,7 @@ impl World {
             SourceOrder::Serve(generation) if generation >= self.source.met => {
                 self.source.met = generation;
                 self.source.serving = Some(generation);
+                self.source.wrote_under = generation;
             }
             SourceOrder::Serve(generation) | SourceOrder::StartReadOnly(generation) => {
                 self.source.met = self.source.met.max(generation);
@@ -310,6 +314,7 @@ impl Hash for World {
             Some(self.receiver),
             Some(self.source.met),
             self.source.serving,
+            Some(self.source.wrote_under),
             Some(self.target.met),
             self.target.serving,
             job_generation,
@@ -331,7 +336,12 @@ impl Hash for World {
             self.late_refused,
         )
             .hash(hasher);
-        (self.pin.map(|(_, pinned)| pinned), self.home, self.budget).hash(hasher);
+        let current = match job {
+            Some(PlacementJob::Failover(job)) => Some(job.id),
+            _ => None,
+        };
+        let pin = self.pin.filter(|(job, _)| Some(*job) == current);
+        (pin.map(|(_, pinned)| pinned), self.home, self.budget).hash(hasher);
         split.map(|split| split.reason).hash(hasher);
         let progress = |progress: &Progress| {
             let begun: Vec<Step> = progress.steps.iter().map(|record| record.step).collect();
