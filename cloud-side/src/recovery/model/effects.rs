@@ -134,7 +134,7 @@ impl World {
             // A late copy of a job that is over pins nothing that anybody uses.
             return None;
         };
-        if job.turned_back.is_some() {
+        if job.turned_back.is_some() || !job.progress.begun(Step::PinPoint) {
             return None;
         }
         let pinned = (job.id, self.received);
