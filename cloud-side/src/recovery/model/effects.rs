@@ -110,7 +110,9 @@ impl World {
     }
 
     fn drain(&mut self) -> Option<StepResult> {
-        if !self.source.alive || self.source.serving.is_some() {
+        // What is drained passes the fence like everything that ships.
+        let is_fenced_out = self.source.wrote_under < self.receiver;
+        if !self.source.alive || self.source.serving.is_some() || is_fenced_out {
             return None;
         }
         self.received = self.written;
