@@ -14,6 +14,7 @@ pub mod documents;
 pub mod groups;
 pub mod labels;
 pub mod lineages;
+pub mod placements;
 pub mod receiver_runs;
 mod tables;
 

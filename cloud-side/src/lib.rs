@@ -2,8 +2,9 @@
 //!
 //! [`role`] puts everything together; [`init`] makes what it works on. Batches come in through the
 //! receiver, are judged by [`receive`], kept by [`replica`] and indexed by [`catalog`]; points of
-//! that history are read through views and booted by [`drill`] on a [`target`]. The REST API
-//! ([`api`]) shows and starts all of it.
+//! that history are read through views and booted by [`drill`] on a [`target`]; [`recovery`] decides
+//! which site is a group's authority and leads it over and back. The REST API ([`api`]) shows and
+//! starts all of it.
 
 pub mod api;
 pub mod catalog;
@@ -22,6 +23,7 @@ mod points;
 pub mod receive;
 mod receiver;
 mod record_id;
+pub mod recovery;
 pub mod replica;
 pub mod role;
 mod service;

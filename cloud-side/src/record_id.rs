@@ -1,4 +1,4 @@
-//! Ids of what only the cloud side knows: jobs, views, drills.
+//! Ids of what only the cloud side knows: jobs, views, drills, failovers, failbacks.
 //!
 //! They look like the ids of the stream's vocabulary: a prefix and a ULID in lower case.
 
@@ -9,7 +9,7 @@ use ulid::Ulid;
 /// A text that is no id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a {kind} id")]
-pub(crate) struct ParseRecordIdError {
+pub struct ParseRecordIdError {
     kind: &'static str,
     text: String,
 }
@@ -25,17 +25,17 @@ pub(crate) fn random() -> Result<u128, getrandom::Error> {
 }
 
 macro_rules! record_id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
+    ($(#[$doc:meta])* $visibility:vis $name:ident, $prefix:literal, $kind:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub(crate) struct $name(Ulid);
+        $visibility struct $name(Ulid);
 
         impl $name {
             /// A new id.
             ///
             /// # Errors
             /// When the system has no randomness to give.
-            pub(crate) fn generate(now: bcdr_format::Timestamp) -> Result<Self, getrandom::Error> {
+            $visibility fn generate(now: bcdr_format::Timestamp) -> Result<Self, getrandom::Error> {
                 let milliseconds = u64::try_from(now.0 / 1000).unwrap_or(0);
                 Ok(Self(Ulid::from_parts(milliseconds, random()?)))
             }
@@ -85,15 +85,23 @@ macro_rules! record_id {
 
 record_id!(
     /// A job.
-    JobId, "job", "job"
+    pub(crate) JobId, "job", "job"
 );
 record_id!(
     /// A view.
-    ViewId, "viw", "view"
+    pub(crate) ViewId, "viw", "view"
 );
 record_id!(
     /// A drill.
-    DrillId, "drl", "drill"
+    pub(crate) DrillId, "drl", "drill"
+);
+record_id!(
+    /// A failover.
+    pub FailoverId, "fov", "failover"
+);
+record_id!(
+    /// A failback.
+    pub FailbackId, "fbk", "failback"
 );
 
 impl JobId {
@@ -105,6 +113,20 @@ impl JobId {
 
 impl DrillId {
     /// A key under which newer drills sort before older ones.
+    pub(crate) fn newest_first_key(self) -> String {
+        newest_first(self.0)
+    }
+}
+
+impl FailoverId {
+    /// A key under which newer failovers sort before older ones.
+    pub(crate) fn newest_first_key(self) -> String {
+        newest_first(self.0)
+    }
+}
+
+impl FailbackId {
+    /// A key under which newer failbacks sort before older ones.
     pub(crate) fn newest_first_key(self) -> String {
         newest_first(self.0)
     }

@@ -139,6 +139,6 @@ impl Catalog {
     }
 }
 
-fn full_key<Kind: Document>(key: &str) -> Vec<u8> {
+pub(super) fn full_key<Kind: Document>(key: &str) -> Vec<u8> {
     format!("{}/{key}", Kind::COLLECTION).into_bytes()
 }

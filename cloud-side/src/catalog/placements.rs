@@ -1,0 +1,41 @@
+//! Placements of groups, and the records of the jobs that change them.
+//!
+//! Invariant: a placement and its job's record are written in one durable transaction, so a reader
+//! never finds a job that its group does not know, or the other way round.
+
+use super::{Catalog, CatalogError, Commit, Document, documents::full_key, tables};
+use crate::recovery::{Placement, PlacementJob};
+use bcdr_format::GroupId;
+
+impl Catalog {
+    /// Writes a placement, with the record of its job if that changed; durable on return.
+    pub fn put_placement(
+        &self,
+        placement: &Placement,
+        record: Option<&PlacementJob>,
+    ) -> Result<(), CatalogError> {
+        let mut rows = vec![(
+            full_key::<Placement>(&placement.key()),
+            tables::to_json(placement),
+        )];
+        rows.extend(record.map(|record| match record {
+            PlacementJob::Failover(job) => row(job.as_ref()),
+            PlacementJob::Failback(job) => row(job.as_ref()),
+        }));
+        self.write("write a placement", Commit::Durable, |transaction| {
+            for (key, value) in &rows {
+                tables::put(transaction, tables::DOCUMENTS, key, value)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The placement of a group; none for one that never left its source.
+    pub fn placement(&self, group: GroupId) -> Result<Option<Placement>, CatalogError> {
+        self.document(&group.to_string())
+    }
+}
+
+fn row<Kind: Document>(document: &Kind) -> (Vec<u8>, Vec<u8>) {
+    (full_key::<Kind>(&document.key()), tables::to_json(document))
+}
