@@ -13,7 +13,7 @@ use std::{
 };
 
 use bcdr_disk::{DiskError, Storage};
-use bcdr_format::{GroupId, IncarnationId, SyncId, VolumeNumber, record::Member};
+use bcdr_format::{GroupId, IncarnationId, SyncId, VolumeId, VolumeNumber, record::Member};
 use bcdr_nbd::{BindError, ExportInfo, PrivateSocket};
 use tokio::sync::{mpsc as channel, oneshot, watch};
 
@@ -26,10 +26,11 @@ use crate::{
         Closed, Export, GroupHandle, GroupParts, GroupStatus, GroupThread, GroupThreadError,
         export_info,
     },
-    intent::IntentRing,
+    intent::{IntentRing, IntentsFound, Unproven},
     journal::{Journal, JournalIdentity, JournalSettings, RecoverError, Recovered},
     journal_thread::{self, JournalHandle},
     metrics::{CaptureMetrics, GroupMetrics},
+    restore::{ServeError, StampBook},
     ring::{self, Engine, RingError, Waker, backing::Backing},
     start::{StartInput, plan_start},
     status::{GroupDescription, VolumeDescription},
@@ -71,6 +72,15 @@ pub enum GroupError {
         /// Why.
         #[source]
         source: RecoverError,
+    },
+    /// A volume may hold a mixture, because its restore was interrupted.
+    #[error("group {group}: {source}")]
+    Restore {
+        /// The group.
+        group: String,
+        /// Which volume, and what to do.
+        #[source]
+        source: Box<ServeError>,
     },
     /// The group's state cannot be used.
     #[error("group {group}: {source}")]
@@ -178,12 +188,21 @@ pub fn start(
     context: &GroupContext,
 ) -> Result<RunningGroup, GroupError> {
     let opened = open_volumes(group)?;
+    let directory = config.group_directory(group);
+    // The locks are held, so no restore is under way; one that was interrupted shows here.
+    let stamps = StampBook::of_group(Arc::clone(&context.storage), &directory);
+    let ids: Vec<VolumeId> = group.volumes.iter().map(|volume| volume.id).collect();
+    let restored = stamps
+        .restored(&ids)
+        .map_err(|source| GroupError::Restore {
+            group: group.name.clone(),
+            source: Box::new(source),
+        })?;
     let exports = bind_sockets(group, &opened)?;
     let infos = exports
         .iter()
         .map(|export| (export.number, export.info.clone()))
         .collect();
-    let directory = config.group_directory(group);
     let state = |source| GroupError::State {
         group: group.name.clone(),
         source,
@@ -224,13 +243,20 @@ pub fn start(
         group: group.name.clone(),
         source,
     })?;
-    let (intents, found) = IntentRing::open(
+    let (mut intents, mut found) = IntentRing::open(
         &*context.storage,
         &directory.join("intents"),
         settings.window_records,
         boot,
     )
     .map_err(state)?;
+    if restored {
+        // The restore's writes are in no journal, so what the last life left proves nothing. In
+        // this order: after a kill in between, either the stamps or the ring still say so.
+        intents.distrust();
+        found = IntentsFound::Unproven(Unproven::Untracked);
+    }
+    stamps.clear(&ids).map_err(state)?;
     let members = members(group.id, group, &opened);
     let mut random = random();
     let plan = plan_start(&StartInput {
