@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-use bcdr_disk::Storage;
-use bcdr_format::{GroupId, IncarnationId, SyncId, VolumeNumber, record::Member};
+use bcdr_disk::{DiskError, Storage};
+use bcdr_format::{GroupId, IncarnationId, SyncId, VolumeId, VolumeNumber, record::Member};
 use bcdr_nbd::{BindError, ExportInfo, PrivateSocket};
 use tokio::sync::{mpsc as channel, oneshot, watch};
 
@@ -29,9 +29,11 @@ use crate::{
         Closed, Export, GroupHandle, GroupParts, GroupStatus, GroupThread, GroupThreadError,
         export_info,
     },
+    intent::{IntentsFound, Unproven},
     journal::{JournalIdentity, JournalSettings},
     journal_thread::{self, JournalHandle},
     metrics::{CaptureMetrics, GroupMetrics},
+    restore::{ServeError, StampBook},
     ring::{self, Engine, RingError, Waker, backing::Backing},
     start::{StartInput, plan_start},
     status::{GroupDescription, VolumeDescription},
@@ -66,6 +68,27 @@ pub enum GroupError {
         /// Why.
         #[source]
         source: BindError,
+    },
+    /// A volume may hold a mixture, because its restore was interrupted.
+    #[error("group {group}: {source}")]
+    Restore {
+        /// The group.
+        group: String,
+        /// Which volume, and what to do.
+        #[source]
+        source: Box<ServeError>,
+    },
+    /// What says that a volume was restored cannot be removed, and must not outlive its service.
+    #[error(
+        "group {group}: a volume was restored, and its stamp cannot be removed: {source}; repair the \
+         state directory"
+    )]
+    Stamp {
+        /// The group.
+        group: String,
+        /// Why.
+        #[source]
+        source: DiskError,
     },
     /// The ring thread could not begin.
     #[error(transparent)]
@@ -164,6 +187,25 @@ pub fn start(
     context: &GroupContext,
 ) -> Result<RunningGroup, GroupError> {
     let opened = open_volumes(group)?;
+    let directory = config.group_directory(group);
+    // The locks are held, so no restore is under way; one that was interrupted shows here.
+    let stamps = StampBook::of_group(Arc::clone(&context.storage), &directory);
+    let ids: Vec<VolumeId> = group.volumes.iter().map(|volume| volume.id).collect();
+    let (restored, stamped) = match stamps.restored(&ids) {
+        Ok(restored) => (restored, restored),
+        // A state directory that cannot be read keeps no volume from its clients. That a restore was
+        // interrupted at the same time cannot be known, and nothing of the life before counts.
+        Err(ServeError::Disk(error)) => {
+            tracing::error!(%error, "whether a restore was interrupted cannot be read");
+            (true, false)
+        }
+        Err(source) => {
+            return Err(GroupError::Restore {
+                group: group.name.clone(),
+                source: Box::new(source),
+            });
+        }
+    };
     let exports = bind_sockets(group, &opened)?;
     let infos = exports
         .iter()
@@ -200,11 +242,28 @@ pub fn start(
         members: members.clone(),
     };
     let GroupState {
-        intents,
-        found,
+        mut intents,
+        mut found,
         journal,
         recovered,
     } = state::open(places, settings.window_records, boot);
+    if restored {
+        // The restore's writes are in no journal, so what the last life left proves nothing. In
+        // this order: after a kill in between, either the stamps or the ring still say so.
+        intents.distrust();
+        found = IntentsFound::Unproven(Unproven::Untracked);
+    }
+    match stamps.clear(&ids) {
+        Err(source) if stamped => {
+            return Err(GroupError::Stamp {
+                group: group.name.clone(),
+                source,
+            });
+        }
+        // There was none, and a state directory that cannot be used keeps nothing from its clients.
+        Err(error) => tracing::error!(%error, "the directory of restores cannot be used"),
+        Ok(()) => {}
+    }
     let mut random = random();
     let input = StartInput {
         recovered: &recovered,

@@ -43,7 +43,7 @@ enum Message {
 /// What the thread begins with.
 pub enum JournalSupply {
     /// A journal.
-    Ready(Journal),
+    Ready(Box<Journal>),
     /// None could be had.
     Wanting(WantedJournal),
 }
@@ -156,7 +156,7 @@ impl JournalSupply {
                 match (wanted.attempt)() {
                     Ok(mut journal) => {
                         events.extend(journal.execute(&commands[index..]));
-                        *self = Self::Ready(journal);
+                        *self = Self::Ready(Box::new(journal));
                         return events;
                     }
                     Err(reason) => wanted.reason = reason,

@@ -8,7 +8,8 @@
 //! * [`journal`]: the ordered records on disk, in recycled segments;
 //! * [`intent`]: which writes were in flight, in memory that survives a kill;
 //! * [`start`]: what a new life of the stream must read again, given what the old one left;
-//! * [`feed`]: where to resume towards a peer, and what to send next.
+//! * [`feed`]: where to resume towards a peer, and what to send next;
+//! * [`restore`]: a volume is put back to a point, while it is not served.
 //!
 //! Around them is the shell, which executes the actions in the order they come out:
 //!
@@ -34,6 +35,7 @@ pub mod metrics;
 pub mod moment;
 pub mod nbd_tls;
 pub mod payload;
+pub mod restore;
 pub mod ring;
 pub mod role;
 pub mod start;

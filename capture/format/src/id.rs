@@ -125,6 +125,10 @@ id!(
     SyncId, "syn", "sync interval"
 );
 id!(
+    /// One order to put volumes back to a point.
+    RestoreId, "rst", "restore"
+);
+id!(
     /// A data key: fresh at each gateway process start.
     DataKeyId, "key", "data key"
 );

@@ -23,8 +23,8 @@ pub mod time;
 
 pub use codec::DecodeError;
 pub use id::{
-    DataKeyId, GroupId, IncarnationId, InstallationId, MarkerId, ReceiverRunId, StreamId, SyncId,
-    VolumeId,
+    DataKeyId, GroupId, IncarnationId, InstallationId, MarkerId, ReceiverRunId, RestoreId,
+    StreamId, SyncId, VolumeId,
 };
 pub use incarnation::{IncarnationOrdinal, Opening};
 pub use position::{Generation, Position, Sequence, VolumeNumber};

@@ -69,7 +69,7 @@ pub(super) fn open(places: Places, slots: u64, boot: BootId) -> GroupState {
         Ok((journal, recovered)) => GroupState {
             intents,
             found,
-            journal: JournalSupply::Ready(journal),
+            journal: JournalSupply::Ready(Box::new(journal)),
             recovered,
         },
         Err(error) => {

@@ -192,7 +192,9 @@ impl Session<'_> {
             let taken = match frame.kind {
                 FrameKind::Batch => self.batch(frame).await,
                 FrameKind::Control => self.message(decode_control(&frame)?).await?,
-                FrameKind::Records => return Err(SessionError::UnexpectedFrame),
+                FrameKind::Records | FrameKind::Restore => {
+                    return Err(SessionError::UnexpectedFrame);
+                }
             };
             if let Err(refusal) = taken {
                 self.outlet.refuse(refusal);

@@ -191,14 +191,16 @@ async fn read(
         let frame = frames.read_frame().await?;
         let event = match frame.kind {
             FrameKind::Records => FeedEvent::Records(records::decode(frame.payload)?),
-            FrameKind::Control | FrameKind::Batch => match decode_control(&frame)? {
-                FromCapture::Incarnation(opening) => {
-                    opening.check().map_err(SessionError::Opening)?;
-                    FeedEvent::Incarnation(opening)
+            FrameKind::Control | FrameKind::Batch | FrameKind::Restore => {
+                match decode_control(&frame)? {
+                    FromCapture::Incarnation(opening) => {
+                        opening.check().map_err(SessionError::Opening)?;
+                        FeedEvent::Incarnation(opening)
+                    }
+                    FromCapture::Report(report) => FeedEvent::Report(report),
+                    FromCapture::Hello { .. } => return Err(SessionError::NoHello),
                 }
-                FromCapture::Report(report) => FeedEvent::Report(report),
-                FromCapture::Hello { .. } => return Err(SessionError::NoHello),
-            },
+            }
         };
         if owner.send(event).await.is_err() {
             // The owner dropped the session; what it had to say is in the outbox.

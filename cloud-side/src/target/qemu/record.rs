@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{command, process::ProcessIdentity, tools::find_uefi};
 use crate::target::{
     DiskSource, Firmware, InstancePurpose, LaunchRequest, TargetError,
-    disk_source::SOCKET_PATH_BYTES_MAX,
+    disk_source::SOCKET_PATH_BYTES_MAX, network,
 };
 
 /// Name of the control socket in its directory.

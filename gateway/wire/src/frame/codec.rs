@@ -34,6 +34,8 @@ pub enum FrameKind {
     Records = 2,
     /// One encoded batch.
     Batch = 3,
+    /// One message of [`crate::restore`].
+    Restore = 4,
 }
 
 impl FrameKind {
@@ -43,6 +45,7 @@ impl FrameKind {
             Self::Control => CONTROL_PAYLOAD_MAX,
             Self::Records => RECORDS_PAYLOAD_MAX,
             Self::Batch => BATCH_BYTES_MAX,
+            Self::Restore => crate::restore::MESSAGE_BYTES_MAX,
         }
     }
 
@@ -51,6 +54,7 @@ impl FrameKind {
             1 => Ok(Self::Control),
             2 => Ok(Self::Records),
             3 => Ok(Self::Batch),
+            4 => Ok(Self::Restore),
             kind => Err(Refused::Kind { kind }),
         }
     }

@@ -69,7 +69,12 @@ fn every_flipped_bit_is_noticed() {
 
 #[test]
 fn a_claimed_length_takes_no_memory() {
-    for kind in [FrameKind::Control, FrameKind::Records, FrameKind::Batch] {
+    for kind in [
+        FrameKind::Control,
+        FrameKind::Records,
+        FrameKind::Batch,
+        FrameKind::Restore,
+    ] {
         let mut header = encode_header(kind, &[]).unwrap();
         header[8..12].copy_from_slice(&(kind.payload_max() as u32).to_le_bytes());
         let mut decoder = FrameDecoder::new();
@@ -220,7 +225,8 @@ fn kind() -> impl Strategy<Value = FrameKind> {
     prop_oneof![
         Just(FrameKind::Control),
         Just(FrameKind::Records),
-        Just(FrameKind::Batch)
+        Just(FrameKind::Batch),
+        Just(FrameKind::Restore)
     ]
 }
 
@@ -256,7 +262,7 @@ proptest! {
         if let Some((kind, length)) = header {
             input.extend_from_slice(&FRAME_MAGIC.to_le_bytes());
             input.extend_from_slice(&FRAME_VERSION.to_le_bytes());
-            input.extend_from_slice(&(kind % 4).to_le_bytes());
+            input.extend_from_slice(&(kind % 5).to_le_bytes());
             input.extend_from_slice(&[0, 0]);
             input.extend_from_slice(&(length >> (kind % 32)).to_le_bytes());
         }
