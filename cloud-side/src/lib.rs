@@ -6,6 +6,8 @@
 //! ([`api`]) shows and starts all of it.
 
 pub mod api;
+pub mod branch;
+pub mod branches;
 pub mod catalog;
 mod clock;
 pub mod config;

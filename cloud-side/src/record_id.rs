@@ -1,4 +1,4 @@
-//! Ids of what only the cloud side knows: jobs, views, drills.
+//! Ids of what only the cloud side knows: jobs, views, drills, branches.
 //!
 //! They look like the ids of the stream's vocabulary: a prefix and a ULID in lower case.
 
@@ -9,7 +9,7 @@ use ulid::Ulid;
 /// A text that is no id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a {kind} id")]
-pub(crate) struct ParseRecordIdError {
+pub struct ParseRecordIdError {
     kind: &'static str,
     text: String,
 }
@@ -25,10 +25,10 @@ pub(crate) fn random() -> Result<u128, getrandom::Error> {
 }
 
 macro_rules! record_id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
+    ($(#[$doc:meta])* $visibility:vis $name:ident, $prefix:literal, $kind:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub(crate) struct $name(Ulid);
+        $visibility struct $name(Ulid);
 
         impl $name {
             /// A new id.
@@ -85,15 +85,19 @@ macro_rules! record_id {
 
 record_id!(
     /// A job.
-    JobId, "job", "job"
+    pub(crate) JobId, "job", "job"
 );
 record_id!(
     /// A view.
-    ViewId, "viw", "view"
+    pub(crate) ViewId, "viw", "view"
 );
 record_id!(
     /// A drill.
-    DrillId, "drl", "drill"
+    pub(crate) DrillId, "drl", "drill"
+);
+record_id!(
+    /// A branch.
+    pub BranchId, "brn", "branch"
 );
 
 impl JobId {
