@@ -8,6 +8,7 @@
 mod driver;
 mod negotiation;
 mod read_reply;
+mod writing;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,9 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::constants::{
-    MAXIMUM_NAME_LENGTH, command_code, command_flag, transmission_flag as flag,
-};
+use crate::constants::{MAXIMUM_NAME_LENGTH, command_code, transmission_flag as flag};
 use crate::error::NbdError;
 use crate::export::{BlockSizes, Extent};
 use crate::socket::connect_unix;
@@ -85,6 +84,18 @@ impl RemoteExport {
     #[must_use]
     pub const fn can_fua(&self) -> bool {
         self.flags & flag::FUA != 0
+    }
+
+    /// `TRIM` is served.
+    #[must_use]
+    pub const fn can_trim(&self) -> bool {
+        self.flags & flag::TRIM != 0
+    }
+
+    /// `WRITE_ZEROES` is served.
+    #[must_use]
+    pub const fn can_write_zeroes(&self) -> bool {
+        self.flags & flag::WRITE_ZEROES != 0
     }
 
     /// Several connections see each other's flushed writes.
@@ -288,62 +299,6 @@ impl Client {
             Answer::Extents(extents) => Ok(extents),
             other => Err(unexpected(&other)),
         }
-    }
-
-    /// Writes at most the maximum payload; with `fua` the data is durable when this returns.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn write(&self, offset: u64, data: Bytes, fua: bool) -> Result<(), ClientError> {
-        let request = "write";
-        let Ok(length) = u32::try_from(data.len()) else {
-            return Err(impossible(request, offset, u32::MAX, "it is too long"));
-        };
-        self.check_payload(request, offset, length)?;
-        if self.export.is_read_only() {
-            return Err(impossible(
-                request,
-                offset,
-                length,
-                "the export is read-only",
-            ));
-        }
-        if fua && !self.export.can_fua() {
-            let reason = "the server does not offer force-unit-access; flush instead";
-            return Err(impossible(request, offset, length, reason));
-        }
-        let flags = if fua { command_flag::FUA } else { 0 };
-        let submission = Submission::new(
-            command_code::WRITE,
-            flags,
-            offset,
-            length,
-            data,
-            Expected::Nothing,
-        );
-        let reply = self.submit(submission).await?;
-        self.wait(request, reply).await.map(drop)
-    }
-
-    /// Makes everything written before durable. A server that does not offer it has nothing to
-    /// flush.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn flush(&self) -> Result<(), ClientError> {
-        if !self.export.can_flush() {
-            return Ok(());
-        }
-        let submission = Submission::new(
-            command_code::FLUSH,
-            0,
-            0,
-            0,
-            Bytes::new(),
-            Expected::Nothing,
-        );
-        let reply = self.submit(submission).await?;
-        self.wait("flush", reply).await.map(drop)
     }
 
     /// Says goodbye and waits until the server has closed the connection. Requests of other handles

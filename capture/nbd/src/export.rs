@@ -127,6 +127,21 @@ impl Features {
         block_status: true,
     };
 
+    /// An export which several connections may read and write: what a branch is. Zeroes are not
+    /// promised to be faster than data.
+    pub const WRITABLE_VIEW: Self = Self {
+        read_only: false,
+        flush: true,
+        fua: true,
+        rotational: false,
+        trim: true,
+        write_zeroes: true,
+        fast_zero: false,
+        multi_connection: true,
+        cache: false,
+        block_status: true,
+    };
+
     /// The transmission flags of an export with these features. A read-only export never
     /// advertises the write commands.
     pub(crate) fn transmission_flags(self, structured: bool) -> u16 {
@@ -259,6 +274,19 @@ mod tests {
         assert!(BlockSizes::new(512, 4096, 2048).is_err());
         assert!(BlockSizes::new(512, 4096, (1 << 20) + 1).is_err());
         assert!(BlockSizes::new(512, 4096, 64 << 20).is_err());
+    }
+
+    #[test]
+    fn a_writable_view_advertises_all_that_it_serves() {
+        assert_eq!(
+            Features::WRITABLE_VIEW.transmission_flags(false),
+            flag::HAS_FLAGS
+                | flag::FLUSH
+                | flag::FUA
+                | flag::TRIM
+                | flag::WRITE_ZEROES
+                | flag::CAN_MULTI_CONN
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The NBD protocol: a sans-I/O server session, its tokio shell for read-only views, and a client.
+//! The NBD protocol: a sans-I/O server session, its tokio shell for views and branches, and a client.
 //!
 //! The crate owns the bytes of the protocol (fixed newstyle negotiation, simple and structured
 //! replies, `base:allocation`) and every validity check the protocol asks of a server. Its

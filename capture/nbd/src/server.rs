@@ -1,11 +1,15 @@
-//! The tokio shell for read-only exports: how views are served.
+//! The tokio shell: how views are served, those that can only be read and those that can be written.
 //!
-//! Owns the listener and the life of its connections; module `connection` owns one connection. Data is
-//! read on blocking threads, so an export may wait for disks. Everything is bounded: connections,
+//! Owns the listener and the life of its connections; module `connection` owns one connection,
+//! `request` what a request asks of an export, `room` the bytes a connection may hold. Exports are
+//! called on blocking threads, so they may wait for disks. Everything is bounded: connections,
 //! requests in flight, bytes in flight, the time a client may take to negotiate and the time a
-//! shutdown waits for a client that does not read.
+//! shutdown waits for a client that does not read. The shell keeps no data and decides no order:
+//! what is durable, and which of two overlapping writes is the later one, is the export's business.
 
 mod connection;
+mod request;
+mod room;
 
 use std::future::Future;
 use std::io;
@@ -68,14 +72,71 @@ pub trait ReadExport: Send + Sync {
     -> Result<Vec<Extent>, NbdError>;
 }
 
-/// The exports of a listener. They may come and go; a connection keeps the one it entered.
+/// Something that can be written through NBD besides. All methods run on blocking threads, several
+/// at once, from all connections to the export. Ranges are inside the export and not empty, and are
+/// what the client asked for to the byte: they are not widened to the unit of reading. A call is
+/// never taken back: a client that goes away while its request is carried out does not stop it.
+pub trait WriteExport: ReadExport {
+    /// Takes these bytes. When it returns, every later read and every later write sees them done.
+    ///
+    /// # Errors
+    /// What the client is to see. The range may then hold any mixture of old and new bytes.
+    fn write(&self, offset: u64, data: Bytes) -> Result<(), NbdError>;
+
+    /// Makes a range read as zeroes, whatever its length. `may_unmap`: its space may be given back.
+    /// When it returns, every later read and every later write sees it done.
+    ///
+    /// # Errors
+    /// What the client is to see. The range may then hold any mixture of old bytes and zeroes.
+    fn write_zeroes(&self, offset: u64, length: u64, may_unmap: bool) -> Result<(), NbdError>;
+
+    /// Makes everything durable that was answered before the call, on whatever connection. What is
+    /// still being written need not be covered.
+    ///
+    /// # Errors
+    /// What the client is to see. Nothing is then known to be durable that was not before.
+    fn flush(&self) -> Result<(), NbdError>;
+}
+
+/// An export as it is served.
+#[derive(Clone)]
+pub enum ServedExport {
+    /// Writes of every kind are refused with "not permitted".
+    ReadOnly(Arc<dyn ReadExport>),
+    /// Can be read and written.
+    Writable(Arc<dyn WriteExport>),
+}
+
+impl ServedExport {
+    /// Its reading side, which both kinds have.
+    #[must_use]
+    pub fn reading(&self) -> &dyn ReadExport {
+        match self {
+            Self::ReadOnly(export) => &**export,
+            Self::Writable(export) => &**export,
+        }
+    }
+
+    /// What clients are told that it can do.
+    #[must_use]
+    pub const fn features(&self) -> Features {
+        match self {
+            Self::ReadOnly(_) => Features::READ_ONLY_VIEW,
+            Self::Writable(_) => Features::WRITABLE_VIEW,
+        }
+    }
+}
+
+/// The exports of a listener. They may come and go; a connection keeps the one it entered. All
+/// connections that enter a name get the same export: clients are told that a flush on one of them
+/// is good for the others.
 pub trait ViewExports: Send + Sync {
     /// The names of all exports.
     fn names(&self) -> Vec<String>;
 
     /// An export, with its canonical name, under which it is found again. The empty name asks for
     /// the default export.
-    fn find(&self, name: &str) -> Option<(String, Arc<dyn ReadExport>)>;
+    fn find(&self, name: &str) -> Option<(String, ServedExport)>;
 }
 
 /// The bounds of a listener.
@@ -85,11 +146,13 @@ pub struct Limits {
     pub connections: usize,
     /// Requests of one connection that are worked on at a time.
     pub requests: usize,
-    /// Bytes that one connection may have on their way; a single request may exceed it.
+    /// Bytes that one connection may have on their way, read or to be written; a single request may
+    /// exceed it. A write counts before its data is received.
     pub bytes: usize,
     /// Time a client has for the negotiation.
     pub handshake: Duration,
-    /// Time a closing connection has to finish its requests and take their replies.
+    /// Time a closing connection has to finish its requests and take their replies. A call into a
+    /// writable export that takes longer is waited for all the same, only without its reply.
     pub drain: Duration,
 }
 
@@ -106,7 +169,8 @@ impl Default for Limits {
 }
 
 /// Serves until `shutdown` is ready, then lets connections finish what they have begun. The socket
-/// file goes first, so that a successor can take the path.
+/// file goes first, so that a successor can take the path. When this returns, no call into a
+/// writable export is under way and none will begin: whoever owns it may flush and close it.
 ///
 /// # Errors
 /// If the listener cannot be used with this runtime.
@@ -161,10 +225,10 @@ impl ExportDirectory for Directory {
         let (name, export) = self.0.find(name)?;
         Some(ExportInfo {
             name,
-            description: export.description(),
-            size: export.size(),
+            description: export.reading().description(),
+            size: export.reading().size(),
             block_sizes: BlockSizes::DEFAULT,
-            features: Features::READ_ONLY_VIEW,
+            features: export.features(),
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::replica::{Status, StatusKind, ViewError, ViewReader};
 use bcdr_format::VolumeNumber;
 use bcdr_nbd::{
     Allocation, Extent, NbdError, PrivateSocket, ReadPart,
-    server::{Limits, ReadExport, ViewExports, serve},
+    server::{Limits, ReadExport, ServedExport, ViewExports, serve},
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
@@ -33,12 +33,12 @@ pub(crate) fn serve_volumes(
     let exports = volumes
         .iter()
         .map(|volume| {
-            let export: Arc<dyn ReadExport> = Arc::new(Volume {
+            let export = ServedExport::ReadOnly(Arc::new(Volume {
                 reader: Arc::clone(reader),
                 number: volume.member.number,
                 size: volume.member.size_bytes,
                 complaint: Arc::clone(complaint),
-            });
+            }));
             (volume.name.clone(), export)
         })
         .collect();
@@ -59,7 +59,7 @@ pub(crate) fn serve_volumes(
 
 struct Exports {
     first: Option<String>,
-    exports: BTreeMap<String, Arc<dyn ReadExport>>,
+    exports: BTreeMap<String, ServedExport>,
 }
 
 impl ViewExports for Exports {
@@ -67,14 +67,14 @@ impl ViewExports for Exports {
         self.exports.keys().cloned().collect()
     }
 
-    fn find(&self, name: &str) -> Option<(String, Arc<dyn ReadExport>)> {
+    fn find(&self, name: &str) -> Option<(String, ServedExport)> {
         let name = if name.is_empty() {
             self.first.as_deref()?
         } else {
             name
         };
         let export = self.exports.get(name)?;
-        Some((name.to_owned(), Arc::clone(export)))
+        Some((name.to_owned(), export.clone()))
     }
 }
 

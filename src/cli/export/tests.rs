@@ -4,7 +4,7 @@ use super::*;
 use bcdr_disk::{FaultPlan, SimulatedDisk, Storage};
 use bcdr_nbd::{
     Allocation, Extent, NbdError, PrivateSocket,
-    server::{Limits, ReadExport, ViewExports, serve},
+    server::{Limits, ReadExport, ServedExport, ViewExports, serve},
 };
 use bytes::Bytes;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Mutex};
@@ -81,13 +81,9 @@ impl ViewExports for OneVolume {
         vec!["root".to_owned()]
     }
 
-    fn find(&self, name: &str) -> Option<(String, Arc<dyn ReadExport>)> {
-        (name == "root").then(|| {
-            (
-                "root".to_owned(),
-                Arc::clone(&self.0) as Arc<dyn ReadExport>,
-            )
-        })
+    fn find(&self, name: &str) -> Option<(String, ServedExport)> {
+        let volume: Arc<dyn ReadExport> = Arc::<Volume>::clone(&self.0);
+        (name == "root").then(|| ("root".to_owned(), ServedExport::ReadOnly(volume)))
     }
 }
 

@@ -1,7 +1,9 @@
 //! One connection of the tokio shell.
 //!
 //! A single task owns session, socket and requests in flight. It always has something to wait for:
-//! bytes, a finished read, room in the socket, a deadline, or the shutdown.
+//! bytes, a finished request, room in the socket, a deadline, or the shutdown. A request that was
+//! not received to its last byte is not begun; one that was begun is carried out to its end,
+//! whatever becomes of the connection.
 
 use std::io;
 use std::sync::Arc;
@@ -10,40 +12,24 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::ReadHalf;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::{Directory, Limits, ReadExport, ViewExports};
-use crate::constants::MAXIMUM_BLOCK_STATUS_EXTENTS;
+use super::request::{Answer, carry_out};
+use super::room::Room;
+use super::{Directory, Limits, ServedExport, ViewExports};
 use crate::error::NbdError;
-use crate::export::Extent;
-use crate::reply::{ReadPart, ReplyBatch};
-use crate::request::{Command, Request, Ticket};
-use crate::session::{Event, Payloads, ServerSession, Stage, TlsMode};
+use crate::reply::ReplyBatch;
+use crate::request::{Command, CommandKind, Request, Ticket};
+use crate::session::{Event, ServerSession, Stage, TlsMode, Wanted};
 
-/// What is received at a time.
+/// What is received at a time, besides the data of writes.
 const RECEIVE_BYTES: usize = 16 * 1024;
 
 /// Far enough away to mean never, near enough for every clock.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-
-/// Read-only exports take no payloads; the replies are shared bytes.
-struct ViewPayloads;
-
-impl Payloads for ViewPayloads {
-    type Write = Vec<u8>;
-    type Read = Bytes;
-
-    fn allocate(&mut self, length: usize) -> Option<Vec<u8>> {
-        Some(vec![0; length])
-    }
-}
-
-enum Answer {
-    Read(Vec<ReadPart<Bytes>>),
-    Status(Vec<Extent>),
-}
 
 struct Finished {
     ticket: Ticket,
@@ -51,14 +37,14 @@ struct Finished {
 }
 
 struct Connection {
-    session: ServerSession<ViewPayloads>,
+    session: ServerSession<Room>,
     exports: Arc<dyn ViewExports>,
-    export: Option<Arc<dyn ReadExport>>,
+    export: Option<ServedExport>,
     limits: Limits,
+    room: Room,
     input: BytesMut,
     batch: Option<ReplyBatch<Bytes>>,
     jobs: JoinSet<Finished>,
-    job_bytes: usize,
     /// No more is read; the connection ends when everything begun is sent.
     closing: bool,
     deadline: Instant,
@@ -72,26 +58,27 @@ pub(super) async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let directory = Arc::new(Directory(Arc::clone(&exports)));
-    let connection = Connection {
+    let mut connection = Connection {
         session: ServerSession::new(directory, TlsMode::NotOffered),
         exports,
         export: None,
         limits,
+        room: Room::new(limits.bytes),
         input: BytesMut::new(),
         batch: None,
         jobs: JoinSet::new(),
-        job_bytes: 0,
         closing: false,
         deadline: Instant::now() + limits.handshake,
     };
     if let Err(error) = connection.serve(stream, stop).await {
         tracing::debug!(%error, "NBD connection failed");
     }
+    connection.settle().await;
 }
 
 impl Connection {
     async fn serve(
-        mut self,
+        &mut self,
         mut stream: UnixStream,
         mut stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
@@ -104,17 +91,19 @@ impl Connection {
             if self.closing && self.jobs.is_empty() && self.batch.is_none() {
                 return Ok(());
             }
-            let reading = !self.closing && self.input.is_empty() && self.has_room();
-            if reading {
-                self.input.reserve(RECEIVE_BYTES);
-            }
-            let mut nothing = ReplyBatch::default();
-            let sending = self.batch.is_some();
+            let (mut nothing, sending) = (ReplyBatch::default(), self.batch.is_some());
+            let (idle, room) = (!self.closing && self.input.is_empty(), self.has_room());
+            let wanted = self.session.wanted();
+            let reading = idle
+                && match wanted {
+                    Wanted::Bytes => room,
+                    // Its room is taken already.
+                    Wanted::Payload(_) => true,
+                    Wanted::Memory | Wanted::Nothing => false,
+                };
             tokio::select! {
-                received = reader.read_buf(&mut self.input), if reading => {
-                    if received? == 0 {
-                        self.close();
-                    }
+                received = receive(&mut reader, wanted, &mut self.input), if reading => {
+                    self.received(received?);
                 }
                 Some(job) = self.jobs.join_next() => self.finish(job)?,
                 sent = writer.write_buf(self.batch.as_mut().unwrap_or(&mut nothing)), if sending => {
@@ -138,6 +127,18 @@ impl Connection {
         }
     }
 
+    fn received(&mut self, received: Received) {
+        match received {
+            Received::Payload(0) | Received::Bytes(0) => self.close(),
+            Received::Payload(count) => {
+                if let Some(event) = self.session.payload_received(count) {
+                    self.handle(event);
+                }
+            }
+            Received::Bytes(_) => {}
+        }
+    }
+
     fn close(&mut self) {
         if !self.closing {
             self.closing = true;
@@ -145,21 +146,41 @@ impl Connection {
         }
     }
 
-    /// Whether another request may be begun. Replies that the client has not taken count.
-    fn has_room(&self) -> bool {
-        let unsent = self.batch.as_ref().map_or(0, Buf::remaining) + self.session.queued_bytes();
-        self.jobs.len() < self.limits.requests && self.job_bytes + unsent < self.limits.bytes
+    /// Bytes of replies that the client has not taken.
+    fn unsent(&self) -> usize {
+        self.batch.as_ref().map_or(0, Buf::remaining) + self.session.queued_bytes()
+    }
+
+    /// Whether another request may be begun.
+    fn has_room(&mut self) -> bool {
+        self.room.set_unsent(self.unsent());
+        self.jobs.len() < self.limits.requests && self.room.is_left()
+    }
+
+    /// Whether the session may go on with what was received.
+    fn can_parse(&mut self) -> bool {
+        let (any, room) = (!self.input.is_empty(), self.has_room());
+        !self.closing
+            && match self.session.wanted() {
+                Wanted::Bytes => any && room,
+                Wanted::Payload(_) => any,
+                // It asks for memory again; all its bytes may be here already.
+                Wanted::Memory => true,
+                Wanted::Nothing => false,
+            }
     }
 
     /// Gives received bytes to the session as long as there is room for requests.
     fn parse(&mut self) {
-        while !self.closing && !self.input.is_empty() && self.has_room() {
+        while self.can_parse() {
             let mut bytes: &[u8] = &self.input;
-            let outcome = self.session.receive(&mut bytes, &mut ViewPayloads);
+            let outcome = self.session.receive(&mut bytes, &mut self.room);
             let consumed = self.input.len() - bytes.len();
             self.input.advance(consumed);
             match outcome {
                 Ok(Some(event)) => self.handle(event),
+                // Something must be answered first.
+                Ok(None) if matches!(self.session.wanted(), Wanted::Memory) => return,
                 Ok(None) => {}
                 Err(end) => {
                     tracing::debug!(reason = %end, "NBD session over");
@@ -194,102 +215,56 @@ impl Connection {
         let Some(export) = self.export.clone() else {
             return self.session.reply(ticket, Err(NbdError::Io));
         };
-        match command {
-            Command::Read { offset, length } => {
-                self.job_bytes += length as usize;
-                self.jobs.spawn_blocking(move || Finished {
-                    ticket,
-                    answer: read(&*export, offset, length).map(Answer::Read),
-                });
-            }
-            Command::BlockStatus {
-                offset,
-                length,
-                request_one,
-            } => {
-                let limit = if request_one {
-                    1
-                } else {
-                    MAXIMUM_BLOCK_STATUS_EXTENTS
-                };
-                self.jobs.spawn_blocking(move || Finished {
-                    ticket,
-                    answer: block_status(&*export, offset, length, limit).map(Answer::Status),
-                });
-            }
-            Command::Cache { .. } | Command::Flush => self.session.reply(ticket, Ok(())),
-            Command::Write { .. } | Command::Trim { .. } | Command::WriteZeroes { .. } => {
-                self.session.reply(ticket, Err(NbdError::Perm));
-            }
+        if let Command::Read { length, .. } = command {
+            self.room.begin_read(length);
         }
+        self.jobs.spawn_blocking(move || Finished {
+            ticket,
+            answer: carry_out(&export, command),
+        });
     }
 
     /// A job that panicked has lost its ticket: its client would wait for ever, so the connection
     /// ends.
     fn finish(&mut self, job: Result<Finished, JoinError>) -> io::Result<()> {
         let Finished { ticket, answer } = job.map_err(io::Error::other)?;
-        if ticket.kind() == crate::request::CommandKind::Read {
-            self.job_bytes -= ticket.length() as usize;
+        if let CommandKind::Read | CommandKind::Write = ticket.kind() {
+            self.room.finish(ticket.length());
         }
         match answer {
+            Ok(Answer::Done) => self.session.reply(ticket, Ok(())),
             Ok(Answer::Read(parts)) => self.session.reply_read_parts(ticket, parts),
             Ok(Answer::Status(extents)) => self.session.reply_block_status(ticket, &extents),
             Err(error) => self.session.reply(ticket, Err(error)),
         }
         Ok(())
     }
+
+    /// Leaves nothing behind that could still change a writable export. What no thread has taken up
+    /// yet is dropped, what one has is waited for.
+    async fn settle(mut self) {
+        if let Some(ServedExport::Writable(_)) = self.export {
+            self.jobs.shutdown().await;
+        }
+    }
 }
 
-/// The range rounded out to the export's unit: its begin and length. Inside the export.
-fn widen(export: &dyn ReadExport, offset: u64, length: u32) -> Option<(u64, u32)> {
-    let unit = u64::from(export.unit().max(1));
-    let begin = offset - offset % unit;
-    let end = (offset + u64::from(length))
-        .next_multiple_of(unit)
-        .min(export.size());
-    Some((begin, u32::try_from(end - begin).ok()?))
+/// What was received: bytes of the data of a write, or of anything.
+enum Received {
+    Payload(usize),
+    Bytes(usize),
 }
 
-fn read(
-    export: &dyn ReadExport,
-    offset: u64,
-    length: u32,
-) -> Result<Vec<ReadPart<Bytes>>, NbdError> {
-    let (begin, wide) = widen(export, offset, length).ok_or(NbdError::Overflow)?;
-    if (begin, wide) == (offset, length) {
-        return export.read_parts(offset, length);
+/// Receives something: the data of a write straight to its place, anything else into `input`. May
+/// be dropped at any time without losing bytes.
+async fn receive(
+    reader: &mut ReadHalf<'_>,
+    wanted: Wanted<'_>,
+    input: &mut BytesMut,
+) -> io::Result<Received> {
+    if let Wanted::Payload(rest) = wanted {
+        return reader.read(rest).await.map(Received::Payload);
     }
-    let data = export.read(begin, wide)?;
-    let skip = usize::try_from(offset - begin).map_err(|_| NbdError::Io)?;
-    if data.len() < skip + length as usize {
-        return Err(NbdError::Io);
-    }
-    Ok(vec![ReadPart::Data {
-        buffer: data.slice(skip..skip + length as usize),
-        length,
-    }])
-}
-
-fn block_status(
-    export: &dyn ReadExport,
-    offset: u64,
-    length: u32,
-    limit: usize,
-) -> Result<Vec<Extent>, NbdError> {
-    // A range of nearly 4 GiB may have no room to be widened; it needs no answer to its very end.
-    let (begin, wide) = widen(export, offset, length).unwrap_or_else(|| {
-        let unit = u64::from(export.unit().max(1));
-        let begin = offset - offset % unit;
-        (begin, u32::MAX - (u32::MAX % export.unit().max(1)))
-    });
-    let mut extents = export.block_status(begin, wide, limit)?;
-    // Cut off what lies before the range that was asked for.
-    let mut skip = offset - begin;
-    for extent in &mut extents {
-        let cut = skip.min(extent.length);
-        extent.length -= cut;
-        skip -= cut;
-    }
-    extents.retain(|extent| extent.length > 0);
-    Ok(extents)
+    input.reserve(RECEIVE_BYTES);
+    reader.read_buf(input).await.map(Received::Bytes)
 }

@@ -1,5 +1,7 @@
 //! The shell over real sockets, driven by our own client and by raw bytes.
 
+mod writable;
+
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::path::PathBuf;
@@ -122,20 +124,20 @@ impl ReadExport for Gate {
     }
 }
 
-type Exports = BTreeMap<String, Arc<dyn ReadExport>>;
+type Exports = BTreeMap<String, ServedExport>;
 
 impl ViewExports for Exports {
     fn names(&self) -> Vec<String> {
         self.keys().cloned().collect()
     }
 
-    fn find(&self, name: &str) -> Option<(String, Arc<dyn ReadExport>)> {
+    fn find(&self, name: &str) -> Option<(String, ServedExport)> {
         let (name, export) = if name.is_empty() {
             self.first_key_value()
         } else {
             self.get_key_value(name)
         }?;
-        Some((name.clone(), Arc::clone(export)))
+        Some((name.clone(), export.clone()))
     }
 }
 
@@ -148,11 +150,15 @@ struct Server {
 
 impl Server {
     fn start(exports: Exports, limits: Limits) -> Self {
+        Self::with(Arc::new(exports), limits)
+    }
+
+    fn with(exports: Arc<dyn ViewExports>, limits: Limits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("views.sock");
         let socket = PrivateSocket::bind(&path).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(serve(socket, Arc::new(exports), limits, async {
+        let task = tokio::spawn(serve(socket, exports, limits, async {
             if stopped.await.is_err() {
                 pending::<()>().await;
             }
@@ -166,6 +172,7 @@ impl Server {
     }
 
     fn one(export: Arc<dyn ReadExport>, limits: Limits) -> Self {
+        let export = ServedExport::ReadOnly(export);
         Self::start(Exports::from([("view".to_owned(), export)]), limits)
     }
 
