@@ -2,7 +2,7 @@
 
 mod endings;
 
-use std::sync::MutexGuard;
+use std::sync::{MutexGuard, PoisonError};
 
 use super::*;
 use crate::constants::command_code;
@@ -66,9 +66,10 @@ impl Disk {
         self.state.lock().unwrap()
     }
 
-    fn release(&self) {
-        self.state().held = false;
-        self.let_go.notify_all();
+    /// Lets all writes wait, as long as the answer lives.
+    fn hold(self: &Arc<Self>) -> Held {
+        self.state().held = true;
+        Held(Arc::clone(self))
     }
 
     async fn until_busy(&self) {
@@ -95,6 +96,17 @@ impl Disk {
         fill(&mut state.bytes[offset as usize..][..length]);
         state.calls.push(call);
         Ok(())
+    }
+}
+
+/// Writes wait. Dropped when a test fails, too: its runtime would wait for them for ever.
+struct Held(Arc<Disk>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let state = self.0.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner).held = false;
+        self.0.let_go.notify_all();
     }
 }
 
@@ -289,13 +301,13 @@ async fn a_flush_does_not_wait_for_what_is_not_answered() {
     let disk = Disk::new(SIZE);
     let server = Server::writable(&disk, Limits::default());
     let client = server.client().await;
-    disk.state().held = true;
+    let held = disk.hold();
     let writer = client.clone();
     let write = tokio::spawn(async move { writer.write(0, letters(1, 10), true).await });
     disk.until_busy().await;
     client.flush().await.unwrap();
     assert_eq!(disk.state().calls, [Flush]);
-    disk.release();
+    drop(held);
     write.await.unwrap().unwrap();
     let (offset, length) = (0, 10);
     let state = disk.state();

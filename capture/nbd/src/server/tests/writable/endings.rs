@@ -90,7 +90,7 @@ async fn writes_under_way_are_bounded_but_one_always_fits() {
         };
         let server = Server::writable(&disk, limits);
         let (client, other) = (server.client().await, server.client().await);
-        disk.state().held = true;
+        let held = disk.hold();
         let mut writes = JoinSet::new();
         for index in 0..5 {
             let client = client.clone();
@@ -105,7 +105,7 @@ async fn writes_under_way_are_bounded_but_one_always_fits() {
         for _ in 0..50 {
             other.read(0, 4096).await.unwrap();
         }
-        disk.release();
+        drop(held);
         while let Some(write) = writes.join_next().await {
             write.unwrap().unwrap();
         }
@@ -122,7 +122,7 @@ async fn a_shutdown_finishes_writes_that_were_begun() {
     let disk = Disk::new(SIZE);
     let mut server = Server::writable(&disk, Limits::default());
     let client = server.client().await;
-    disk.state().held = true;
+    let held = disk.hold();
     let writer = client.clone();
     let write = tokio::spawn(async move { writer.write(0, letters(1, 10), true).await });
     disk.until_busy().await;
@@ -130,7 +130,7 @@ async fn a_shutdown_finishes_writes_that_were_begun() {
     while server.path.exists() {
         tokio::task::yield_now().await;
     }
-    disk.release();
+    drop(held);
     write.await.unwrap().unwrap();
     server.task.await.unwrap().unwrap();
     assert_eq!(disk.state().durable[..10], [1; 10]);
@@ -147,7 +147,7 @@ async fn a_write_that_is_slower_than_a_shutdown_is_still_waited_for() {
     };
     let mut server = Server::writable(&disk, limits);
     let client = server.client().await;
-    disk.state().held = true;
+    let held = disk.hold();
     let write = tokio::spawn(async move { client.write(0, letters(1, 10), true).await });
     disk.until_busy().await;
     server.stop();
@@ -161,7 +161,7 @@ async fn a_write_that_is_slower_than_a_shutdown_is_still_waited_for() {
         !server.task.is_finished(),
         "the owner would take the export for quiet"
     );
-    disk.release();
+    drop(held);
     server.task.await.unwrap().unwrap();
     let state = disk.state();
     assert_eq!(state.durable[..10], [1; 10], "carried out to its end");
@@ -170,10 +170,14 @@ async fn a_write_that_is_slower_than_a_shutdown_is_still_waited_for() {
 #[tokio::test]
 async fn requests_of_a_client_that_vanishes_are_done_or_not_done() {
     let disk = Disk::new(SIZE);
-    let mut server = Server::writable(&disk, Limits::default());
+    let limits = Limits {
+        connections: 2,
+        ..Limits::default()
+    };
+    let server = Server::writable(&disk, limits);
     let mut half = negotiate_by_hand(&server.path).await;
     let mut whole = negotiate_by_hand(&server.path).await;
-    disk.state().held = true;
+    let held = disk.hold();
     let mut request = raw(command_code::WRITE, 1, 0, 1000);
     request.resize(request.len() + 1000, b'w');
     whole.write_all(&request).await.unwrap();
@@ -182,9 +186,12 @@ async fn requests_of_a_client_that_vanishes_are_done_or_not_done() {
     half.write_all(&request).await.unwrap();
     disk.until_busy().await;
     drop((half, whole));
-    disk.release();
-    server.stop();
-    server.task.await.unwrap().unwrap();
+    drop(held);
+    // Both places are free as soon as both connections have come to their ends.
+    let connect = || Client::connect(&server.path, "view", ClientOptions::default());
+    while let (Err(_), _) | (_, Err(_)) = tokio::join!(connect(), connect()) {
+        tokio::task::yield_now().await;
+    }
     let state = disk.state();
     let (offset, length) = (0, 1000);
     assert_eq!(state.calls, [Write { offset, length }]);
