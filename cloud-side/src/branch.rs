@@ -11,6 +11,7 @@
 //! the branch is opened by a new process, and what is durable is read on. It decides nothing about
 //! when a branch is wanted: [`crate::branches`] keeps them all.
 
+pub mod exports;
 mod extents;
 mod head;
 mod layers;

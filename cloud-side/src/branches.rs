@@ -72,7 +72,7 @@ pub enum CreateBranchError {
     View(#[from] ViewError),
     /// It could not be opened; nothing of it is left, or will be after the next start.
     #[error(transparent)]
-    Open(#[from] OpenBranchError),
+    Open(#[from] Box<OpenBranchError>),
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -238,7 +238,7 @@ impl Branches {
         self.settings.catalog.put_document(&record)?;
         let made = self
             .open_above(&base, record.clone())
-            .map_err(CreateBranchError::from)
+            .map_err(|error| CreateBranchError::from(Box::new(error)))
             .and_then(|branch| {
                 let ready = BranchRecord {
                     state: BranchState::Ready,

@@ -288,6 +288,26 @@ mod tests {
     }
 
     #[test]
+    fn a_process_seals_under_one_data_key_of_its_own() {
+        let directory = directory();
+        let keys = load(&directory).unwrap();
+        assert!(matches!(keys.keys(), Err(KeysError::Missing)));
+        let key = InstallationKey::generate().unwrap();
+        keys.accept(&key.to_bytes()).unwrap();
+        let (first, again) = (keys.keys().unwrap(), keys.keys().unwrap());
+        assert_eq!(first.data_key.id(), again.data_key.id());
+        assert_eq!(first.wrapped, again.wrapped);
+        assert_eq!(first.installation_key.fingerprint(), key.fingerprint());
+        assert!(keys.ring().contains(first.data_key.id()));
+        let other = load(&directory).unwrap();
+        assert_ne!(other.keys().unwrap().data_key.id(), first.data_key.id());
+        // Whoever has the installation key opens it from what is stored.
+        other
+            .learn_data_key(first.data_key.id(), &first.wrapped)
+            .unwrap();
+    }
+
+    #[test]
     fn damaged_files_are_named() {
         let directory = directory();
         let keys = load(&directory).unwrap();

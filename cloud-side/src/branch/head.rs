@@ -252,7 +252,7 @@ mod tests {
             (from, length) in (0_u64..48, 1_u64..16),
         ) {
             // `None` is what was never written.
-            let mut model = vec![None; 64];
+            let mut model = [None; 64];
             let (mut older, mut newer) = (Extents::default(), Extents::default());
             for (place, (offset, length, data)) in writes.iter().enumerate() {
                 model[*offset as usize..(offset + length) as usize].fill(Some(data.unwrap_or(0)));
@@ -262,7 +262,7 @@ mod tests {
             let mut found = Vec::new();
             let gaps = newer.fill(VolumeNumber(0), &[(from, from + length)], &mut found);
             let gaps = older.fill(VolumeNumber(0), &gaps, &mut found);
-            let mut seen = vec![None; 64];
+            let mut seen = [None; 64];
             for piece in &found {
                 for place in piece.offset..piece.offset + piece.length {
                     let byte = match &piece.fill {

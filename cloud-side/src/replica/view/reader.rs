@@ -46,7 +46,7 @@ pub struct ViewReader {
     opener: Arc<dyn ChunkOpener>,
     cache: Arc<ChunkCache>,
     layers: Vec<RwLock<RunSource>>,
-    base: Option<Arc<ViewReader>>,
+    base: Option<Arc<Self>>,
 }
 
 /// Which layer says what of a range.
