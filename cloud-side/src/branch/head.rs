@@ -137,6 +137,11 @@ impl Head {
         }
     }
 
+    /// How many writes were answered before those it holds.
+    pub(super) fn taken(&self) -> u64 {
+        self.answered - self.writes
+    }
+
     /// How many writes were answered since the branch was opened.
     pub(super) fn answered(&self) -> u64 {
         self.answered

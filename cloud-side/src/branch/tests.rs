@@ -11,7 +11,7 @@ use crate::{
     replica::StatusKind,
     views::digest,
 };
-use bcdr_disk::{SeededRandom, SimulatedDisk, Storage};
+use bcdr_disk::{FaultPlan, SeededRandom, SimulatedDisk, Storage};
 use std::path::Path;
 use world::{
     Contents, FIRST_RECORDS, Process, SIZE, World, contents, contents_of, contents_of_branch,
@@ -122,8 +122,14 @@ fn check_instants(process: &Process, branch: &Branch, model: &Model, context: &s
 #[test]
 fn after_a_power_cut_a_branch_holds_a_prefix_with_everything_flushed() {
     let (mut lost, mut kept_unflushed, mut batches, mut lives) = (0, 0, 0, 0);
-    for seed in 0..40 {
-        let world = World::new(seed, 12);
+    let mut failed_syncs = 0;
+    for seed in 0..60 {
+        let plan = FaultPlan {
+            sync_error_per_mille: if seed % 3 == 0 { 60 } else { 0 },
+            write_error_per_mille: if seed % 6 == 0 { 5 } else { 0 },
+            ..FaultPlan::none()
+        };
+        let world = World::with_faults(seed, 12, plan);
         let mut random = SeededRandom::new(seed);
         let base = random.below(12);
         let process = world.start().unwrap();
@@ -133,6 +139,7 @@ fn after_a_power_cut_a_branch_holds_a_prefix_with_everything_flushed() {
         for round in 0..4 {
             let context = format!("seed {seed}, round {round}");
             world.disk.cut_power_at(random.between(20, 300));
+            world.disk.arm(true);
             let process = world.start().ok();
             if let Some(process) = &process
                 && let Some(branch) = process.branches.get(id)
@@ -140,6 +147,7 @@ fn after_a_power_cut_a_branch_holds_a_prefix_with_everything_flushed() {
                 run_until_the_cut(process, &branch, &mut random, &mut model, &context);
             }
             world.power_cut(process);
+            world.disk.arm(false);
 
             let process = world.start().unwrap();
             let branch = process.branches.get(id).expect("it opens again");
@@ -162,10 +170,11 @@ fn after_a_power_cut_a_branch_holds_a_prefix_with_everything_flushed() {
             model.flushed = held;
             batches += check_instants(&process, &branch, &model, &context);
         }
+        failed_syncs += world.disk.faults().sync_errors;
     }
     assert!(
-        lost > 50 && kept_unflushed > 50 && batches > 500 && lives > 3,
-        "the test proves little: {lost} {kept_unflushed} {batches} {lives}"
+        lost > 50 && kept_unflushed > 50 && batches > 500 && lives > 3 && failed_syncs > 20,
+        "the test proves little: {lost} {kept_unflushed} {batches} {lives} {failed_syncs}"
     );
 }
 

@@ -193,7 +193,11 @@ impl Branch {
         };
         let thread = std::thread::Builder::new()
             .name("branch".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || {
+                let ending = Ending(Arc::clone(&writer.shared));
+                writer.run();
+                drop(ending);
+            })
             .map_err(|source| OpenBranchError::Thread { branch, source })?;
         Ok(Self {
             shared,
@@ -328,8 +332,11 @@ impl Branch {
         let wanted = state.layers.head.answered();
         while state.durable < wanted {
             self.shared.check_usable(&state)?;
-            state.layers.head.ask();
-            self.shared.work.notify_one();
+            // What is being committed already needs no asking, and what came later can wait.
+            if state.layers.head.taken() < wanted {
+                state.layers.head.ask();
+                self.shared.work.notify_one();
+            }
             state = self.shared.wait_told(state);
         }
         Ok(())
@@ -466,6 +473,22 @@ struct Writer {
     measured: Instant,
 }
 
+/// Tells whoever waits that the thread has ended, also when it broke.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.ended = true;
+        if std::thread::panicking() {
+            state.failure = Some("its thread broke".into());
+            state.layers.give_up();
+        }
+        drop(state);
+        self.0.told.notify_all();
+    }
+}
+
 enum Step {
     Commit(Arc<Taken>),
     Measure,
@@ -497,8 +520,6 @@ impl Writer {
                 }
             }
         }
-        self.shared.state().ended = true;
-        self.shared.told.notify_all();
     }
 
     /// Waits until there is something to do.

@@ -73,7 +73,13 @@ pub(super) struct Process {
 impl World {
     /// A replica of `batches` batches, all of them data and zeroes.
     pub(super) fn new(seed: u64, batches: u64) -> Self {
-        let disk = SimulatedDisk::new(seed, FaultPlan::none());
+        Self::with_faults(seed, batches, FaultPlan::none())
+    }
+
+    /// The same on a disk that errs while it is armed.
+    pub(super) fn with_faults(seed: u64, batches: u64, plan: FaultPlan) -> Self {
+        let disk = SimulatedDisk::new(seed, plan);
+        disk.arm(false);
         let mut random = SeededRandom::new(seed ^ 0x5eed);
         let mut history = History::new();
         let mut rig = Rig::open(Arc::new(disk.clone()), &history.source).unwrap();
