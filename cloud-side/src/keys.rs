@@ -3,11 +3,16 @@
 //! Owns the two key files. Invariant: the installation key is never on disk but wrapped, and once
 //! one is stored, another is refused, since the data keys of all replicas hang on the first.
 
-use crate::state_files::StateFiles;
+use crate::{
+    branch::{BranchKeySource, BranchKeys},
+    clock,
+    state_files::StateFiles,
+};
 use bcdr_disk::{DiskError, DiskErrorKind, Storage, read_whole, replace_atomically};
 use bcdr_format::{DataKeyId, InstallationId};
 use bcdr_wire::seal::{
-    InstallationKey, InstallationKeyBytes, KeyEncryptionKey, KeyFingerprint, KeyRing, SealError,
+    DataKey, InstallationKey, InstallationKeyBytes, KeyEncryptionKey, KeyFingerprint, KeyRing,
+    SealError,
 };
 use std::{
     path::PathBuf,
@@ -59,6 +64,9 @@ pub enum KeysError {
         /// The fingerprint of the key that was offered.
         offered: KeyFingerprint,
     },
+    /// This process's own data key could not be made.
+    #[error("cannot make a data key: {0}")]
+    MakeDataKey(#[source] SealError),
     /// There is no installation key yet.
     #[error("the installation key has not arrived: a gateway sends it when it first connects")]
     Missing,
@@ -85,6 +93,8 @@ pub(crate) struct Keys {
     key: OnceLock<Arc<InstallationKey>>,
     accepting: Mutex<()>,
     ring: KeyRing,
+    /// What this process seals with; made when it is first needed.
+    sealing: Mutex<Option<BranchKeys>>,
 }
 
 impl Keys {
@@ -131,6 +141,7 @@ impl Keys {
             key,
             accepting: Mutex::new(()),
             ring: KeyRing::new(installation),
+            sealing: Mutex::new(None),
         })
     }
 
@@ -187,6 +198,28 @@ impl Keys {
         self.ring
             .insert_wrapped(id, wrapped, key)
             .map_err(|source| KeysError::DataKey { id, source })
+    }
+}
+
+impl BranchKeySource for Keys {
+    fn keys(&self) -> Result<BranchKeys, KeysError> {
+        let installation_key = self.installation_key().ok_or(KeysError::Missing)?;
+        let mut sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = &*sealing {
+            return Ok(keys.clone());
+        }
+        let data_key =
+            DataKey::generate(self.installation, clock::wall()).map_err(KeysError::MakeDataKey)?;
+        let wrapped = data_key
+            .wrap(&installation_key)
+            .map_err(KeysError::MakeDataKey)?;
+        self.learn_data_key(data_key.id(), &wrapped)?;
+        let keys = BranchKeys {
+            installation_key,
+            data_key,
+            wrapped: wrapped.into(),
+        };
+        Ok(sealing.insert(keys).clone())
     }
 }
 
@@ -252,6 +285,26 @@ mod tests {
         keys.learn_data_key(data.id(), &data.wrap(&mine).unwrap())
             .unwrap();
         assert!(keys.ring().contains(data.id()));
+    }
+
+    #[test]
+    fn a_process_seals_under_one_data_key_of_its_own() {
+        let directory = directory();
+        let keys = load(&directory).unwrap();
+        assert!(matches!(keys.keys(), Err(KeysError::Missing)));
+        let key = InstallationKey::generate().unwrap();
+        keys.accept(&key.to_bytes()).unwrap();
+        let (first, again) = (keys.keys().unwrap(), keys.keys().unwrap());
+        assert_eq!(first.data_key.id(), again.data_key.id());
+        assert_eq!(first.wrapped, again.wrapped);
+        assert_eq!(first.installation_key.fingerprint(), key.fingerprint());
+        assert!(keys.ring().contains(first.data_key.id()));
+        let other = load(&directory).unwrap();
+        assert_ne!(other.keys().unwrap().data_key.id(), first.data_key.id());
+        // Whoever has the installation key opens it from what is stored.
+        other
+            .learn_data_key(first.data_key.id(), &first.wrapped)
+            .unwrap();
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! starts all of it.
 
 pub mod api;
+pub mod branch;
+pub mod branches;
 pub mod catalog;
 mod clock;
 pub mod config;

@@ -16,9 +16,12 @@ pub mod store;
 pub mod view;
 
 pub use log::{Damage, LogError};
-pub use run::{RunError, RunStore};
+pub use run::{Beneath, RunError, RunStore};
 pub use space::{SpaceFloor, SpaceFloorReached};
-pub use store::{Committed, LineageReader, LineageStore, Recovery, StoreError, StoreOptions};
+pub use store::{
+    Committed, LineageReader, LineageStore, Recovery, StoreError, StoreOptions, remove_files,
+};
+pub(crate) use view::push_status;
 pub use view::{
     ChunkCache, ChunkOpener, OpenChunkError, Status, StatusKind, ViewError, ViewReader,
 };

@@ -1,6 +1,7 @@
 //! What the API, the receiver and the background work share.
 
 use crate::{
+    branches::Branches,
     catalog::{Catalog, CreateGroupError, GroupRecord, NewVolume},
     clock::{self, RunClock},
     drills::Drills,
@@ -43,6 +44,7 @@ pub(crate) struct Service {
     pub(crate) groups: Arc<Groups>,
     pub(crate) owner: OwnerSettings,
     pub(crate) views: Arc<Views>,
+    pub(crate) branches: Arc<Branches>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) idempotency: Idempotency,

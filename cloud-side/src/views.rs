@@ -567,7 +567,7 @@ async fn end(served: Served) {
 }
 
 /// Escapes what an NBD address reserves in a path.
-fn percent_encode(path: &str) -> String {
+pub(crate) fn percent_encode(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {

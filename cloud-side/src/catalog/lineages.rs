@@ -68,6 +68,21 @@ impl Catalog {
         })
     }
 
+    /// Forgets all rows that follow a lineage's log; durable on return. For a lineage whose files are
+    /// gone. Wrapped data keys stay: other lineages may hold chunks under them.
+    pub(crate) fn forget_lineage(&self, lineage: Lineage) -> Result<(), CatalogError> {
+        // A prefix of every key of the lineage; the longest key is 16 bytes longer.
+        let first = lineage.to_bytes().to_vec();
+        let mut last = first.clone();
+        last.extend_from_slice(&[0xff; 17]);
+        self.write("forget a lineage", Commit::Durable, |transaction| {
+            for table in tables::OF_LINEAGES {
+                tables::remove_range(transaction, table, first.clone()..=last.clone())?;
+            }
+            Ok(())
+        })
+    }
+
     /// Takes in what the log gained, up to `checkpoint`. The log was synced up to there.
     pub(crate) fn follow_log(
         &self,

@@ -49,6 +49,18 @@ const ALL: [Bytes; 15] = [
     DOCUMENTS,
 ];
 
+/// The tables whose keys begin with a lineage.
+pub(super) const OF_LINEAGES: [Bytes; 8] = [
+    CHECKPOINTS,
+    BATCHES,
+    POINTS_BY_TIME,
+    POINTS_BY_POSITION,
+    POINTS,
+    NAMED_POINTS,
+    MEMBERS,
+    UNKNOWN_RANGES,
+];
+
 /// A row's key and value.
 pub(super) type Row = (Vec<u8>, Vec<u8>);
 
@@ -112,6 +124,18 @@ pub(super) fn remove(
     let mut table = transaction.open_table(table)?;
     let removed = table.remove(key)?.is_some();
     Ok(removed)
+}
+
+/// Removes every row of a key range.
+pub(super) fn remove_range(
+    transaction: &WriteTransaction,
+    table: Bytes,
+    range: RangeInclusive<Vec<u8>>,
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(table)?;
+    let range = range.start().as_slice()..=range.end().as_slice();
+    table.retain_in::<&[u8], _>(range, |_, _| false)?;
+    Ok(())
 }
 
 /// The greatest row in a key range.

@@ -28,6 +28,15 @@ use bcdr_format::DecodeError;
 use std::path::PathBuf;
 use thiserror::Error;
 
+/// What lies beneath a lineage's first batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beneath {
+    /// Zeroes: the lineage holds all that was ever written.
+    Zeroes,
+    /// The image of another lineage, whose bytes show wherever no batch of this one wrote.
+    Base,
+}
+
 /// Why a run could not be read or built.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -10,13 +10,15 @@
 
 mod reader;
 mod recovery;
+mod removal;
 
 pub use reader::LineageReader;
 pub use recovery::Recovery;
+pub use removal::remove_files;
 
 use super::{
     log::{Damage, Entry, EntryPlace, LogError, LogOptions, LogReader, LogWriter, Ticket},
-    run::{RunError, RunStore, RunStoreParts, head_bytes},
+    run::{Beneath, RunError, RunStore, RunStoreParts, head_bytes},
     space::{SpaceFloor, SpaceFloorReached},
 };
 use crate::{
@@ -140,6 +142,23 @@ impl LineageStore {
         options: StoreOptions,
         since: Timestamp,
     ) -> Result<(Self, Recovery), StoreError> {
+        let beneath = Beneath::Zeroes;
+        Self::open_above(
+            beneath, storage, directory, lineage, catalog, options, since,
+        )
+    }
+
+    /// The same for a lineage that lies above a base, if `beneath` says so. The same lineage must
+    /// be opened with the same answer always: its merged runs depend on it.
+    pub fn open_above(
+        beneath: Beneath,
+        storage: Arc<dyn Storage>,
+        directory: PathBuf,
+        lineage: Lineage,
+        catalog: Arc<Catalog>,
+        options: StoreOptions,
+        since: Timestamp,
+    ) -> Result<(Self, Recovery), StoreError> {
         let log_directory = directory.join("log");
         let runs_directory = directory.join("runs");
         storage.create_directory_all(&log_directory)?;
@@ -156,6 +175,7 @@ impl LineageStore {
             log: Arc::clone(&log),
             catalog: Arc::clone(&catalog),
             cache_bytes: options.run_cache_bytes,
+            beneath,
         })?;
         let writer = LogWriter::new(
             Arc::clone(&storage),

@@ -1,18 +1,19 @@
 //! Views: the readable image of a group's volumes at one batch end.
 //!
-//! A view is a stack of runs, newest first; a read takes each byte from the first run that names it
-//! and zeroes where none does. It never changes, never serves a byte it cannot vouch for, and holds
+//! A view is a stack of runs, newest first; a read takes each byte from the first run that names it,
+//! and where none does, from the view beneath if the lineage has a base, and zeroes if it has none. It never changes, never serves a byte it cannot vouch for, and holds
 //! nothing but the runs' footers: pages and opened chunks are in bounded caches.
 
 mod cache;
 mod reader;
 
 pub use cache::ChunkCache;
+pub(crate) use reader::push_status;
 pub use reader::{Status, StatusKind, ViewReader};
 
 use crate::{
     catalog::CatalogError,
-    receive::{BatchNumber, PointId},
+    receive::{BatchNumber, Lineage, PointId},
     replica::run::RunError,
 };
 use bcdr_format::{VolumeNumber, chunk::ChunkHeader};
@@ -37,6 +38,14 @@ pub enum ViewError {
     NoBatch {
         /// The batch.
         batch: BatchNumber,
+    },
+    /// The lineage lies above a base and was opened without it, or the other way round.
+    #[error(
+        "an image of lineage {lineage} cannot be opened: it was asked for with another base than it has; open it through its branch"
+    )]
+    OtherBase {
+        /// The lineage.
+        lineage: Lineage,
     },
     /// There is no such volume at that point.
     #[error("point {point} has no volume number {volume}")]

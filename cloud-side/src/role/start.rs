@@ -8,6 +8,8 @@ use super::{
 };
 use crate::{
     api,
+    branch::{BranchKeySource, BranchLimits, BranchSettings},
+    branches::Branches,
     catalog::Catalog,
     clock::RunClock,
     config::CloudConfig,
@@ -20,7 +22,9 @@ use crate::{
     metrics::StateCollector,
     offload::offload,
     points,
+    receive::Lineage,
     receiver::{self, Receiver, owner::OwnerSettings},
+    replica::{ChunkCache, ChunkOpener},
     service::{self, Service},
     state_files::StateFiles,
     target::{Target, qemu::QemuTarget},
@@ -45,6 +49,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Memory for the catalog's pages, in bytes.
 const CATALOG_CACHE_BYTES: usize = 64 << 20;
+/// Plaintext that all branches together keep in memory, in bytes.
+const BRANCH_CACHE_BYTES: usize = 64 << 20;
 /// Upper bounds of phase times, in seconds.
 const PHASE_SECONDS: [f64; 10] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
 
@@ -246,7 +252,13 @@ impl Opened {
         let jobs = Arc::new(Jobs::new(Arc::clone(&catalog), ended));
         let opener = KeyedOpener::new(Arc::clone(&self.keys), Arc::clone(&catalog));
         let runtime = &config.runtime_directory;
-        let views = Arc::new(Views::new(Arc::clone(&catalog), Arc::new(opener), runtime));
+        let opener: Arc<dyn ChunkOpener> = Arc::new(opener);
+        let views = Arc::new(Views::new(
+            Arc::clone(&catalog),
+            Arc::clone(&opener),
+            runtime,
+        ));
+        let branches = Arc::new(Branches::new(branch_settings(&self.owner, opener)));
         let drills = Arc::new(Drills::new(DrillParts {
             catalog: Arc::clone(&catalog),
             storage: Arc::clone(&self.owner.storage),
@@ -274,6 +286,7 @@ impl Opened {
             groups: self.groups,
             owner: self.owner,
             views,
+            branches,
             jobs,
             drills,
         });
@@ -287,8 +300,29 @@ impl Opened {
     }
 }
 
+fn branch_settings(owner: &OwnerSettings, opener: Arc<dyn ChunkOpener>) -> BranchSettings {
+    let keys: Arc<dyn BranchKeySource> = Arc::<Keys>::clone(&owner.keys);
+    BranchSettings {
+        storage: Arc::clone(&owner.storage),
+        replicas: owner.replicas.clone(),
+        catalog: Arc::clone(&owner.catalog),
+        store: owner.options,
+        keys,
+        opener,
+        cache: Arc::new(ChunkCache::new(BRANCH_CACHE_BYTES)),
+        limits: BranchLimits::default(),
+        committed: owner.committed.clone(),
+    }
+}
+
 /// Settles what an earlier process left, before new requests come.
 async fn settle(service: &Service) -> Result<(), RoleError> {
+    let (branches, groups) = (Arc::clone(&service.branches), Arc::clone(&service.groups));
+    let replica = move |lineage: Lineage| {
+        let group = groups.get(lineage.group)?;
+        (group.lineage() == lineage).then(|| group.reader())?
+    };
+    offload(move || branches.open_all(replica)).await?;
     let dead = service.drills.settle_left_over(&service.groups).await?;
     service
         .views
@@ -334,6 +368,8 @@ impl Running {
         self.service.drills.stop_all().await;
         self.service.jobs.stop().await;
         self.service.views.stop().await;
+        let branches = Arc::clone(&self.service.branches);
+        offload(move || branches.close()).await;
         for group in self.service.groups.all() {
             group.owner.stop().await;
         }

@@ -1,7 +1,7 @@
 //! Building runs: in the background as batches arrive, and again where a file is lost.
 
 use super::{
-    EntryCursor, Merge, RunError, RunId, RunStore, ZeroRule,
+    Beneath, EntryCursor, Merge, RunError, RunId, RunStore, ZeroRule,
     file::RunWriter,
     store::{LEVEL_MAX, is_lost},
 };
@@ -73,8 +73,8 @@ impl RunStore {
             }
             cursors.push(self.child_cursor(child)?);
         }
-        // Only beneath the lineage's first batch is everything zero.
-        let zeroes = if run.index == 0 {
+        // Only beneath the first batch of a lineage without a base is everything zero.
+        let zeroes = if run.index == 0 && self.parts.beneath == Beneath::Zeroes {
             ZeroRule::Drop
         } else {
             ZeroRule::Keep

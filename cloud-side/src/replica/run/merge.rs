@@ -14,7 +14,8 @@ use bcdr_format::{
 pub enum ZeroRule {
     /// They stay: something older may lie beneath.
     Keep,
-    /// They go: the merge reaches the lineage's first batch, beneath which all is zero.
+    /// They go: the merge reaches the first batch of a lineage without a base, beneath which all is
+    /// zero.
     Drop,
 }
 

@@ -1,7 +1,7 @@
 //! The runs of one lineage: which exist, opening them, and the pages kept in memory.
 
 use super::{
-    BatchTable, RunError, RunFile, RunId, RunSource, cover,
+    BatchTable, Beneath, RunError, RunFile, RunId, RunSource, cover,
     file::{Page, PageId},
 };
 use crate::{
@@ -37,6 +37,8 @@ pub struct RunStoreParts {
     pub catalog: Arc<Catalog>,
     /// Memory for decoded pages and tables, in bytes.
     pub cache_bytes: usize,
+    /// What lies beneath the lineage's first batch.
+    pub beneath: Beneath,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,11 @@ impl RunStore {
     /// The lineage.
     pub fn lineage(&self) -> Lineage {
         self.lineage
+    }
+
+    /// What lies beneath the lineage's first batch.
+    pub fn beneath(&self) -> Beneath {
+        self.parts.beneath
     }
 
     /// How many runs of each level exist; the first number stands for level 0 and is 0.

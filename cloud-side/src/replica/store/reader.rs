@@ -5,7 +5,7 @@ use crate::{
     receive::{BatchNumber, Lineage},
     replica::{
         log::LogReader,
-        run::{RunError, RunStore},
+        run::{Beneath, RunError, RunStore},
         view::{ChunkCache, ChunkOpener, OpenChunkError, ViewError, ViewReader},
     },
 };
@@ -43,6 +43,34 @@ impl LineageReader {
         opener: Arc<dyn ChunkOpener>,
         cache: Arc<ChunkCache>,
     ) -> Result<ViewReader, ViewError> {
+        self.open(number, opener, cache, None)
+    }
+
+    /// The same for a lineage above a base: what no batch wrote is read from `base`.
+    pub fn open_view_above(
+        &self,
+        base: Arc<ViewReader>,
+        number: BatchNumber,
+        opener: Arc<dyn ChunkOpener>,
+        cache: Arc<ChunkCache>,
+    ) -> Result<ViewReader, ViewError> {
+        self.open(number, opener, cache, Some(base))
+    }
+
+    fn open(
+        &self,
+        number: BatchNumber,
+        opener: Arc<dyn ChunkOpener>,
+        cache: Arc<ChunkCache>,
+        base: Option<Arc<ViewReader>>,
+    ) -> Result<ViewReader, ViewError> {
+        // Zeroes where a base belongs, or a base where zero entries were dropped, would be served
+        // as if they were the image.
+        if base.is_some() != (self.runs.beneath() == Beneath::Base) {
+            return Err(ViewError::OtherBase {
+                lineage: self.lineage(),
+            });
+        }
         let row = self
             .catalog
             .batch(self.lineage(), number)?
@@ -55,6 +83,7 @@ impl LineageReader {
             Arc::clone(&self.log),
             opener,
             cache,
+            base,
         )
     }
 

@@ -46,6 +46,15 @@ pub struct ViewReader {
     opener: Arc<dyn ChunkOpener>,
     cache: Arc<ChunkCache>,
     layers: Vec<RwLock<RunSource>>,
+    base: Option<Arc<Self>>,
+}
+
+/// Which layer says what of a range.
+struct Resolved {
+    /// What the layers name, each byte by the newest that does.
+    pieces: Vec<RunEntry>,
+    /// What none names, in order.
+    gaps: Vec<(u64, u64)>,
 }
 
 impl std::fmt::Debug for ViewReader {
@@ -67,6 +76,7 @@ impl ViewReader {
         log: Arc<LogReader>,
         opener: Arc<dyn ChunkOpener>,
         cache: Arc<ChunkCache>,
+        base: Option<Arc<Self>>,
     ) -> Result<Self, ViewError> {
         let layers = runs
             .layers(row.number)
@@ -85,6 +95,7 @@ impl ViewReader {
             opener,
             cache,
             layers,
+            base,
         })
     }
 
@@ -103,7 +114,12 @@ impl ViewReader {
         &self.members
     }
 
-    /// How many runs it reads from.
+    /// The view beneath, if its lineage lies above a base.
+    pub fn base(&self) -> Option<&Arc<Self>> {
+        self.base.as_ref()
+    }
+
+    /// How many runs it reads from, those of its base not counted.
     pub fn layer_count(&self) -> usize {
         self.layers.len()
     }
@@ -130,7 +146,12 @@ impl ViewReader {
     ) -> Result<(), ViewError> {
         self.check_range(volume, offset, out.len() as u64)?;
         out.fill(0);
-        for piece in self.resolve(volume, offset, offset + out.len() as u64)? {
+        let Resolved { pieces, gaps } = self.resolve(volume, offset, offset + out.len() as u64)?;
+        for (from, until) in gaps {
+            let (start, end) = ((from - offset) as usize, (until - offset) as usize);
+            self.read_beneath(volume, from, &mut out[start..end])?;
+        }
+        for piece in pieces {
             let start = (piece.offset - offset) as usize;
             let part = &mut out[start..start + piece.length as usize];
             match piece.content {
@@ -159,23 +180,66 @@ impl ViewReader {
         length: u64,
     ) -> Result<Vec<Status>, ViewError> {
         self.check_range(volume, offset, length)?;
-        let end = offset + length;
-        let mut pieces = self.resolve(volume, offset, end)?;
+        let Resolved { mut pieces, gaps } = self.resolve(volume, offset, offset + length)?;
         pieces.sort_unstable_by_key(|piece| piece.offset);
+        let mut gaps = gaps.into_iter().peekable();
         let mut found = Vec::new();
-        let mut next = offset;
         for piece in &pieces {
-            push_status(&mut found, piece.offset - next, StatusKind::Zero);
+            while let Some((from, until)) = gaps.next_if(|(from, _)| *from < piece.offset) {
+                self.status_beneath(volume, from, until, &mut found)?;
+            }
             let kind = match piece.content {
                 RunContent::Chunk(_) => StatusKind::Data,
                 RunContent::Zero => StatusKind::Zero,
                 RunContent::Unknown => StatusKind::Unknown,
             };
             push_status(&mut found, u64::from(piece.length), kind);
-            next = piece.end();
         }
-        push_status(&mut found, end - next, StatusKind::Zero);
+        for (from, until) in gaps {
+            self.status_beneath(volume, from, until, &mut found)?;
+        }
         Ok(found)
+    }
+
+    /// The view beneath and where its part of `from..until` ends: beyond its volume all is zero.
+    fn beneath(&self, volume: VolumeNumber, from: u64, until: u64) -> Option<(&Self, u64)> {
+        let base = self.base.as_deref()?;
+        let member = base.members.iter().find(|member| member.number == volume)?;
+        let until = until.min(member.size_bytes);
+        (from < until).then_some((base, until))
+    }
+
+    /// Fills `out`, which is all zero, with what lies beneath this lineage's batches.
+    fn read_beneath(
+        &self,
+        volume: VolumeNumber,
+        from: u64,
+        out: &mut [u8],
+    ) -> Result<(), ViewError> {
+        match self.beneath(volume, from, from + out.len() as u64) {
+            Some((base, until)) => {
+                base.read_into(volume, from, &mut out[..(until - from) as usize])
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn status_beneath(
+        &self,
+        volume: VolumeNumber,
+        from: u64,
+        until: u64,
+        found: &mut Vec<Status>,
+    ) -> Result<(), ViewError> {
+        let mut next = from;
+        if let Some((base, end)) = self.beneath(volume, from, until) {
+            for status in base.block_status(volume, from, end - from)? {
+                push_status(found, status.length, status.kind);
+            }
+            next = end;
+        }
+        push_status(found, until - next, StatusKind::Zero);
+        Ok(())
     }
 
     fn check_range(&self, number: VolumeNumber, offset: u64, length: u64) -> Result<(), ViewError> {
@@ -202,14 +266,8 @@ impl ViewReader {
         Ok(())
     }
 
-    /// The pieces that cover a range, each from the newest layer that names it. What no layer names
-    /// is zero and has no piece.
-    fn resolve(
-        &self,
-        volume: VolumeNumber,
-        start: u64,
-        end: u64,
-    ) -> Result<Vec<RunEntry>, ViewError> {
+    /// The pieces that cover a range, each from the newest layer that names it, and the gaps.
+    fn resolve(&self, volume: VolumeNumber, start: u64, end: u64) -> Result<Resolved, ViewError> {
         let mut pieces = Vec::new();
         let mut open = vec![(start, end)];
         for layer in &self.layers {
@@ -219,7 +277,7 @@ impl ViewReader {
             let found = self.look_up(layer, volume, *from, *until)?;
             open = fill_gaps(&open, &found, &mut pieces);
         }
-        Ok(pieces)
+        Ok(Resolved { pieces, gaps: open })
     }
 
     /// What one layer says of a range, in order. A damaged run is built again, once.
@@ -366,7 +424,7 @@ fn fill_gaps(
     remaining
 }
 
-fn push_status(found: &mut Vec<Status>, length: u64, kind: StatusKind) {
+pub(crate) fn push_status(found: &mut Vec<Status>, length: u64, kind: StatusKind) {
     match found.last_mut() {
         _ if length == 0 => {}
         Some(last) if last.kind == kind => last.length += length,
