@@ -16,6 +16,7 @@ mod authority;
 mod countdown;
 mod failback;
 mod failover;
+mod job;
 mod keep;
 mod placement;
 mod preview;
@@ -31,10 +32,10 @@ pub use action::{Action, Command, Event, Probe, Serving, StepResult};
 pub use allowed::{AllowedAction, Surroundings, Verb, allowed_actions};
 pub use authority::{Authority, Site, Ticket};
 pub use countdown::{CommitPolicy, Countdown};
+pub use job::{JobRef, PlacementJob};
 pub use keep::Keeping;
 pub use placement::{
-    Handled, JobRef, Placement, PlacementJob, PlacementState, SourceOrder, SplitBrain, SplitReason,
-    Started, TargetSide,
+    Handled, Placement, PlacementState, SourceOrder, SplitBrain, SplitReason, Started, TargetSide,
 };
 pub use preview::{Loss, LossWindow, PointKnown, SourceKnown, UnknownLoss, loss_window};
 pub use record::{

@@ -4,6 +4,7 @@
 //! reopens at the same address after a restart, and nothing is served that nobody knows of.
 
 mod exports;
+mod leftover;
 mod opener;
 
 pub(crate) use exports::{digest, written_bytes};
@@ -21,10 +22,9 @@ use crate::{
     replica::{ChunkCache, ChunkOpener, ViewError, ViewReader},
 };
 use bcdr_format::{Timestamp, record::Member};
-use bcdr_nbd::{BindError, PrivateSocket, connect_unix};
+use bcdr_nbd::{BindError, PrivateSocket};
 use std::{
     collections::BTreeMap,
-    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -348,7 +348,9 @@ impl Views {
             };
             self.open_views().insert(id, served);
         }
-        self.remove_leftovers();
+        leftover::remove_all(&self.directory, |view| {
+            self.open_views().contains_key(&view)
+        });
         Ok(())
     }
 
@@ -384,38 +386,6 @@ impl Views {
             };
             if let Some(served) = closed_meanwhile {
                 end(served).await;
-            }
-        }
-    }
-
-    /// Removes what killed processes left of views that nobody knows any more. The directory holds
-    /// other roles' sockets too, so nothing is touched that is not named as a view's socket.
-    fn remove_leftovers(&self) {
-        let entries = match std::fs::read_dir(&self.directory) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::warn!(path = %self.directory.display(), %error, "leftover sockets are not looked for");
-                return;
-            }
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(leftover) = name.to_str().and_then(Leftover::read) else {
-                continue;
-            };
-            if self.open_views().contains_key(&leftover.view) {
-                continue;
-            }
-            let path = entry.path();
-            let removed = leftover.remove(&path);
-            match removed {
-                Ok(true) => {
-                    tracing::info!(path = %path.display(), "a leftover of a view is removed")
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "a leftover of a view stays");
-                }
             }
         }
     }
@@ -517,43 +487,6 @@ fn not_served(id: ViewId, record: ViewRecord, error: &OpenViewError) -> Served {
         waiting: matches!(error, OpenViewError::NoStore { .. }),
         stop: CancellationToken::new(),
         server: None,
-    }
-}
-
-/// A name in the runtime directory that only a view's socket, or the making of one, has.
-struct Leftover {
-    view: ViewId,
-    /// Whether it is the directory in which a socket is made.
-    nursery: bool,
-}
-
-impl Leftover {
-    fn read(name: &str) -> Option<Self> {
-        let inner = name
-            .strip_prefix('.')
-            .and_then(|rest| rest.strip_suffix(".new"));
-        let stem = inner.unwrap_or(name).strip_suffix(".sock")?;
-        let view: ViewId = stem.parse().ok()?;
-        // Another spelling is not ours.
-        (view.to_string() == stem).then_some(Self {
-            view,
-            nursery: inner.is_some(),
-        })
-    }
-
-    /// Removes it. Says whether it was what its name says and nobody uses it.
-    fn remove(&self, path: &Path) -> std::io::Result<bool> {
-        let kind = std::fs::symlink_metadata(path)?.file_type();
-        if self.nursery {
-            return match kind.is_dir() {
-                true => std::fs::remove_dir_all(path).map(|()| true),
-                false => Ok(false),
-            };
-        }
-        if !kind.is_socket() || connect_unix(path).is_ok() {
-            return Ok(false);
-        }
-        std::fs::remove_file(path).map(|()| true)
     }
 }
 

@@ -5,7 +5,8 @@
 
 use super::{
     authority::Site,
-    placement::{Placement, PlacementJob, PlacementState, SplitReason},
+    job::PlacementJob,
+    placement::{Placement, PlacementState, SplitReason},
     record::Refused,
     step::{Stage, Step},
 };

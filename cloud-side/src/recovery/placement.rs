@@ -13,13 +13,14 @@ use super::{
     action::{Command, Event, Probe, Serving, StepResult},
     allowed::{self, Verb},
     authority::{Authority, Site, Ticket},
+    job::{JobRef, PlacementJob},
     keep::Keeping,
     record::{
         BranchName, FailbackEnd, FailbackId, FailbackRecord, FailbackRequest, FailoverEnd,
         FailoverId, FailoverMode, FailoverRecord, FailoverRequest, FormNumber, InstanceName,
         PointChoice, Refused,
     },
-    step::{Progress, Stage, Step},
+    step::{Stage, Step},
 };
 use crate::{catalog::Document, receive::PointId};
 use bcdr_format::{Generation, GroupId, Timestamp};
@@ -68,99 +69,6 @@ pub struct TargetSide {
     pub instance: InstanceName,
     /// Whether the disks at home hold an unfinished copy.
     pub home_overwritten: bool,
-}
-
-/// The job that changes the placement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PlacementJob {
-    /// To the target.
-    Failover(Box<FailoverRecord>),
-    /// Home.
-    Failback(Box<FailbackRecord>),
-}
-
-impl PlacementJob {
-    /// Which job it is.
-    pub fn reference(&self) -> JobRef {
-        match self {
-            Self::Failover(job) => JobRef::Failover(job.id),
-            Self::Failback(job) => JobRef::Failback(job.id),
-        }
-    }
-
-    /// How far it is.
-    pub fn progress(&self) -> &Progress {
-        match self {
-            Self::Failover(job) => &job.progress,
-            Self::Failback(job) => &job.progress,
-        }
-    }
-
-    fn command(&self, authority: &Authority) -> Option<Command> {
-        match self {
-            Self::Failover(job) => job.command(authority),
-            Self::Failback(job) => job.command(authority),
-        }
-    }
-
-    fn handle(&mut self, event: &Event, authority: &mut Authority, now: Timestamp) {
-        match self {
-            Self::Failover(job) => job.handle(event, authority, now),
-            Self::Failback(job) => job.handle(event, authority, now),
-        }
-    }
-
-    fn hold_time(&mut self, now: Timestamp) {
-        match self {
-            Self::Failover(job) => job.hold_time(now),
-            Self::Failback(job) => job.hold_time(now),
-        }
-    }
-
-    fn outlive(&mut self, authority: &mut Authority) {
-        match self {
-            Self::Failover(job) => job.outlive(authority),
-            Self::Failback(job) => job.outlive(authority),
-        }
-    }
-
-    fn overrule(&mut self, now: Timestamp) {
-        match self {
-            Self::Failover(job) => job.overrule(now),
-            Self::Failback(job) => job.overrule(now),
-        }
-    }
-
-    fn state(&self) -> PlacementState {
-        match self {
-            Self::Failover(job) if job.turned_back.is_some() => PlacementState::RollingBack,
-            Self::Failover(job) if job.progress.step == Step::AwaitCommit => {
-                PlacementState::TargetUncommitted
-            }
-            Self::Failover(_) => PlacementState::FailingOver,
-            Self::Failback(job) if job.turned_back.is_some() => PlacementState::RollingBack,
-            Self::Failback(job) => match job.progress.step {
-                Step::ResumeForward => PlacementState::SourceActive,
-                Step::AwaitCommit => PlacementState::SourceUncommitted,
-                Step::QuiesceTarget
-                | Step::FinalDelta
-                | Step::CompareDigests
-                | Step::FenceHome
-                | Step::BootHome => PlacementState::FailingBack,
-                _ if job.seeded => PlacementState::ReverseProtected,
-                _ => PlacementState::Reversing,
-            },
-        }
-    }
-}
-
-/// A job's kind and id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum JobRef {
-    /// A failover.
-    Failover(FailoverId),
-    /// A failback.
-    Failback(FailbackId),
 }
 
 /// Why a split brain is suspected.

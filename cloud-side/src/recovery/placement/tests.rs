@@ -214,7 +214,7 @@ fn a_source_that_returns_is_told_to_start_read_only_while_it_is_not_the_authorit
 fn placement_and_record_are_written_together_and_an_unknown_form_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("catalog.redb");
-    let catalog = Catalog::open(&RealStorage::new(), &path, 1 << 20).unwrap();
+    let catalog = Catalog::open_or_create(&RealStorage::new(), &path, 1 << 20).unwrap();
     let group = GroupId::from_u128(3);
     assert_eq!(catalog.placement(group).unwrap(), None);
     let mut driver = Driver::new();
