@@ -34,7 +34,10 @@ lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-test: setup lint build ## set-up, lint and the whole test suite
+# Programs and tests are built together: built apart, the dependencies they share would be compiled
+# twice, with and without what only tests need of them.
+test: setup lint ## set-up, lint and the whole test suite
+	$(CARGO) build --workspace --bins --tests
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --workspace; \
 	else echo "test: cargo-nextest is absent, using cargo test (no time limit for a hung test)"; $(CARGO) test --workspace; fi
 	@echo "make test: passed (set-up, lint, whole test suite)"
