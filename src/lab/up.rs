@@ -106,13 +106,18 @@ fn wait_for_the_source(api: &Client, state: &LabState) {
     let deadline = Instant::now() + SOURCE_PATIENCE;
     while Instant::now() < deadline {
         match api.group(&state.group_name) {
-            Ok(Some(group)) if group.replication.state == "disconnected" => {}
+            Ok(Some(group)) if unheard_of(&group.replication.state) => {}
             Ok(Some(_)) => return,
             Ok(None) | Err(_) => {}
         }
         std::thread::sleep(LOOK_EVERY);
     }
     eprintln!("lab up: the source is not connected yet; see bcdr status");
+}
+
+/// Whether a group in this state of replication has not heard of its source.
+fn unheard_of(state: &str) -> bool {
+    matches!(state, "unprotected" | "disconnected")
 }
 
 fn read_launch_settings(path: &Path) -> anyhow::Result<String> {

@@ -150,6 +150,15 @@ fn a_lab_is_harmless_to_repeat_and_careful_with_what_it_has() -> anyhow::Result<
     let mut lab = Lab::up(&directory, &[("disk", &source)])?;
     let report = lab.report().clone();
     reported(&report, &directory)?;
+    // What the output says comes next works at once.
+    let bookmark = ["point", "create", "lab", "--label", "at once", "--wait"];
+    let first = lab.try_command(&bookmark)?;
+    ensure!(
+        first.code == 0,
+        "the first bookmark ended with {}: {}",
+        first.code,
+        first.error
+    );
     lab.wait_continuous()?;
     let uri = lab.uri("disk")?;
     qemu_io(&uri, &["write -P 0x2a 0 1M", "flush"])?;
