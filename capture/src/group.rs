@@ -43,7 +43,7 @@ use crate::{
 use state::{GroupState, Places};
 
 /// How long a start waits for a predecessor's I/O to end.
-const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// The unit in which writes to one volume exclude each other, in bytes: no file system or device
 /// works on larger ones that it would read and write for a smaller request.
 const LOCK_UNIT_BYTES: u32 = 4096;
@@ -153,6 +153,8 @@ pub struct GroupContext {
     pub clock: Clock,
     /// The metrics of the process.
     pub metrics: CaptureMetrics,
+    /// How long a volume that another process holds is waited for.
+    pub lock_patience: Duration,
 }
 
 impl RunningGroup {
@@ -186,17 +188,17 @@ pub fn start(
     group: &GroupConfig,
     context: &GroupContext,
 ) -> Result<RunningGroup, GroupError> {
-    let opened = open_volumes(group)?;
+    let opened = open_volumes(group, context.lock_patience)?;
     let directory = config.group_directory(group);
     // The locks are held, so no restore is under way; one that was interrupted shows here.
     let stamps = StampBook::of_group(Arc::clone(&context.storage), &directory);
     let ids: Vec<VolumeId> = group.volumes.iter().map(|volume| volume.id).collect();
-    let (restored, stamped) = match stamps.restored(&ids) {
-        Ok(restored) => (restored, restored),
-        // A state directory that cannot be read keeps no volume from its clients. That a restore was
-        // interrupted at the same time cannot be known, and nothing of the life before counts.
-        Err(ServeError::Disk(error)) => {
-            tracing::error!(%error, "whether a restore was interrupted cannot be read");
+    let (restored, asked) = match stamps.restored(&ids) {
+        Ok(restored) => (restored, true),
+        // A state directory that is not there to be asked keeps no volume from its clients. Nothing
+        // of the life before counts, and stamps that nobody could see stay where they are.
+        Err(error @ ServeError::Disk(_)) => {
+            tracing::error!(group = group.name, %error, "the volumes are served all the same");
             (true, false)
         }
         Err(source) => {
@@ -253,16 +255,18 @@ pub fn start(
         intents.distrust();
         found = IntentsFound::Unproven(Unproven::Untracked);
     }
-    match stamps.clear(&ids) {
-        Err(source) if stamped => {
-            return Err(GroupError::Stamp {
-                group: group.name.clone(),
-                source,
-            });
+    if asked {
+        match stamps.clear(&ids) {
+            Err(source) if restored => {
+                return Err(GroupError::Stamp {
+                    group: group.name.clone(),
+                    source,
+                });
+            }
+            // There was no stamp, so nothing is left that could be believed later.
+            Err(error) => tracing::error!(%error, "the directory of restores cannot be used"),
+            Ok(()) => {}
         }
-        // There was none, and a state directory that cannot be used keeps nothing from its clients.
-        Err(error) => tracing::error!(%error, "the directory of restores cannot be used"),
-        Ok(()) => {}
     }
     let mut random = random();
     let input = StartInput {
@@ -402,10 +406,10 @@ fn spawn_ring_thread(
     }
 }
 
-fn open_volumes(group: &GroupConfig) -> Result<Vec<Opened>, GroupError> {
+fn open_volumes(group: &GroupConfig, patience: Duration) -> Result<Vec<Opened>, GroupError> {
     let mut opened = Vec::with_capacity(group.volumes.len());
     for (index, config) in group.volumes.iter().enumerate() {
-        let backing = volume::open(&config.name, &config.path, LOCK_PATIENCE)?;
+        let backing = volume::open(&config.name, &config.path, patience)?;
         let number = u16::try_from(index).expect("the configuration bounds the volumes");
         opened.push(Opened {
             number: VolumeNumber(number),

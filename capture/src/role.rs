@@ -9,7 +9,9 @@
 mod missing;
 
 use std::{
+    panic,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -94,6 +96,7 @@ pub async fn run(config: CaptureConfig, shutdown: CancellationToken) -> Result<(
         storage: Arc::new(RealStorage::new()),
         clock: Clock::start(),
         metrics: CaptureMetrics::new(&metrics)?,
+        lock_patience: group::LOCK_PATIENCE,
     };
     let config = Arc::new(config);
     let (lock, started) = tokio::task::spawn_blocking({
@@ -137,17 +140,22 @@ pub async fn run(config: CaptureConfig, shutdown: CancellationToken) -> Result<(
 
 type Started = Vec<Result<RunningGroup, GroupError>>;
 
-/// Starts the groups, each by itself. Fails only if none can be served.
+/// Starts the groups, each by itself: one whose volume another process holds lets no other wait.
+/// Fails only if none can be served.
 fn start_groups(
     config: &CaptureConfig,
     context: &GroupContext,
 ) -> Result<(Option<DirectoryLock>, Started), CaptureError> {
     let lock = lock_state(config, context)?;
-    let mut started: Started = config
-        .groups
-        .iter()
-        .map(|group| group::start(config, group, context))
-        .collect();
+    let mut started: Started = thread::scope(|scope| {
+        let start = |group| scope.spawn(move || group::start(config, group, context));
+        let starting: Vec<_> = config.groups.iter().map(start).collect();
+        let end = |one: thread::ScopedJoinHandle<'_, _>| {
+            one.join()
+                .unwrap_or_else(|panic| panic::resume_unwind(panic))
+        };
+        starting.into_iter().map(end).collect()
+    });
     let is_served = started.iter().any(Result::is_ok);
     match started.pop_if(|_| !is_served) {
         Some(Err(error)) => Err(error.into()),

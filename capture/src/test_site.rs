@@ -85,6 +85,7 @@ impl Site {
             storage: Arc::new(RealStorage::new()),
             clock: Clock::start(),
             metrics: CaptureMetrics::new(&metrics).unwrap(),
+            lock_patience: group::LOCK_PATIENCE,
         };
         group::start(&self.config, &self.config.groups[0], &context).unwrap()
     }

@@ -99,3 +99,29 @@ async fn a_journal_of_a_later_release_is_left_alone_and_volumes_are_served() {
     close(group).await;
     assert!(segment.exists());
 }
+
+/// A stamp that is there and cannot be read may say that the device holds a mixture.
+#[test]
+fn a_volume_whose_stamp_cannot_be_read_is_not_served_and_keeps_it() {
+    let site = Site::new(Engine::Auto, 1);
+    let config = &site.config.groups[0];
+    let directory = site.config.group_directory(config);
+    let metrics = bcdr_http::Metrics::new(prometheus::Registry::new(), "capture", "test").unwrap();
+    let context = GroupContext {
+        storage: Arc::new(bcdr_disk::RealStorage::new()),
+        clock: Clock::start(),
+        metrics: CaptureMetrics::new(&metrics).unwrap(),
+        lock_patience: LOCK_PATIENCE,
+    };
+    let stamps = StampBook::of_group(Arc::clone(&context.storage), &directory);
+    let stamp = stamps.path(config.volumes[0].id);
+    // A directory in its place: it is there, and reading it fails whoever asks.
+    fs::create_dir_all(&stamp).unwrap();
+    let Err(error) = start(&site.config, config, &context) else {
+        panic!("a volume that may hold a mixture was served")
+    };
+    assert!(matches!(error, GroupError::Restore { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&stamp.display().to_string()), "{text}");
+    assert!(stamp.exists() && !site.socket(0).exists());
+}

@@ -388,7 +388,7 @@ fn walk_chain(
         let told = !follower.previous.abandoned && follower.previous.replacements == 0;
         let entry = if index < suffix && told {
             let entry = new_entry(segment).summarised(&follower.previous);
-            walk.records += entry.last.0 + 1 - entry.first.0;
+            walk.records += (entry.last.0 + 1).saturating_sub(entry.first.0);
             entry
         } else {
             let entry = walk_segment(segment, Some(follower), settings, &mut walk)?;

@@ -111,8 +111,22 @@ pub enum ServeError {
         #[source]
         source: DecodeError,
     },
-    /// The stamps cannot be read or removed.
-    #[error(transparent)]
+    /// A stamp is there, and the storage does not give it.
+    #[error(
+        "{volume} may hold a mixture, because its stamp cannot be read ({source}); repair the state \
+         directory, or, to serve the device as it is, remove {}", path.display()
+    )]
+    Unreadable {
+        /// The volume.
+        volume: VolumeId,
+        /// Its stamp.
+        path: PathBuf,
+        /// What the storage said.
+        #[source]
+        source: DiskError,
+    },
+    /// Whether there is any stamp cannot be asked.
+    #[error("whether a restore was interrupted cannot be asked: {0}")]
     Disk(#[from] DiskError),
 }
 
@@ -176,12 +190,26 @@ impl StampBook {
     /// last served: then nothing that an earlier life knew of the devices counts.
     ///
     /// # Errors
-    /// If one of them may hold a mixture, or the storage fails.
+    /// If one of them may hold a mixture: its stamp is there and says so, or does not say. And if not
+    /// even the presence of a stamp can be asked.
     pub fn restored(&self, volumes: &[VolumeId]) -> Result<bool, ServeError> {
         let mut restored = false;
         for volume in volumes.iter().copied() {
             let path = self.path(volume);
-            match self.read(volume)? {
+            if !self.storage.exists(&path)? {
+                continue;
+            }
+            let found = match self.read(volume) {
+                Ok(found) => found,
+                Err(source) => {
+                    return Err(ServeError::Unreadable {
+                        volume,
+                        path,
+                        source,
+                    });
+                }
+            };
+            match found {
                 StampFound::None => {}
                 StampFound::Unusable(source) => {
                     return Err(ServeError::Unusable {

@@ -1,10 +1,13 @@
 //! What the capture serves volumes without: told as not ready, and tried again until it is there.
 
 use super::Role;
-use crate::{clock, group};
+use crate::{
+    clock,
+    group::{self, GroupContext},
+};
 use bcdr_http::Check;
 use bcdr_wire::identity::IdentitySource;
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A part of the role that others do not need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +89,12 @@ impl Role {
                 Ok(())
             }
             Part::Group(index) => {
-                let (config, context) = (Arc::clone(&self.config), self.context.clone());
+                let config = Arc::clone(&self.config);
+                // The others' ends and a shutdown wait for this, and it is tried again.
+                let context = GroupContext {
+                    lock_patience: Duration::ZERO,
+                    ..self.context.clone()
+                };
                 let start = move || group::start(&config, &config.groups[index], &context);
                 let group = tokio::task::spawn_blocking(start)
                     .await

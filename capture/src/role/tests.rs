@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     config::{GroupConfig, JournalConfig, VolumeConfig},
     ring::Engine,
-    test_site::{Site, TestAuthority, VOLUME_BYTES},
+    test_site::{Site, TestAuthority, VOLUME_BYTES, close},
 };
 use bcdr_format::{GroupId, StreamId, VolumeId};
 use bcdr_nbd::client::{Client, ClientOptions};
@@ -110,4 +110,37 @@ async fn without_any_group_there_is_nothing_to_run() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("0.img"), "{error}");
+}
+
+/// The lock is let go only once the other group's volume was entered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_volume_that_is_held_lets_no_other_group_wait() {
+    let mut site = Site::new(Engine::Auto, 2);
+    let group = site.config.groups[0].clone();
+    let (mut held, mut other) = (group.clone(), group);
+    held.volumes.truncate(1);
+    other.volumes.remove(0);
+    (other.id, other.stream) = (GroupId::from_u128(8), StreamId::from_u128(9));
+    other.name = "other".to_owned();
+    let lock = File::open(&held.volumes[0].path).unwrap();
+    lock.lock().unwrap();
+    let socket = other.volumes[0].nbd_socket.clone();
+    site.config.groups = vec![held, other];
+    let config = site.config.clone();
+    let starting = tokio::task::spawn_blocking(move || {
+        let metrics = Metrics::new(Registry::new(), "capture", "test").unwrap();
+        let context = GroupContext {
+            storage: Arc::new(RealStorage::new()),
+            clock: Clock::start(),
+            metrics: CaptureMetrics::new(&metrics).unwrap(),
+            lock_patience: group::LOCK_PATIENCE,
+        };
+        start_groups(&config, &context).unwrap()
+    });
+    drop(entered(&socket).await);
+    lock.unlock().unwrap();
+    let (_lock, started) = starting.await.unwrap();
+    for group in started {
+        close(group.unwrap()).await;
+    }
 }

@@ -83,6 +83,7 @@ async fn a_served_volume_is_not_fenced_and_a_half_restored_one_not_served() {
         storage: Arc::new(RealStorage::new()),
         clock: Clock::start(),
         metrics: CaptureMetrics::new(&metrics).unwrap(),
+        lock_patience: group::LOCK_PATIENCE,
     };
     let refused = group::start(&site.config, &site.config.groups[0], &context);
     let Err(error @ GroupError::Restore { .. }) = refused.map(|_| ()) else {
