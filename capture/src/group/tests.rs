@@ -115,8 +115,11 @@ fn a_volume_whose_stamp_cannot_be_read_is_not_served_and_keeps_it() {
     };
     let stamps = StampBook::of_group(Arc::clone(&context.storage), &directory);
     let stamp = stamps.path(config.volumes[0].id);
-    // A directory in its place: it is there, and reading it fails whoever asks.
-    fs::create_dir_all(&stamp).unwrap();
+    // A socket in its place: it is there, and opening it fails, whoever asks.
+    let socket = site.directory.path().join("socket");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    fs::create_dir_all(stamp.parent().unwrap()).unwrap();
+    fs::rename(&socket, &stamp).unwrap();
     let Err(error) = start(&site.config, config, &context) else {
         panic!("a volume that may hold a mixture was served")
     };
