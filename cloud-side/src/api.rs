@@ -11,9 +11,11 @@
 mod answer;
 mod document;
 mod drills;
+mod failovers;
 mod groups;
 mod jobs;
 mod page;
+mod placements;
 mod points;
 mod system;
 mod views;
@@ -41,6 +43,8 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(points::routes())
             .merge(views::routes())
             .merge(drills::routes())
+            .merge(placements::routes())
+            .merge(failovers::routes())
             .merge(jobs::routes()),
     )
 }

@@ -8,7 +8,7 @@
 
 use crate::{
     branch::{
-        Branch, BranchBase, BranchId, BranchReason, BranchRecord, BranchSettings, BranchState,
+        Branch, BranchBase, BranchError, BranchId, BranchReason, BranchRecord, BranchSettings, BranchState,
         OpenBranchError,
     },
     catalog::CatalogError,
@@ -81,6 +81,24 @@ pub enum CreateBranchError {
     Random(#[from] getrandom::Error),
 }
 
+/// Why a branch was not sealed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SealBranchError {
+    /// It does not exist.
+    #[error("there is no branch {branch}")]
+    Unknown {
+        /// The branch.
+        branch: BranchId,
+    },
+    /// It could not be flushed.
+    #[error(transparent)]
+    Branch(#[from] BranchError),
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
 /// Why a branch was not removed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -143,7 +161,7 @@ impl Branches {
         let mut waiting = Vec::new();
         for record in self.records()? {
             match record.state {
-                BranchState::Ready => waiting.push(record),
+                BranchState::Ready | BranchState::Sealed => waiting.push(record),
                 BranchState::Making | BranchState::Removing => {
                     if let Err(error) = self.erase(&record) {
                         tracing::error!(branch = %record.id, %error, "what is left of a branch cannot be removed");
@@ -223,6 +241,20 @@ impl Branches {
         batch: BatchNumber,
         reason: BranchReason,
     ) -> Result<Arc<Branch>, CreateBranchError> {
+        self.create_for(base, batch, reason, None)
+    }
+
+    /// The same, for the one of this name; [`Self::made_for`] finds it again.
+    ///
+    /// # Errors
+    /// When there is no such point, or the branch cannot be made.
+    pub fn create_for(
+        &self,
+        base: BaseImage,
+        batch: BatchNumber,
+        reason: BranchReason,
+        made_for: Option<String>,
+    ) -> Result<Arc<Branch>, CreateBranchError> {
         let _one = self.changing();
         if self.known().len() >= BRANCHES_MAX {
             return Err(CreateBranchError::TooMany);
@@ -234,7 +266,7 @@ impl Branches {
                 .map(BaseReader::Branch)
                 .ok_or(CreateBranchError::NoBase { branch: id })?,
         };
-        let record = self.new_record(base.lineage(), batch, reason)?;
+        let record = self.new_record(base.lineage(), batch, reason, made_for)?;
         self.settings.catalog.put_document(&record)?;
         let made = self
             .open_above(&base, record.clone())
@@ -268,6 +300,7 @@ impl Branches {
         base: Lineage,
         batch: BatchNumber,
         reason: BranchReason,
+        made_for: Option<String>,
     ) -> Result<BranchRecord, CreateBranchError> {
         let catalog = &self.settings.catalog;
         let row = catalog
@@ -291,10 +324,57 @@ impl Branches {
                 point: row.point_id(),
             },
             reason,
+            made_for,
             created_at: now,
             state: BranchState::Making,
             generation: catalog.generation(base.group)?,
         })
+    }
+
+    /// The branch that was made for the one of this name and can be used.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn made_for(&self, name: &str) -> Result<Option<BranchId>, CatalogError> {
+        // One that is being made is waited for.
+        let _one = self.changing();
+        let made = |record: &BranchRecord| {
+            record.made_for.as_deref() == Some(name)
+                && matches!(record.state, BranchState::Ready | BranchState::Sealed)
+        };
+        let found = self.records()?.into_iter().find(made);
+        Ok(found.map(|record| record.id))
+    }
+
+    /// Makes everything written to a branch durable and keeps it as evidence, for good.
+    ///
+    /// # Errors
+    /// When it cannot be flushed, or that it is kept cannot be made durable.
+    pub fn seal(&self, id: BranchId) -> Result<(), SealBranchError> {
+        let _one = self.changing();
+        let Some(known) = self.known_branch(id) else {
+            return Err(SealBranchError::Unknown { branch: id });
+        };
+        if known.record.state == BranchState::Sealed {
+            return Ok(());
+        }
+        // One that cannot be used takes no writes either, and keeps what it has.
+        if let Ok(branch) = &known.branch {
+            branch.flush()?;
+        }
+        let record = BranchRecord {
+            state: BranchState::Sealed,
+            ..known.record
+        };
+        self.settings.catalog.put_document(&record)?;
+        self.note(record, known.branch);
+        tracing::info!(branch = %id, "branch sealed");
+        Ok(())
+    }
+
+    /// A branch, also one that cannot be used.
+    pub fn known_branch(&self, id: BranchId) -> Option<KnownBranch> {
+        self.known().get(&id).cloned()
     }
 
     /// An open branch.

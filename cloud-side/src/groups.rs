@@ -21,7 +21,10 @@ use crate::{
 use bcdr_format::{
     Generation, GroupId, MarkerId, Position, Timestamp, VolumeId, continuity::Fork, record::Member,
 };
-use bcdr_wire::feed::CaptureReport;
+use bcdr_wire::{
+    feed::CaptureReport,
+    order::{Duty, SourceOrder},
+};
 use damage::Damage;
 use status::Known;
 use std::{
@@ -104,6 +107,8 @@ pub(crate) struct Group {
     record: GroupRecord,
     pub(crate) stored: watch::Sender<Stored>,
     pub(crate) link: watch::Sender<Link>,
+    /// The order its source has; derived from its placement, which alone changes it.
+    pub(crate) order: watch::Sender<SourceOrder>,
     pub(crate) slot: SessionSlot,
     pub(crate) owner: OwnerHandle,
     reader: watch::Receiver<Option<Arc<LineageReader>>>,
@@ -126,10 +131,15 @@ impl Group {
             capture: None,
             received: None,
         };
+        let order = SourceOrder {
+            generation: stored.borrow().generation,
+            duty: Duty::Serve,
+        };
         Self {
             record,
             stored,
             link: watch::Sender::new(link),
+            order: watch::Sender::new(order),
             slot: SessionSlot::default(),
             owner,
             reader,

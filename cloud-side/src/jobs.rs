@@ -33,6 +33,10 @@ pub(crate) enum JobKind {
     CreatePoint,
     /// Boots a point in isolation.
     Drill,
+    /// Brings a group's production to the target.
+    Failover,
+    /// Brings it home.
+    Failback,
 }
 
 impl JobKind {
@@ -41,6 +45,8 @@ impl JobKind {
         match self {
             Self::CreatePoint => "create_point",
             Self::Drill => "drill",
+            Self::Failover => "failover",
+            Self::Failback => "failback",
         }
     }
 }

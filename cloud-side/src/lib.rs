@@ -21,6 +21,7 @@ mod jobs;
 mod keys;
 mod metrics;
 mod offload;
+mod placements;
 mod points;
 pub mod receive;
 mod receiver;

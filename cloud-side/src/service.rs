@@ -10,6 +10,7 @@ use crate::{
     jobs::Jobs,
     keys::Keys,
     offload::offload,
+    placements::Placements,
     receiver::owner::{self, OwnerSettings},
     replica::SpaceFloor,
     views::Views,
@@ -25,6 +26,9 @@ pub(crate) enum NewGroupError {
     /// The catalog refused it.
     #[error(transparent)]
     Create(#[from] CreateGroupError),
+    /// Its placement cannot be read.
+    #[error(transparent)]
+    Placement(#[from] crate::catalog::CatalogError),
     /// Its owner's thread could not be started.
     #[error("the thread of the group's store cannot be started: {0}")]
     Thread(#[source] std::io::Error),
@@ -47,6 +51,7 @@ pub(crate) struct Service {
     pub(crate) branches: Arc<Branches>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
+    pub(crate) placements: Arc<Placements>,
     pub(crate) idempotency: Idempotency,
 }
 
@@ -82,6 +87,7 @@ impl Service {
         })
         .await?;
         self.groups.insert(Arc::clone(&group));
+        self.placements.open(Arc::clone(&group)).await?;
         Ok(group)
     }
 }

@@ -33,6 +33,7 @@ pub use instance::{
 };
 pub use isolation::{IsolationSample, IsolationVerdict, SocketEvidence};
 pub use launch_settings::{DiskBus, Firmware, LaunchSettings, LaunchSettingsError, Machine};
+pub(crate) use network::check as check_networks;
 pub use network::{NetworkCard, NetworkConnection, PortForward};
 pub use precheck::{PrecheckItem, PrecheckReport, PrecheckVerdict};
 pub use proof::{Proof, ProofItem};

@@ -123,6 +123,17 @@ pub(super) fn idempotency(error: crate::idempotency::IdempotencyError) -> Proble
     }
 }
 
+/// What the job of a repeated request is about.
+pub(super) async fn subject_of<Id: std::str::FromStr>(
+    service: &Api,
+    job: crate::record_id::JobId,
+) -> Result<Id, Problem> {
+    let found = service.jobs.get(job).await.map_err(catalog)?;
+    found
+        .and_then(|record| record.subject.parse().ok())
+        .ok_or_else(|| Problem::not_found("job", job))
+}
+
 /// A `Location` header for a path under the API's base.
 pub(super) fn location(path: impl std::fmt::Display) -> [(header::HeaderName, HeaderValue); 1] {
     let text = format!("/api/v1/{path}");

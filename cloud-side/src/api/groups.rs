@@ -3,6 +3,7 @@
 use super::{
     Api, answer,
     page::{Page, Wanted},
+    placements::SourceStandingBody,
 };
 use crate::{
     catalog::{CreateGroupError, NewVolume},
@@ -13,6 +14,7 @@ use crate::{
         status::{Health, Known, MarkerObstacle, Replication},
     },
     offload::offload,
+    recovery::{Placement, PlacementState},
     service::NewGroupError,
 };
 use axum::{
@@ -56,8 +58,8 @@ pub(crate) struct GroupBody {
     volumes: Vec<GroupVolume>,
     /// What the replication does.
     replication: Replication,
-    /// Where the machine runs.
-    placement: Placement,
+    /// Where the machine runs; null while that is being looked up.
+    placement: Option<PlacementState>,
     /// What its drill does.
     drill: DrillAxisBody,
     /// How well it is.
@@ -91,14 +93,6 @@ pub(super) struct GroupVolume {
     size_bytes: Option<u64>,
     /// Bytes written by the application since the capture started; null while it is not connected.
     written_bytes: Option<u64>,
-}
-
-/// Where a group's machine runs.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Placement {
-    /// At its source.
-    SourceActive,
 }
 
 /// The drill axis of a group.
@@ -179,6 +173,8 @@ struct CaptureBody {
     /// Since when, on the gateway's clock.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<jiff::Timestamp>,
+    /// Where it stands towards its orders.
+    standing: Option<SourceStandingBody>,
     /// When it reported last, on its own clock.
     #[schema(value_type = Option<String>, format = DateTime)]
     reported_at: Option<jiff::Timestamp>,
@@ -229,6 +225,12 @@ impl GroupBody {
         };
         let cleanup_failed = drill.state == DrillAxisState::CleanupFailed;
         let record = group.record();
+        let placement = service.placements.placement(group.id());
+        let standing = SourceStandingBody::of(group);
+        let mut placement_actions = placement
+            .as_ref()
+            .map(|placement| super::placements::actions(service, group, placement))
+            .unwrap_or_default();
         group.with_known(&service.clock, cleanup_failed, |known, stored, link| {
             let replication = known.replication();
             Self {
@@ -240,14 +242,21 @@ impl GroupBody {
                 volumes: volumes(group, stored, link),
                 health: known.health(&replication),
                 replication,
-                placement: Placement::SourceActive,
+                placement: placement.as_ref().map(Placement::state),
                 rpo_seconds: known.age.map(|age| age.as_secs_f64()),
                 rpo_known: known.age.is_some(),
                 positions: positions(known, stored, link),
-                allowed_actions: actions(known, latest_point.is_some(), drill.state),
+                allowed_actions: {
+                    let mut all = actions(known, latest_point.is_some(), drill.state);
+                    all.append(&mut placement_actions);
+                    all
+                },
                 latest_point,
                 drill,
-                capture: capture(known, link),
+                capture: CaptureBody {
+                    standing,
+                    ..capture(known, link)
+                },
                 gateway: GatewayBody {
                     connected: link.gateway.is_some(),
                     since: clock::readable(link.gateway_since),
@@ -293,6 +302,7 @@ fn capture(known: &Known<'_>, link: &Link) -> CaptureBody {
     CaptureBody {
         connected: known.report.is_some(),
         since: known.capture_since.map(clock::readable),
+        standing: None,
         reported_at: known.report.map(|report| clock::readable(report.at)),
         journal_used_bytes: known.report.map(|report| report.journal_used_bytes),
         journal_capacity_bytes: known.report.map(|report| report.journal_capacity_bytes),

@@ -28,6 +28,8 @@ pub enum BranchState {
     Making,
     /// It can be used.
     Ready,
+    /// It is kept as evidence: it can be read, and is never served to be written to again.
+    Sealed,
     /// It is being removed and is never used again.
     Removing,
 }
@@ -54,6 +56,10 @@ pub struct BranchRecord {
     pub base: BranchBase,
     /// What it is for.
     pub reason: BranchReason,
+    /// Which failover, failback or restore it was made for; such a one makes each of its branches
+    /// once, however often it asks.
+    #[serde(default)]
+    pub made_for: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// How it stands.

@@ -12,6 +12,9 @@ use bcdr_format::{
 use redb::ReadTransaction;
 use serde::{Deserialize, Serialize};
 
+/// Rows that are read in one step when many are added up.
+const ROWS_AT_A_TIME: usize = 4096;
+
 /// Where a batch's bytes are in its lineage's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchPlace {
@@ -100,6 +103,36 @@ impl Catalog {
         })?;
         row.map(|row| tables::unpack("batches", &key, &row))
             .transpose()
+    }
+
+    /// Bytes that were written in all batches after this one, before newer ones replaced older ones.
+    ///
+    /// # Errors
+    /// When the catalog fails.
+    pub fn written_after(
+        &self,
+        lineage: Lineage,
+        number: BatchNumber,
+    ) -> Result<u64, CatalogError> {
+        let last = tables::batch_key(lineage, BatchNumber(u64::MAX));
+        let (mut written, mut after) = (0_u64, number);
+        loop {
+            let Some(next) = after.0.checked_add(1) else {
+                return Ok(written);
+            };
+            let range = tables::batch_key(lineage, BatchNumber(next))..=last.clone();
+            let rows = self.read("add up what was written", |transaction| {
+                tables::some_in(transaction, tables::BATCHES, range, false, ROWS_AT_A_TIME)
+            })?;
+            for (key, row) in &rows {
+                let row: BatchRow = tables::unpack("batches", key, row)?;
+                written = written.saturating_add(row.written_bytes);
+                after = row.number;
+            }
+            if rows.len() < ROWS_AT_A_TIME {
+                return Ok(written);
+            }
+        }
     }
 
     /// How many batches a lineage has.

@@ -3,7 +3,9 @@
 //! Invariant: a placement and its job's record are written in one durable transaction, so a reader
 //! never finds a job that its group does not know, or the other way round.
 
-use super::{Catalog, CatalogError, Commit, Document, documents::full_key, tables};
+use super::{
+    Catalog, CatalogError, Commit, Document, DocumentRow, documents::full_key, tables,
+};
 use crate::recovery::{Placement, PlacementJob};
 use bcdr_format::GroupId;
 
@@ -13,6 +15,7 @@ impl Catalog {
         &self,
         placement: &Placement,
         record: Option<&PlacementJob>,
+        with: &[DocumentRow],
     ) -> Result<(), CatalogError> {
         let mut rows = vec![(
             full_key::<Placement>(&placement.key()),
@@ -26,7 +29,7 @@ impl Catalog {
             for (key, value) in &rows {
                 tables::put(transaction, tables::DOCUMENTS, key, value)?;
             }
-            Ok(())
+            with.iter().try_for_each(|row| row.put(transaction))
         })
     }
 

@@ -113,6 +113,15 @@ impl CompiledPatterns {
         Ok(compiled)
     }
 
+    /// The same, without what is said of a network that leads nowhere.
+    pub(super) fn without_network(self) -> Self {
+        Self {
+            network_isolated: None,
+            network_leak: None,
+            ..self
+        }
+    }
+
     /// The pattern of a rung that is awaited on the console in order; `None` for the others.
     pub(super) fn console(&self, rung: Rung) -> Option<&Regex> {
         match rung {

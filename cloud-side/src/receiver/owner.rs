@@ -12,7 +12,7 @@ use crate::{
     clock::RunClock,
     groups::{Group, Stored, damage::Damage},
     keys::Keys,
-    replica::{LineageReader, StoreOptions},
+    replica::{LineageReader, StoreError, StoreOptions},
 };
 use bcdr_disk::Storage;
 use bcdr_format::{
@@ -52,10 +52,18 @@ pub(crate) struct OwnerSettings {
 #[error("this receiver is stopping")]
 pub(crate) struct OwnerGone;
 
+/// Why a fence is not known to stand.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FenceError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Gone(#[from] OwnerGone),
+}
+
 /// Where a session begins.
 #[derive(Debug)]
 pub(super) struct Begun {
-    pub(super) generation: Generation,
     pub(super) held: Option<Held>,
     pub(super) fork: Option<Fork>,
     pub(super) chain: [u8; MAC_BYTES],
@@ -86,6 +94,10 @@ enum Work {
         wrapped: Vec<u8>,
     },
     Offer(Box<Offer>),
+    Fence {
+        generation: Generation,
+        reply: oneshot::Sender<Result<Generation, StoreError>>,
+    },
     Stop {
         stopped: oneshot::Sender<()>,
     },
@@ -141,6 +153,17 @@ impl OwnerHandle {
     /// Offers a batch; the answer goes to the session's gateway.
     pub(super) fn offer(&self, offer: Offer) -> Result<(), OwnerGone> {
         self.send(Work::Offer(Box::new(offer)))
+    }
+
+    /// Makes a generation durable: batches of older ones, also those that wait here, are refused
+    /// from then on, for ever. Returns the generation that is durable, which may be a newer one.
+    ///
+    /// # Errors
+    /// When it is not known to be durable.
+    pub(crate) async fn fence(&self, generation: Generation) -> Result<Generation, FenceError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Fence { generation, reply })?;
+        Ok(answer.await.map_err(|_| OwnerGone)??)
     }
 
     /// Makes everything durable and ends the thread.

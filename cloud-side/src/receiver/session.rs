@@ -59,9 +59,10 @@ pub(super) async fn run(
             Err(SessionError::Refused(refusal))
         }
         Ok(begun) => {
+            let mut orders = group.order.subscribe();
             let welcome = ToGateway::Welcome {
                 version: SHIP_VERSION,
-                generation: begun.generation,
+                order: orders.borrow_and_update().clone(),
                 held: begun.held,
                 fork: begun.fork,
                 chain: begun.chain,
@@ -71,7 +72,7 @@ pub(super) async fn run(
             session.connected();
             let speaking = async {
                 writer::send(&mut to_gateway, &welcome).await?;
-                let refused = writer::run(&mut to_gateway, outbox, receiver.clock).await?;
+                let refused = writer::run(&mut to_gateway, outbox, orders, receiver.clock).await?;
                 Err(refused.map_or(SessionError::Stopping, SessionError::Refused))
             };
             tokio::select! {
@@ -230,7 +231,7 @@ impl Session<'_> {
             } => {
                 self.note(|link| {
                     link.capture = Some(CaptureTold {
-                        report,
+                        report: report.map(|report| *report),
                         since,
                         spooled_bytes,
                     });

@@ -8,6 +8,7 @@ use bcdr_format::{continuity::Fork, record::Marker};
 use bcdr_wire::{
     feed::{Acknowledged, Refusal},
     frame::{FrameError, send_control},
+    order::SourceOrder,
     ship::ToGateway,
 };
 use std::{
@@ -135,9 +136,12 @@ impl Outlet {
 }
 
 /// Sends until the session ends. Returns the refusal that ended it from this side, if one did.
+///
+/// `orders` shows the order that holds; the one seen last was told in the welcome.
 pub(super) async fn run(
     stream: &mut quinn::SendStream,
     mut outbox: Outbox,
+    mut orders: watch::Receiver<SourceOrder>,
     clock: RunClock,
 ) -> Result<Option<Refusal>, FrameError> {
     let mut tick = tokio::time::interval(BEAT_BUSY);
@@ -157,6 +161,11 @@ pub(super) async fn run(
                 }
                 None => return Ok(None),
             },
+            // What a source may do goes before what is known of its past.
+            Ok(()) = orders.changed() => {
+                let order = orders.borrow_and_update().clone();
+                send(stream, &ToGateway::Order(order)).await?;
+            }
             Ok(()) = outbox.acknowledged.changed() => {
                 let acknowledged = *outbox.acknowledged.borrow_and_update();
                 send(stream, &ToGateway::Acknowledged(acknowledged)).await?;

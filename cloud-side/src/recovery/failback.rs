@@ -71,6 +71,12 @@ impl FailbackRecord {
         self.progress.begun(Step::CopyRound)
     }
 
+    /// Whether the instance at the target was told to end, and was not started again since.
+    pub fn is_target_ended(&self) -> bool {
+        let ended = self.progress.begun(Step::QuiesceTarget);
+        ended && !(self.in_rounds() || self.progress.step == Step::RestartTarget)
+    }
+
     /// Whether the job copies in rounds, or waits for the next one.
     pub fn in_rounds(&self) -> bool {
         matches!(self.progress.step, Step::CopyRound | Step::BetweenRounds)

@@ -5,7 +5,7 @@ use super::{
     preview::LossWindow,
     step::{Failure, Progress},
 };
-use crate::{catalog::Document, receive::PointId, target::LaunchSettings};
+use crate::{catalog::Document, receive::PointId, target::{LaunchSettings, NetworkCard}};
 use bcdr_format::{Generation, GroupId, Position, Timestamp, VolumeId};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -87,6 +87,8 @@ pub struct FailoverRequest {
     pub interrupted_at: Option<Timestamp>,
     /// How the instance looks and how its boot is judged.
     pub launch: LaunchSettings,
+    /// What its network cards are connected to.
+    pub networks: Vec<NetworkCard>,
     /// The loss that was shown before the request.
     pub preview: Option<LossWindow>,
 }

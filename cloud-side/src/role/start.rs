@@ -21,6 +21,7 @@ use crate::{
     keys::Keys,
     metrics::StateCollector,
     offload::offload,
+    placements::{PlacementParts, Placements},
     points,
     receive::Lineage,
     receiver::{self, Receiver, owner::OwnerSettings},
@@ -262,12 +263,22 @@ impl Opened {
         let drills = Arc::new(Drills::new(DrillParts {
             catalog: Arc::clone(&catalog),
             storage: Arc::clone(&self.owner.storage),
-            target,
+            target: Arc::clone(&target),
             jobs: Arc::clone(&jobs),
             views: Arc::clone(&views),
             runtime_directory: runtime.clone(),
             evidence_directory: config.evidence_directory(),
             phases,
+        }));
+        let placements = Arc::new(Placements::new(PlacementParts {
+            catalog: Arc::clone(&catalog),
+            storage: Arc::clone(&self.owner.storage),
+            keys: Arc::clone(&self.keys),
+            branches: Arc::clone(&branches),
+            target,
+            jobs: Arc::clone(&jobs),
+            runtime_directory: runtime.clone(),
+            evidence_directory: config.evidence_directory(),
         }));
         metrics.collector(Box::new(StateCollector::new(
             Arc::clone(&self.groups),
@@ -289,6 +300,7 @@ impl Opened {
             branches,
             jobs,
             drills,
+            placements,
         });
         let parts = Parts {
             lock: self.lock,
@@ -334,10 +346,11 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
                 let (catalog, jobs) = (&service.catalog, &service.jobs);
                 points::settle_left_over(catalog, jobs, &service.groups, job).await?;
             }
-            // Its drill was settled above, and the job with it.
-            JobKind::Drill => {}
+            // Its drill was settled above, and the job with it; placements settle theirs.
+            JobKind::Drill | JobKind::Failover | JobKind::Failback => {}
         }
     }
+    service.placements.open_all(&service.groups).await?;
     Ok(())
 }
 
@@ -366,6 +379,7 @@ impl Running {
             }
         }
         self.service.drills.stop_all().await;
+        self.service.placements.stop().await;
         self.service.jobs.stop().await;
         self.service.views.stop().await;
         let branches = Arc::clone(&self.service.branches);

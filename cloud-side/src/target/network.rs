@@ -66,7 +66,7 @@ fn loopback() -> Ipv4Addr {
 }
 
 /// Checks the cards of one machine.
-pub(super) fn check(cards: &[NetworkCard]) -> Result<(), TargetError> {
+pub(crate) fn check(cards: &[NetworkCard]) -> Result<(), TargetError> {
     let wrong = |reason: String| Err(TargetError::Network { reason });
     if cards.len() > CARDS_MAX {
         return wrong(format!("{} cards, at most {CARDS_MAX}", cards.len()));

@@ -9,7 +9,7 @@ use crate::{
     clock,
     groups::{Group, Stored},
     receive::{Decision, LineageState, ReceiverRun},
-    replica::{Committed, LineageReader, LineageStore},
+    replica::{Committed, LineageReader, LineageStore, StoreError},
 };
 use bcdr_disk::{DiskError, DiskErrorKind};
 use bcdr_format::{
@@ -184,6 +184,12 @@ impl Owner {
                     }
                 }
                 Work::Offer(offer) => self.offer(*offer),
+                Work::Fence { generation, reply } => {
+                    // What arrived before the fence is before it.
+                    self.commit();
+                    // Whoever asked may be gone by now; the fence stands all the same.
+                    let _gone = reply.send(self.fence(generation));
+                }
             }
             let waiting = self
                 .store
@@ -231,7 +237,6 @@ impl Owner {
         })?;
         let state = store.durable();
         let begun = Begun {
-            generation: state.generation(),
             held: state.held(),
             fork: state.open_forks().last().copied(),
             chain: state.chain(),
@@ -280,6 +285,15 @@ impl Owner {
             let reason = "the store of this stream is being opened again".to_owned();
             return Err(Refusal::NotReady { reason });
         };
+        let takes_records = self
+            .group
+            .get()
+            .and_then(Weak::upgrade)
+            .is_some_and(|group| group.order.borrow().takes_records());
+        if !takes_records {
+            let reason = "the source is not the authority of this group now".to_owned();
+            return Err(Refusal::NotReady { reason });
+        }
         match store.offer(&layout) {
             Decision::Duplicate => return Ok(()),
             Decision::Refuse(refusal) => return Err(on_the_wire(refusal, &session.peer)),
@@ -305,6 +319,32 @@ impl Owner {
             self.failed(reason.clone());
             Refusal::NotReady { reason }
         })
+    }
+
+    /// Makes a generation durable and says which one is.
+    fn fence(&mut self, generation: Generation) -> Result<Generation, StoreError> {
+        let group = self.record.id;
+        let Some(store) = &mut self.store else {
+            // A store that is opened begins with the generation of the catalog.
+            let catalog = &self.settings.catalog;
+            catalog.raise_generation(group, generation)?;
+            return Ok(catalog.generation(group)?);
+        };
+        match store.fence(generation) {
+            Ok(committed) => {
+                let durable = store.durable().generation();
+                self.committed(&committed);
+                tracing::info!(%group, %durable, "fenced");
+                Ok(durable)
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.failed(reason.clone());
+                self.refuse(Refusal::NotReady { reason });
+                self.publish();
+                Err(error)
+            }
+        }
     }
 
     fn refuse(&mut self, refusal: Refusal) {

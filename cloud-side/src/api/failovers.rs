@@ -1,0 +1,492 @@
+//! `/failovers`.
+
+use super::{
+    Api, answer,
+    page::{Page, Wanted},
+    placements::{self, Confirmation, StepBody, check_confirmed, check_policy, not_done},
+};
+use crate::{
+    clock,
+    drill::RungResult,
+    groups::Group,
+    idempotency::Attempt,
+    points::Instant,
+    recovery::{
+        CommitPolicy, Event, FailoverEnd, FailoverId, FailoverMode, FailoverRecord,
+        FailoverRequest, Failure, LossWindow, PlacementJob, PointChoice, Stage, Step, Verb,
+    },
+    target::{LaunchSettings, NetworkCard},
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+};
+use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Problem};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, start))
+        .routes(routes!(show))
+        .routes(routes!(commit))
+        .routes(routes!(rollback))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+}
+
+/// A failover: production of a group brought to the target.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Failover)]
+pub(crate) struct FailoverBody {
+    /// Its id.
+    id: String,
+    /// Its group.
+    group: String,
+    /// The name of its group.
+    group_name: String,
+    /// Its job.
+    job: String,
+    /// Whether production was to be stopped in order first.
+    mode: FailoverMode,
+    /// What happens when nobody decides.
+    commit_policy: CommitPolicy,
+    /// Seconds until that happens; null when nothing counts down.
+    decides_in_seconds: Option<u64>,
+    /// Who asked.
+    operator: String,
+    /// When production stopped, as the operator knew it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    interrupted_at: Option<jiff::Timestamp>,
+    /// When it was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    requested_at: jiff::Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<jiff::Timestamp>,
+    /// How it ended; null before.
+    end: Option<FailoverEnd>,
+    /// Whether it is on its way back.
+    turned_back: bool,
+    /// The step it is in, or ended in.
+    step: Step,
+    /// What it does there.
+    stage: Stage,
+    /// What went wrong last, also after it went on.
+    failure: Option<Failure>,
+    /// Every step that was begun.
+    steps: Vec<StepBody>,
+    /// The generation of its change of authority.
+    generation: Option<u64>,
+    /// The pinned point.
+    point: Option<String>,
+    /// The time of that point.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    point_time: Option<jiff::Timestamp>,
+    /// What was to be lost, as it was known when it was asked for.
+    loss: Option<LossWindow>,
+    /// The branch that the machine runs on.
+    branch: Option<String>,
+    /// The machine.
+    instance: Option<String>,
+    /// What became of the verification ladder; null before it was climbed.
+    ladder: Option<LadderBody>,
+    /// How the machine looks.
+    launch_settings: LaunchSettings,
+    /// Its network cards.
+    #[schema(value_type = Vec<Object>)]
+    networks: Vec<NetworkCard>,
+    /// What may be done with it now.
+    allowed_actions: Vec<Action>,
+}
+
+/// What became of a ladder.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FailoverLadder)]
+struct LadderBody {
+    /// Whether every awaited rung was passed.
+    passed: bool,
+    /// What was observed, in a sentence.
+    detail: String,
+    /// The rungs, lowest first; empty once the machine is gone.
+    rungs: Vec<RungResult>,
+}
+
+impl FailoverBody {
+    async fn read(service: &Api, stored: FailoverRecord) -> Result<Self, Problem> {
+        let gone = || Problem::not_found("group", stored.group);
+        let group = service.groups.get(stored.group).ok_or_else(gone)?;
+        let placement = placements::placement(service, &group)?;
+        // Of the one that is on its way the driver knows more than the catalog.
+        let record = match placement.job() {
+            Some(PlacementJob::Failover(job)) if job.id == stored.id => job.as_ref().clone(),
+            _ => stored,
+        };
+        let instance = service.placements.instance(record.group).await;
+        let rungs = instance
+            .map_err(answer::catalog)?
+            .filter(|instance| Some(&instance.name) == record.instance.as_ref())
+            .map(|instance| instance.rungs)
+            .unwrap_or_default();
+        let is_current =
+            matches!(placement.job(), Some(PlacementJob::Failover(job)) if job.id == record.id);
+        let verbs = [
+            Verb::FailoverCommit,
+            Verb::FailoverRollback,
+            Verb::FailoverCancel,
+            Verb::Retry,
+        ];
+        let allowed_actions = verbs
+            .into_iter()
+            .map(|verb| {
+                let name = verb_name(verb);
+                if !is_current {
+                    return Action::refused(name, "the failover has ended", "start another one");
+                }
+                match crate::recovery::allowed::judge(&placement, verb) {
+                    Ok(()) => Action::allowed(name),
+                    Err(refused) => Action::refused(name, refused.cause, refused.remedy),
+                }
+            })
+            .collect();
+        Ok(Self {
+            id: record.id.to_string(),
+            group: group.id().to_string(),
+            group_name: group.record().name.clone(),
+            job: record.request.request_id,
+            mode: record.request.mode,
+            commit_policy: record.request.policy,
+            decides_in_seconds: record.countdown.map(|left| left.remaining().as_secs()),
+            operator: record.request.operator,
+            interrupted_at: record.request.interrupted_at.map(clock::readable),
+            requested_at: clock::readable(record.requested_at),
+            finished_at: record.finished_at.map(clock::readable),
+            end: record.end,
+            turned_back: record.turned_back.is_some(),
+            step: record.progress.step,
+            stage: record.progress.stage,
+            failure: record.progress.failure,
+            steps: record.progress.steps.iter().map(StepBody::of).collect(),
+            generation: record.generation.map(|generation| generation.0),
+            point: record.point.map(|point| point.to_string()),
+            point_time: record.point_time.map(clock::readable),
+            loss: record.request.preview,
+            branch: record.branch.map(|branch| branch.0),
+            instance: record.instance.map(|instance| instance.0),
+            ladder: record.ladder.map(|ladder| LadderBody {
+                passed: ladder.passed,
+                detail: ladder.detail,
+                rungs,
+            }),
+            launch_settings: record.request.launch,
+            networks: record.request.networks,
+            allowed_actions,
+        })
+    }
+}
+
+/// The verb in the path of its route.
+fn verb_name(verb: Verb) -> &'static str {
+    match verb {
+        Verb::FailoverCommit => "commit",
+        Verb::FailoverRollback => "rollback",
+        Verb::FailoverCancel => "cancel",
+        _ => "retry",
+    }
+}
+
+/// Which failovers.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only those of this group, named by id or name.
+    group: Option<String>,
+    /// At most this many, 1 to 1000; 100 by default.
+    limit: Option<u32>,
+    /// Where an earlier page said the list goes on.
+    cursor: Option<String>,
+}
+
+/// Lists failovers, newest first.
+#[utoipa::path(
+    get, path = "/failovers", tag = "failovers", operation_id = "list_failovers", params(ListQuery),
+    responses(
+        (status = 200, body = Page<FailoverBody>),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list(
+    State(service): Api,
+    ApiQuery(query): ApiQuery<ListQuery>,
+) -> Result<ApiJson<Page<FailoverBody>>, Problem> {
+    let service = State(service);
+    let group = answer::group_filter(&service, query.group.as_deref())?;
+    let wanted = Wanted::<FailoverId>::read(query.limit, query.cursor.as_deref())?;
+    let group = group.map(|group| group.id());
+    let found = service
+        .placements
+        .failovers(group, wanted.after, wanted.fetch());
+    let mut bodies = Vec::new();
+    for record in found.await.map_err(answer::catalog)? {
+        bodies.push(FailoverBody::read(&service, record).await?);
+    }
+    Ok(ApiJson(wanted.page(bodies, |failover| failover.id.clone())))
+}
+
+/// A failover to be started.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewFailover {
+    /// The group, by id or name.
+    group: String,
+    /// The group's name, as somebody typed it.
+    confirm: String,
+    /// Planned: the source stops writes and nothing is lost. Emergency: the source is not asked.
+    mode: FailoverMode,
+    /// The instant to boot: a point id, a label, an RFC 3339 time, or latest, the default. What is
+    /// latest is decided behind the fence.
+    #[serde(default = "latest")]
+    at: String,
+    /// What happens when nobody decides; nothing by default.
+    #[serde(default)]
+    commit_policy: CommitPolicy,
+    /// The operator vouches that the source is isolated, although it was seen serving.
+    #[serde(default)]
+    isolation_confirmed: bool,
+    /// When production stopped, as far as the operator knows: reports count from it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    interrupted_at: Option<jiff::Timestamp>,
+    /// How the machine looks and how its boot is judged.
+    #[serde(default)]
+    launch_settings: Option<LaunchSettings>,
+    /// Its network cards; one behind the host's addresses by default.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    networks: Option<Vec<NetworkCard>>,
+}
+
+fn latest() -> String {
+    "latest".to_owned()
+}
+
+/// Starts a failover. It stays reversible until it is committed.
+#[utoipa::path(
+    post, path = "/failovers", tag = "failovers", operation_id = "start_failover",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A request with the same key starts nothing twice")),
+    request_body = NewFailover,
+    responses(
+        (status = 202, description = "Started; Location names its job", body = FailoverBody),
+        (status = 409, description = "It is not allowed now", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "It is not confirmed, or the key was used with another request", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn start(
+    State(service): Api,
+    headers: HeaderMap,
+    ApiJson(wanted): ApiJson<NewFailover>,
+) -> Result<
+    (
+        StatusCode,
+        [(HeaderName, HeaderValue); 1],
+        ApiJson<FailoverBody>,
+    ),
+    Problem,
+> {
+    let service = State(service);
+    let group = answer::group(&service, &wanted.group)?;
+    check_confirmed(&group, &wanted.confirm)?;
+    check_policy(wanted.commit_policy)?;
+    let key = answer::idempotency_key(&headers)?;
+    let attempt = service
+        .idempotency
+        .begin("failovers", key.as_deref(), &wanted)
+        .await
+        .map_err(answer::idempotency)?;
+    let (id, job) = match attempt {
+        Attempt::Repeated(job) => (answer::subject_of(&service, job).await?, job),
+        Attempt::First(first) => {
+            let request = request_of(&service, &group, wanted).await?;
+            let started = service
+                .placements
+                .start_failover(group.id(), request, &first);
+            let (id, job) = started.await.map_err(not_done)?;
+            (id, job.id)
+        }
+    };
+    let record = find(&service, &id.to_string()).await?;
+    let body = FailoverBody::read(&service, record).await?;
+    let location = answer::location(format_args!("jobs/{job}"));
+    Ok((StatusCode::ACCEPTED, location, ApiJson(body)))
+}
+
+async fn request_of(
+    service: &Api,
+    group: &Group,
+    wanted: NewFailover,
+) -> Result<FailoverRequest, Problem> {
+    let launch = wanted.launch_settings.unwrap_or_default();
+    let wrong = |error: &dyn std::fmt::Display, field: &str| {
+        Problem::invalid(error.to_string()).field(field)
+    };
+    launch
+        .check()
+        .map_err(|error| wrong(&error, "launch_settings"))?;
+    let networks = wanted
+        .networks
+        .unwrap_or_else(|| vec![NetworkCard::default()]);
+    crate::target::check_networks(&networks).map_err(|error| wrong(&error, "networks"))?;
+    let instant = Instant::read(&wanted.at);
+    let point = match instant {
+        Instant::Latest => PointChoice::Latest,
+        Instant::At(time) => PointChoice::NotAfter(clock::stored(time)),
+        Instant::Id(id) => PointChoice::Point(id),
+        Instant::Label(_) => {
+            let row = answer::point(service, group, instant.clone()).await?;
+            PointChoice::Point(row.point_id())
+        }
+    };
+    let row = answer::point(service, group, instant).await?;
+    let preview = placements::loss(service, group, &row, wanted.interrupted_at).await?;
+    Ok(FailoverRequest {
+        // Its job's id takes this place.
+        request_id: String::new(),
+        operator: "token".to_owned(),
+        mode: wanted.mode,
+        point,
+        policy: wanted.commit_policy,
+        isolation_confirmed: wanted.isolation_confirmed,
+        interrupted_at: wanted.interrupted_at.map(clock::stored),
+        launch,
+        networks,
+        preview: Some(preview),
+    })
+}
+
+async fn find(service: &Api, id: &str) -> Result<FailoverRecord, Problem> {
+    let unknown = || Problem::not_found("failover", format!("{id:?}"));
+    let failover = id.parse().map_err(|_| unknown())?;
+    let found = service.placements.failover(failover).await;
+    found.map_err(answer::catalog)?.ok_or_else(unknown)
+}
+
+/// Shows a failover.
+#[utoipa::path(
+    get, path = "/failovers/{id}", tag = "failovers", operation_id = "show_failover",
+    params(("id" = String, Path, description = "The failover's id")),
+    responses(
+        (status = 200, body = FailoverBody),
+        (status = 404, description = "There is no such failover", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn show(
+    State(service): Api,
+    ApiPath(id): ApiPath<String>,
+) -> Result<ApiJson<FailoverBody>, Problem> {
+    let service = State(service);
+    let record = find(&service, &id).await?;
+    Ok(ApiJson(FailoverBody::read(&service, record).await?))
+}
+
+/// Makes a failover final: production belongs to the target from then on.
+#[utoipa::path(
+    post, path = "/failovers/{id}/actions/commit", tag = "failovers", operation_id = "commit_failover",
+    params(("id" = String, Path, description = "The failover's id")),
+    request_body = Confirmation,
+    responses(
+        (status = 200, body = FailoverBody),
+        (status = 409, description = "It is not allowed now", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn commit(
+    State(service): Api,
+    ApiPath(id): ApiPath<String>,
+    ApiJson(confirmation): ApiJson<Confirmation>,
+) -> Result<ApiJson<FailoverBody>, Problem> {
+    wish(State(service), &id, Some(&confirmation), Event::Commit).await
+}
+
+/// Undoes a failover: the machine at the target ends, and the source is the authority again. What
+/// the machine wrote is kept as a branch.
+#[utoipa::path(
+    post, path = "/failovers/{id}/actions/rollback", tag = "failovers", operation_id = "rollback_failover",
+    params(("id" = String, Path, description = "The failover's id")),
+    request_body = Confirmation,
+    responses(
+        (status = 200, body = FailoverBody),
+        (status = 409, description = "It is not allowed now", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn rollback(
+    State(service): Api,
+    ApiPath(id): ApiPath<String>,
+    ApiJson(confirmation): ApiJson<Confirmation>,
+) -> Result<ApiJson<FailoverBody>, Problem> {
+    wish(State(service), &id, Some(&confirmation), Event::Rollback).await
+}
+
+/// Gives up a failover that did not change authority yet.
+#[utoipa::path(
+    post, path = "/failovers/{id}/actions/cancel", tag = "failovers", operation_id = "cancel_failover",
+    params(("id" = String, Path, description = "The failover's id")),
+    responses(
+        (status = 200, body = FailoverBody),
+        (status = 409, description = "It is not allowed now", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn cancel(
+    State(service): Api,
+    ApiPath(id): ApiPath<String>,
+) -> Result<ApiJson<FailoverBody>, Problem> {
+    wish(State(service), &id, None, Event::Cancel).await
+}
+
+/// Tries the step again in which a failover is blocked.
+#[utoipa::path(
+    post, path = "/failovers/{id}/actions/retry", tag = "failovers", operation_id = "retry_failover",
+    params(("id" = String, Path, description = "The failover's id")),
+    responses(
+        (status = 200, body = FailoverBody),
+        (status = 409, description = "It is not allowed now", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn retry(
+    State(service): Api,
+    ApiPath(id): ApiPath<String>,
+) -> Result<ApiJson<FailoverBody>, Problem> {
+    wish(State(service), &id, None, Event::Retry).await
+}
+
+async fn wish(
+    service: Api,
+    id: &str,
+    confirmation: Option<&Confirmation>,
+    wish: Event,
+) -> Result<ApiJson<FailoverBody>, Problem> {
+    let record = find(&service, id).await?;
+    let gone = || Problem::not_found("group", record.group);
+    let group = service.groups.get(record.group).ok_or_else(gone)?;
+    if let Some(confirmation) = confirmation {
+        check_confirmed(&group, &confirmation.confirm)?;
+    }
+    let placement = placements::placement(&service, &group)?;
+    let is_current =
+        matches!(placement.job(), Some(PlacementJob::Failover(job)) if job.id == record.id);
+    if !is_current {
+        let detail = format!("failover {id} has ended");
+        return Err(Problem::conflict("failover_ended", detail)
+            .remedy("look at how it ended, and at the group's placement"));
+    }
+    let done = service.placements.wish(group.id(), wish).await;
+    done.map_err(not_done)?;
+    let record = find(&service, id).await?;
+    Ok(ApiJson(FailoverBody::read(&service, record).await?))
+}

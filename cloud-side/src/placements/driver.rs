@@ -1,0 +1,333 @@
+//! The driver of one group's placement.
+//!
+//! It owns the machine. Invariants: what the machine decided is durable before it is shown, told to
+//! the source or carried out; an answer of a command that could not be made durable is kept and
+//! tried again; a newer command is begun only after the one before has ended.
+
+use super::{
+    PlacementError, PlacementParts,
+    hands::{Hands, StepError},
+    jobs,
+    machine::Machines,
+    orders,
+};
+use crate::{
+    catalog::DocumentRow,
+    clock,
+    groups::Group,
+    jobs::JobRecord,
+    offload::offload,
+    recovery::{
+        Command, Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Handled,
+        Placement, PlacementJob, Serving, Started, StepResult, Ticket,
+    },
+};
+use bcdr_format::Generation;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often time passes for the machine, and what could not be kept is tried again.
+const TICK: Duration = Duration::from_secs(1);
+
+type Reply = oneshot::Sender<Result<(), PlacementError>>;
+
+/// What others ask of a driver.
+pub(super) enum Ask {
+    StartFailover {
+        id: FailoverId,
+        request: Box<FailoverRequest>,
+        job: Box<JobRecord>,
+        rows: Vec<DocumentRow>,
+        reply: Reply,
+    },
+    StartFailback {
+        id: FailbackId,
+        request: Box<FailbackRequest>,
+        job: Box<JobRecord>,
+        rows: Vec<DocumentRow>,
+        reply: Reply,
+    },
+    Wish {
+        wish: Event,
+        reply: Reply,
+    },
+}
+
+/// A command that is being carried out.
+struct Running {
+    ticket: Ticket,
+    stop: CancellationToken,
+    work: JoinHandle<Result<StepResult, StepError>>,
+}
+
+pub(super) struct Driver {
+    parts: Arc<PlacementParts>,
+    machines: Arc<Machines>,
+    group: Arc<Group>,
+    placement: Placement,
+    show: watch::Sender<Placement>,
+    running: Option<Running>,
+    /// Answers and sightings that are not durable yet, oldest first.
+    waiting: VecDeque<Event>,
+    /// What the source was last seen as.
+    seen: Option<(Generation, Serving)>,
+    stopping: CancellationToken,
+}
+
+impl Driver {
+    pub(super) fn new(
+        parts: Arc<PlacementParts>,
+        machines: Arc<Machines>,
+        group: Arc<Group>,
+        placement: Placement,
+        show: watch::Sender<Placement>,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self {
+            parts,
+            machines,
+            group,
+            placement,
+            show,
+            running: None,
+            waiting: VecDeque::new(),
+            seen: None,
+            stopping,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Ask>) {
+        let mut link = self.group.link.subscribe();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stopping = self.stopping.clone();
+        self.hands().take_up_instance().await;
+        if let Some(command) = self.placement.command() {
+            self.carry_out(command);
+        }
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => break,
+                ask = inbox.recv() => match ask {
+                    Some(ask) => self.asked(ask).await,
+                    None => break,
+                },
+                answer = answer_of(&mut self.running) => {
+                    self.waiting.push_back(answer);
+                    self.settle().await;
+                }
+                Ok(()) = link.changed() => {
+                    let sighting = sighting(&link.borrow_and_update());
+                    self.sighted(sighting).await;
+                }
+                _ = tick.tick() => {
+                    self.settle().await;
+                    self.pass_time().await;
+                }
+            }
+        }
+        self.end_running().await;
+    }
+
+    fn hands(&self) -> Hands {
+        Hands {
+            parts: Arc::clone(&self.parts),
+            machines: Arc::clone(&self.machines),
+            group: Arc::clone(&self.group),
+            placement: self.placement.clone(),
+            stop: self.stopping.child_token(),
+        }
+    }
+
+    async fn asked(&mut self, ask: Ask) {
+        // What happened before the wish is known before it.
+        self.settle().await;
+        let (outcome, reply) = match ask {
+            Ask::Wish { wish, reply } => (self.happened(&wish).await, reply),
+            Ask::StartFailover {
+                id,
+                request,
+                job,
+                rows,
+                reply,
+            } => {
+                let mut next = self.placement.clone();
+                let started = next.start_failover(id, *request, clock::wall());
+                (self.started(next, started, &job, &rows).await, reply)
+            }
+            Ask::StartFailback {
+                id,
+                request,
+                job,
+                rows,
+                reply,
+            } => {
+                let mut next = self.placement.clone();
+                let started = next.start_failback(id, *request, clock::wall());
+                (self.started(next, started, &job, &rows).await, reply)
+            }
+        };
+        // Whoever asked may be gone; what was decided is durable all the same.
+        let _gone = reply.send(outcome);
+    }
+
+    async fn started(
+        &mut self,
+        next: Placement,
+        started: Result<Started, crate::recovery::Refused>,
+        job: &JobRecord,
+        rows: &[DocumentRow],
+    ) -> Result<(), PlacementError> {
+        match started? {
+            Started::Repeated(_) => Ok(()),
+            Started::New(handled) => {
+                self.keep(next, handled, rows).await?;
+                self.parts.jobs.take_up(job.clone());
+                jobs::follow(&self.parts, &self.placement, None).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes in what waits, as far as it can be made durable.
+    async fn settle(&mut self) {
+        while let Some(event) = self.waiting.front().cloned() {
+            match self.happened(&event).await {
+                Err(PlacementError::Catalog(error)) => {
+                    tracing::error!(group = %self.group.id(), %error, "a placement cannot be kept; it is tried again");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(group = %self.group.id(), %error, "an answer was not taken");
+                }
+                Ok(()) => {}
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    async fn pass_time(&mut self) {
+        if self.waiting.is_empty()
+            && let Err(error) = self.happened(&Event::Tick).await
+        {
+            tracing::warn!(group = %self.group.id(), %error, "time could not pass for a placement");
+        }
+    }
+
+    async fn sighted(&mut self, sighting: Option<(Generation, Serving)>) {
+        if sighting.is_none() || sighting == self.seen {
+            return;
+        }
+        self.seen = sighting;
+        if let Some((generation, serving)) = sighting {
+            self.waiting.push_back(Event::SourceSeen {
+                generation,
+                serving,
+            });
+            self.settle().await;
+        }
+    }
+
+    async fn happened(&mut self, event: &Event) -> Result<(), PlacementError> {
+        let mut next = self.placement.clone();
+        let handled = next.handle(event, clock::wall())?;
+        self.keep(next, handled, &[]).await
+    }
+
+    /// Makes the next state durable, then lets it take effect.
+    async fn keep(
+        &mut self,
+        next: Placement,
+        handled: Handled,
+        rows: &[DocumentRow],
+    ) -> Result<(), PlacementError> {
+        let Handled {
+            persist,
+            record,
+            command,
+        } = handled;
+        if persist {
+            let catalog = Arc::clone(&self.parts.catalog);
+            let (kept, rows, record) = (next.clone(), rows.to_vec(), record.clone());
+            offload(move || catalog.put_placement(&kept, record.as_ref(), &rows)).await?;
+        }
+        let was = self.placement.state();
+        self.placement = next;
+        self.show.send_replace(self.placement.clone());
+        if persist {
+            orders::give(&self.group, &self.placement);
+            let ended = record.filter(is_over);
+            jobs::follow(&self.parts, &self.placement, ended.as_ref()).await;
+        }
+        if was != self.placement.state() {
+            let state = self.placement.state();
+            tracing::info!(group = %self.group.id(), ?was, ?state, "placement changed");
+        }
+        let wanted = self.placement.command().map(|command| command.ticket);
+        if self.running.as_ref().map(|running| running.ticket) != wanted {
+            self.end_running().await;
+        }
+        if let Some(command) = command {
+            self.end_running().await;
+            self.carry_out(command);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let hands = self.hands();
+        let stop = hands.stop.clone();
+        let ticket = command.ticket;
+        tracing::info!(group = %self.group.id(), action = ?command.action, "step begins");
+        let work = tokio::spawn(async move { hands.carry_out(command.action).await });
+        self.running = Some(Running { ticket, stop, work });
+    }
+
+    /// Ends the command that is being carried out; its answer does not count any more.
+    async fn end_running(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop.cancel();
+            if let Err(error) = running.work.await {
+                tracing::error!(group = %self.group.id(), %error, "a step broke");
+            }
+        }
+    }
+}
+
+fn is_over(record: &PlacementJob) -> bool {
+    record.progress().stage == crate::recovery::Stage::Ended
+}
+
+/// Waits for the answer of the running command; for ever without one.
+async fn answer_of(running: &mut Option<Running>) -> Event {
+    let Some(current) = running else {
+        return std::future::pending().await;
+    };
+    let outcome = (&mut current.work).await;
+    let ticket = current.ticket;
+    *running = None;
+    match outcome {
+        Ok(Ok(result)) => Event::StepDone { ticket, result },
+        Ok(Err(error)) => error.into_event(ticket),
+        Err(broken) => StepError::new(
+            "step_broke",
+            format!("the step ended without an answer: {broken}"),
+            "look at the cloud side's log, then retry",
+        )
+        .into_event(ticket),
+    }
+}
+
+/// What the link shows of the source; none while nothing is heard of it.
+fn sighting(link: &crate::groups::Link) -> Option<(Generation, Serving)> {
+    let standing = &link.capture.as_ref()?.report.as_ref()?.standing;
+    Some((
+        standing.generation,
+        super::source::serving(standing.serving),
+    ))
+}

@@ -1,0 +1,132 @@
+//! The jobs of failovers and failbacks: what a placement's record says, for those who wait for it.
+//!
+//! Invariant: the record is the truth; a job only repeats it, and one that a crash left behind it
+//! is brought up to it at the next start.
+
+use super::{PlacementParts, job_of};
+use crate::{
+    catalog::CatalogError,
+    jobs::{JobError, JobKind, JobRecord, JobState},
+    offload::offload,
+    record_id::JobId,
+    recovery::{
+        FailbackEnd, FailbackId, FailbackRecord, FailoverEnd, FailoverId, FailoverRecord, Failure,
+        Placement, PlacementJob, Stage,
+    },
+};
+use std::sync::Arc;
+
+/// Brings the jobs up to a placement, and to a record that has just ended.
+pub(super) async fn follow(
+    parts: &PlacementParts,
+    placement: &Placement,
+    ended: Option<&PlacementJob>,
+) {
+    for record in ended.into_iter().chain(placement.job()) {
+        if let Some(id) = id_of(record)
+            && let Err(error) = tell(parts, id, record).await
+        {
+            // The next change, or the next start, tells it again.
+            tracing::warn!(job = %id, %error, "a job could not be brought up to its record");
+        }
+    }
+}
+
+async fn tell(
+    parts: &PlacementParts,
+    id: JobId,
+    record: &PlacementJob,
+) -> Result<(), CatalogError> {
+    let phase = record.progress().step.name();
+    let end = end_of(record);
+    parts
+        .jobs
+        .update(id, |job| {
+            if job.state.is_final() {
+                return;
+            }
+            if job.state == JobState::Queued {
+                job.start();
+            }
+            job.phase = Some(phase);
+            if let Some((state, error)) = end {
+                job.finish(state, error);
+            }
+        })
+        .await
+}
+
+fn id_of(record: &PlacementJob) -> Option<JobId> {
+    match record {
+        PlacementJob::Failover(job) => job_of(&job.request.request_id),
+        PlacementJob::Failback(job) => job_of(&job.request.request_id),
+    }
+}
+
+fn end_of(record: &PlacementJob) -> Option<(JobState, Option<JobError>)> {
+    let progress = record.progress();
+    if progress.stage != Stage::Ended {
+        return None;
+    }
+    let failure = progress.failure.as_ref().map(error_of);
+    let asked_for = match record {
+        PlacementJob::Failover(job) => match job.end? {
+            FailoverEnd::Committed => return Some((JobState::Succeeded, None)),
+            FailoverEnd::Failed => return Some((JobState::Failed, failure)),
+            FailoverEnd::RolledBack => "rolled back",
+            FailoverEnd::Cancelled => "cancelled",
+            FailoverEnd::SourceKept => "ended because the source was kept",
+        },
+        PlacementJob::Failback(job) => match job.end? {
+            FailbackEnd::Committed => return Some((JobState::Succeeded, None)),
+            FailbackEnd::Failed => return Some((JobState::Failed, failure)),
+            FailbackEnd::RolledBack => "rolled back",
+            FailbackEnd::Cancelled => "cancelled",
+            FailbackEnd::SourceKept => "ended because the source was kept",
+        },
+    };
+    let error = JobError::new(
+        asked_for.split(' ').next().unwrap_or(asked_for),
+        format!("it was {asked_for}"),
+        None,
+    );
+    Some((JobState::Cancelled, failure.or(Some(error))))
+}
+
+fn error_of(failure: &Failure) -> JobError {
+    JobError::new(&failure.code, &failure.cause, Some(&failure.remedy))
+}
+
+/// Takes up the jobs that an earlier process left, and ends those whose record has ended.
+pub(super) async fn settle_left_over(parts: &PlacementParts) -> Result<(), CatalogError> {
+    for job in parts.jobs.left_over().await? {
+        if !matches!(job.kind, JobKind::Failover | JobKind::Failback) {
+            continue;
+        }
+        let (id, record) = (job.id, record_of(parts, &job).await?);
+        parts.jobs.take_up(job);
+        if let Some(record) = record {
+            tell(parts, id, &record).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn record_of(
+    parts: &PlacementParts,
+    job: &JobRecord,
+) -> Result<Option<PlacementJob>, CatalogError> {
+    let (catalog, subject) = (Arc::clone(&parts.catalog), job.subject.clone());
+    offload(move || {
+        if let Ok(id) = subject.parse::<FailoverId>() {
+            let found: Option<FailoverRecord> = catalog.document(&id.newest_first_key())?;
+            return Ok(found.map(|record| PlacementJob::Failover(Box::new(record))));
+        }
+        let Ok(id) = subject.parse::<FailbackId>() else {
+            return Ok(None);
+        };
+        let found: Option<FailbackRecord> = catalog.document(&id.newest_first_key())?;
+        Ok(found.map(|record| PlacementJob::Failback(Box::new(record))))
+    })
+    .await
+}
