@@ -9,17 +9,20 @@
 mod arguments;
 pub(crate) mod client;
 mod cloud;
+mod confirm;
 pub(crate) mod context;
 mod document;
 mod drill;
 pub(crate) mod exit;
 mod export;
+mod failover;
 mod failure;
 mod global;
 mod group;
 mod job;
 mod lab;
 mod output;
+mod placement;
 mod point;
 mod progress;
 mod status;
@@ -92,6 +95,12 @@ enum Command {
     /// Boot a point in isolation, and prove that it boots
     #[command(subcommand)]
     Drill(drill::Command),
+    /// Bring production here, and decide whether it stays
+    #[command(subcommand)]
+    Failover(failover::Command),
+    /// Show where production runs, and settle a split brain
+    #[command(subcommand)]
+    Placement(placement::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -137,6 +146,8 @@ impl Cli {
             Command::Point(command) => command.run(&global),
             Command::View(command) => command.run(&global),
             Command::Drill(command) => command.run(&global),
+            Command::Failover(command) => command.run(&global),
+            Command::Placement(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
         }
     }

@@ -8,8 +8,8 @@
 
 use crate::{
     branch::{
-        Branch, BranchBase, BranchError, BranchId, BranchReason, BranchRecord, BranchSettings, BranchState,
-        OpenBranchError,
+        Branch, BranchBase, BranchError, BranchId, BranchReason, BranchRecord, BranchSettings,
+        BranchState, OpenBranchError,
     },
     catalog::CatalogError,
     clock,

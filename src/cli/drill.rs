@@ -131,7 +131,7 @@ impl StartArguments {
 }
 
 /// Reads launch settings and sends only what they set, so that defaults stay the cloud side's.
-fn launch_settings(path: &std::path::Path) -> Result<serde_json::Value, Failure> {
+pub(super) fn launch_settings(path: &std::path::Path) -> Result<serde_json::Value, Failure> {
     let wrong = |cause: String| {
         Failure::usage(format!("cannot use the launch settings {}", path.display())).cause(cause)
     };

@@ -6,9 +6,11 @@
 
 pub(super) mod cloud;
 pub(super) mod drill;
+pub(super) mod failover;
 pub(super) mod group;
 pub(super) mod job;
 pub(super) mod lab;
+pub(super) mod placement;
 pub(super) mod point;
 pub(super) mod status;
 pub(super) mod view;

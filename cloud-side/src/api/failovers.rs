@@ -18,10 +18,11 @@ use crate::{
     target::{LaunchSettings, NetworkCard},
 };
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
-use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Problem};
+use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Principal, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -286,6 +287,7 @@ fn latest() -> String {
 )]
 async fn start(
     State(service): Api,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     ApiJson(wanted): ApiJson<NewFailover>,
 ) -> Result<
@@ -309,7 +311,7 @@ async fn start(
     let (id, job) = match attempt {
         Attempt::Repeated(job) => (answer::subject_of(&service, job).await?, job),
         Attempt::First(first) => {
-            let request = request_of(&service, &group, wanted).await?;
+            let request = request_of(&service, &group, wanted, principal.name).await?;
             let started = service
                 .placements
                 .start_failover(group.id(), request, &first);
@@ -327,6 +329,7 @@ async fn request_of(
     service: &Api,
     group: &Group,
     wanted: NewFailover,
+    operator: String,
 ) -> Result<FailoverRequest, Problem> {
     let launch = wanted.launch_settings.unwrap_or_default();
     let wrong = |error: &dyn std::fmt::Display, field: &str| {
@@ -354,7 +357,7 @@ async fn request_of(
     Ok(FailoverRequest {
         // Its job's id takes this place.
         request_id: String::new(),
-        operator: "token".to_owned(),
+        operator,
         mode: wanted.mode,
         point,
         policy: wanted.commit_policy,

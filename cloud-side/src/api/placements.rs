@@ -8,8 +8,8 @@ use crate::{
     points::Instant,
     recovery::{
         AllowedAction, CommitPolicy, Event, Failure, LossWindow, Placement, PlacementJob,
-        PlacementState, PointKnown, Refused, Site, SourceKnown, SplitReason, Stage, StepOutcome,
-        StepRecord, Step, Surroundings, Verb, allowed_actions, loss_window,
+        PlacementState, PointKnown, Refused, Site, SourceKnown, SplitReason, Stage, Step,
+        StepOutcome, StepRecord, Surroundings, Verb, allowed_actions, loss_window,
     },
 };
 use axum::{extract::State, http::StatusCode};
@@ -280,10 +280,14 @@ pub(super) fn check_confirmed(group: &Group, typed: &str) -> Result<(), Problem>
         StatusCode::UNPROCESSABLE_ENTITY,
         "not_confirmed",
         "Not confirmed",
-        format!("this changes where production of group {name} runs, and was confirmed with {typed:?}"),
+        format!(
+            "this changes where production of group {name} runs, and was confirmed with {typed:?}"
+        ),
     )
     .field("confirm")
-    .remedy(format!("read what it does, then confirm with the group's name, {name}")))
+    .remedy(format!(
+        "read what it does, then confirm with the group's name, {name}"
+    )))
 }
 
 /// What happens when nobody decides, within limits.

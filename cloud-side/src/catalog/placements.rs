@@ -3,9 +3,7 @@
 //! Invariant: a placement and its job's record are written in one durable transaction, so a reader
 //! never finds a job that its group does not know, or the other way round.
 
-use super::{
-    Catalog, CatalogError, Commit, Document, DocumentRow, documents::full_key, tables,
-};
+use super::{Catalog, CatalogError, Commit, Document, DocumentRow, documents::full_key, tables};
 use crate::recovery::{Placement, PlacementJob};
 use bcdr_format::GroupId;
 

@@ -34,13 +34,15 @@ impl Hands {
             StepError::new("launch_settings_wrong", error.to_string(), "correct them")
         })?;
         // Rungs are timed from the launch, also when another process had begun the climb.
-        let behind = instance.launched_at.map_or(0, |at| {
-            crate::clock::wall().0.saturating_sub(at.0).max(0)
-        });
+        let behind = instance
+            .launched_at
+            .map_or(0, |at| crate::clock::wall().0.saturating_sub(at.0).max(0));
         let behind = Duration::from_micros(u64::try_from(behind).unwrap_or(0));
         let timeout = Duration::from_secs(instance.settings.boot_timeout_seconds.into());
         let ladder = Ladder::of_connected(patterns, Duration::ZERO, timeout);
-        let rungs = self.look_until_decided(&instance.record, ladder, behind).await?;
+        let rungs = self
+            .look_until_decided(&instance.record, ladder, behind)
+            .await?;
         let picture = self
             .parts
             .evidence_directory
@@ -50,9 +52,7 @@ impl Hands {
         if let Err(error) = target.screenshot(&instance.record, &picture).await {
             tracing::warn!(instance = name.0, %error, "no picture of the screen");
         }
-        let passed = !rungs
-            .iter()
-            .any(|rung| rung.verdict == RungVerdict::Failed);
+        let passed = !rungs.iter().any(|rung| rung.verdict == RungVerdict::Failed);
         let detail = sentence(&rungs);
         instance.rungs = rungs;
         self.keep_instance(&instance).await?;
@@ -112,12 +112,16 @@ impl Hands {
 
 /// The climb in a sentence.
 fn sentence(rungs: &[RungResult]) -> String {
-    let failed = rungs.iter().find(|rung| rung.verdict == RungVerdict::Failed);
+    let failed = rungs
+        .iter()
+        .find(|rung| rung.verdict == RungVerdict::Failed);
     if let Some(rung) = failed {
         let reason = rung.reason.as_deref().unwrap_or("no reason is known");
         return format!("rung {} failed: {reason}", rung.rung.name());
     }
-    let passed = rungs.iter().filter(|rung| rung.verdict == RungVerdict::Passed);
+    let passed = rungs
+        .iter()
+        .filter(|rung| rung.verdict == RungVerdict::Passed);
     let last = passed.clone().next_back();
     last.map_or_else(
         || "no rung was awaited".to_owned(),

@@ -74,8 +74,6 @@ pub(super) struct Driver {
     running: Option<Running>,
     /// Answers and sightings that are not durable yet, oldest first.
     waiting: VecDeque<Event>,
-    /// What the source was last seen as.
-    seen: Option<(Generation, Serving)>,
     stopping: CancellationToken,
 }
 
@@ -96,7 +94,6 @@ impl Driver {
             show,
             running: None,
             waiting: VecDeque::new(),
-            seen: None,
             stopping,
         }
     }
@@ -220,17 +217,18 @@ impl Driver {
     }
 
     async fn sighted(&mut self, sighting: Option<(Generation, Serving)>) {
-        if sighting.is_none() || sighting == self.seen {
+        // Each one counts, also one like the last: what it means depends on the placement.
+        let Some((generation, serving)) = sighting else {
             return;
+        };
+        let event = Event::SourceSeen {
+            generation,
+            serving,
+        };
+        if !self.waiting.contains(&event) {
+            self.waiting.push_back(event);
         }
-        self.seen = sighting;
-        if let Some((generation, serving)) = sighting {
-            self.waiting.push_back(Event::SourceSeen {
-                generation,
-                serving,
-            });
-            self.settle().await;
-        }
+        self.settle().await;
     }
 
     async fn happened(&mut self, event: &Event) -> Result<(), PlacementError> {

@@ -104,7 +104,9 @@ impl Hands {
         let sources = self.serve(&branch).await?;
         if let Some(found) = self.instance().await? {
             if found.name == wanted.name && self.adopt(&found).await? {
-                return Ok(StepResult::Booted { instance: found.name });
+                return Ok(StepResult::Booted {
+                    instance: found.name,
+                });
             }
             self.remove_remains(&found).await?;
         }
@@ -125,9 +127,8 @@ impl Hands {
             )
         })?;
         let request = LaunchRequest {
-            instance: InstanceId::new(wanted.name.0.clone()).map_err(|error| {
-                StepError::new("instance_name", error.to_string(), "report it")
-            })?,
+            instance: InstanceId::new(wanted.name.0.clone())
+                .map_err(|error| StepError::new("instance_name", error.to_string(), "report it"))?,
             purpose: InstancePurpose::Failover,
             settings: wanted.settings.clone(),
             networks: wanted.networks.clone(),
@@ -151,7 +152,10 @@ impl Hands {
         };
         self.keep_instance(&instance).await?;
         let record = &instance.record;
-        target.prepare_disks(record, &request).await.map_err(failed)?;
+        target
+            .prepare_disks(record, &request)
+            .await
+            .map_err(failed)?;
         target
             .prepare_network(record, &request)
             .await
@@ -230,7 +234,11 @@ impl Hands {
         match observed.state {
             InstanceState::Running => Ok(true),
             InstanceState::Stopped(reason) | InstanceState::Gone(reason) => {
-                tracing::warn!(instance = instance.name.0, reason, "an instance does not execute");
+                tracing::warn!(
+                    instance = instance.name.0,
+                    reason,
+                    "an instance does not execute"
+                );
                 Ok(false)
             }
         }

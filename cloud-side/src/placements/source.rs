@@ -33,8 +33,7 @@ fn report(link: &Link) -> Option<&CaptureReport> {
 
 /// Whether the source met a generation and takes no writes.
 fn is_held(report: &CaptureReport, generation: Generation) -> bool {
-    report.standing.generation >= generation
-        && report.standing.serving != order::Serving::Writable
+    report.standing.generation >= generation && report.standing.serving != order::Serving::Writable
 }
 
 impl Hands {
@@ -109,11 +108,15 @@ impl Hands {
             )
         };
         let Some(last) = last else {
-            return Err(not_drained("the source is not heard of any more".to_owned()));
+            return Err(not_drained(
+                "the source is not heard of any more".to_owned(),
+            ));
         };
         let mut stored = self.group.stored.subscribe();
         let published = |end: &Option<crate::receive::PublishedPoint>| -> Option<Position> {
-            end.as_ref().map(|point| point.id.0).filter(|end| *end >= last)
+            end.as_ref()
+                .map(|point| point.id.0)
+                .filter(|end| *end >= last)
         };
         let drained = async {
             loop {
@@ -142,13 +145,12 @@ impl Hands {
         generation: Generation,
     ) -> Result<StepResult, StepError> {
         let mut reached = false;
-        let released = self
-            .until(OBEY, |report| {
-                reached = true;
-                let standing = &report.standing;
-                let serves = standing.serving == order::Serving::Writable;
-                (standing.generation >= generation && serves).then_some(())
-            });
+        let released = self.until(OBEY, |report| {
+            reached = true;
+            let standing = &report.standing;
+            let serves = standing.serving == order::Serving::Writable;
+            (standing.generation >= generation && serves).then_some(())
+        });
         let released = tokio::select! {
             released = released => released?,
             gone = self.stays_away() => gone?,
@@ -180,7 +182,10 @@ impl Hands {
     }
 
     /// The source takes no writes any more.
-    pub(super) async fn hold_source(&self, generation: Generation) -> Result<StepResult, StepError> {
+    pub(super) async fn hold_source(
+        &self,
+        generation: Generation,
+    ) -> Result<StepResult, StepError> {
         let held = self
             .until(OBEY, |report| is_held(report, generation).then_some(()))
             .await?;

@@ -5,7 +5,11 @@ use super::{
     preview::LossWindow,
     step::{Failure, Progress},
 };
-use crate::{catalog::Document, receive::PointId, target::{LaunchSettings, NetworkCard}};
+use crate::{
+    catalog::Document,
+    receive::PointId,
+    target::{LaunchSettings, NetworkCard},
+};
 use bcdr_format::{Generation, GroupId, Position, Timestamp, VolumeId};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;

@@ -37,6 +37,7 @@ pub(super) fn failover_request(
         isolation_confirmed: false,
         interrupted_at: None,
         launch: LaunchSettings::default(),
+        networks: Vec::new(),
         preview: None,
     }
 }

@@ -2,11 +2,12 @@
 
 use super::{site::Site, source::Source};
 use bcdr_format::Timestamp;
-use bcdr_format::{Position, batch::MAC_BYTES, continuity::Held};
+use bcdr_format::{Generation, Position, batch::MAC_BYTES, continuity::Held};
 use bcdr_wire::{
     feed::{CaptureReport, Refusal, Tracking},
     frame::{FrameKind, FrameReader, decode_control, send_control, write_frame},
     identity::Role,
+    order::{Serving, SourceOrder, Standing},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
     transport::{Protocol, client_endpoint, connect},
 };
@@ -17,12 +18,14 @@ pub(crate) struct Gateway {
     pub(crate) to_receiver: quinn::SendStream,
     frames: FrameReader<quinn::RecvStream>,
     pub(crate) welcome: Option<Welcome>,
+    reports: i64,
     _endpoint: quinn::Endpoint,
 }
 
 /// What the receiver said to the hello.
 #[derive(Debug, Clone)]
 pub(crate) struct Welcome {
+    pub(crate) order: SourceOrder,
     pub(crate) held: Option<Held>,
     pub(crate) chain: [u8; MAC_BYTES],
     pub(crate) key_missing: bool,
@@ -55,16 +58,19 @@ impl Gateway {
             to_receiver,
             frames: FrameReader::new(from_receiver),
             welcome: None,
+            reports: 0,
             _endpoint: endpoint,
         };
         match gateway.hear().await.unwrap() {
             ToGateway::Welcome {
+                order,
                 held,
                 chain,
                 installation_key_missing,
                 ..
             } => {
                 gateway.welcome = Some(Welcome {
+                    order,
                     held,
                     chain,
                     key_missing: installation_key_missing,
@@ -106,8 +112,25 @@ impl Gateway {
 
     /// Says that a capture is connected and everything is continuous.
     pub(crate) async fn report(&mut self, source: &Source) {
+        let generation = source.generation;
+        self.stand(source, generation, Serving::Writable).await;
+    }
+
+    /// The same, of a capture that knows this generation and serves so.
+    pub(crate) async fn stand(
+        &mut self,
+        source: &Source,
+        generation: Generation,
+        serving: Serving,
+    ) {
+        self.reports += 1;
         let report = CaptureReport {
-            at: Timestamp(1),
+            at: Timestamp(self.reports),
+            standing: Standing {
+                generation,
+                serving,
+                task: None,
+            },
             tracking: Tracking::Continuous,
             sequenced: source.end(),
             settled: Some(source.end()),
@@ -117,7 +140,7 @@ impl Gateway {
             volumes: Vec::new(),
         };
         self.say(&FromGateway::Capture {
-            report: Some(report),
+            report: Some(Box::new(report)),
             since: Timestamp(1),
             spooled_bytes: 0,
         })
@@ -128,6 +151,17 @@ impl Gateway {
     pub(crate) async fn hear(&mut self) -> Option<ToGateway> {
         let frame = self.frames.read_frame().await.ok()?;
         Some(decode_control(&frame).unwrap())
+    }
+
+    /// The next order to the source.
+    pub(crate) async fn order(&mut self) -> SourceOrder {
+        loop {
+            match self.hear().await.expect("the session is up") {
+                ToGateway::Order(order) => return order,
+                ToGateway::Refused(refusal) => panic!("refused: {refusal}"),
+                _ => {}
+            }
+        }
     }
 
     /// The refusal that ends the session.

@@ -340,7 +340,7 @@ fn times(report: &Report) -> Grid {
     grid
 }
 
-fn rungs(rungs: &[Rung]) -> Grid {
+pub(super) fn rungs(rungs: &[Rung]) -> Grid {
     let mut grid = Grid::new(&["RUNG", "VERDICT", "AT", "SEEN"], &[2]);
     for rung in rungs {
         grid.row([

@@ -11,9 +11,10 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::target::{
-    ConsoleChunk, ConsoleOffset, DiskSource, EvidenceText, InstanceDetail, InstanceRecord,
-    InstanceState, IsolationSample, IsolationVerdict, LaunchRequest, LaunchSettings, Observation,
-    PrecheckReport, Proof, Target, TargetError, TargetFuture, qemu::QemuInstance,
+    ConsoleChunk, ConsoleOffset, DiskSource, EvidenceText, InstanceDetail, InstancePurpose,
+    InstanceRecord, InstanceState, IsolationSample, IsolationVerdict, LaunchRequest,
+    LaunchSettings, Observation, PrecheckReport, Proof, Target, TargetError, TargetFuture,
+    qemu::QemuInstance,
 };
 
 /// A target that creates one file, shows a fixed console and fails where it is told to.
@@ -118,7 +119,12 @@ impl Target for ScriptedTarget {
     ) -> TargetFuture<'a, ()> {
         Box::pin(async move {
             let kept = request.evidence_directory.join("instance.json");
-            assert!(kept.exists(), "created before the record was durable");
+            // A failover keeps its record in the catalog.
+            let is_drill = request.purpose == InstancePurpose::Drill;
+            assert!(
+                !is_drill || kept.exists(),
+                "created before the record was durable"
+            );
             std::fs::write(Self::file(record), "decrypted").unwrap();
             self.call("prepare_disks")
         })
@@ -144,8 +150,8 @@ impl Target for ScriptedTarget {
         Box::pin(async move { self.call("release") })
     }
 
-    fn adopt<'a>(&'a self, _record: &'a InstanceRecord) -> TargetFuture<'a, bool> {
-        Box::pin(async move { self.call("adopt").map(|()| false) })
+    fn adopt<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, bool> {
+        Box::pin(async move { self.call("adopt").map(|()| Self::file(record).exists()) })
     }
 
     fn shut_down<'a>(

@@ -1,0 +1,432 @@
+//! Failovers over the API, against a scripted gateway and a scripted target.
+
+use crate::{
+    drill::tests::scripted_target::ScriptedTarget,
+    testing::{
+        gateway::Gateway,
+        site::{GOOD_BOOT, Site},
+        source::Source,
+    },
+};
+use bcdr_format::Generation;
+use bcdr_nbd::client::{Client, ClientOptions};
+use bcdr_wire::{
+    feed::Refusal,
+    order::{Duty, Serving, SourceOrder},
+};
+use serde_json::{Value, json};
+use std::{path::PathBuf, sync::Arc, sync::atomic::Ordering};
+
+/// A group with one point, and the session that made it.
+async fn replicated(site: &Site) -> (Source, Gateway) {
+    let mut source = site.group().await;
+    let mut gateway = Gateway::connect(site, &source).await;
+    let batch = source.batch(0, 1);
+    gateway.ship(&batch).await;
+    gateway.durable(source.end()).await;
+    gateway.report(&source).await;
+    let connected = |group: &Value| group["capture"]["connected"] == true;
+    site.until("/api/v1/groups/lab", connected).await;
+    (source, gateway)
+}
+
+/// The capture is lost, and with it the gateway's session.
+async fn lost(site: &Site, gateway: Gateway) {
+    drop(gateway);
+    let gone = |group: &Value| group["gateway"]["connected"] == false;
+    site.until("/api/v1/groups/lab", gone).await;
+}
+
+fn emergency() -> Value {
+    json!({"group": "lab", "confirm": "lab", "mode": "emergency"})
+}
+
+async fn start(site: &Site, body: Value) -> String {
+    let started = site.post("/api/v1/failovers", body).await.expect(202);
+    started["id"].as_str().unwrap().to_owned()
+}
+
+async fn settled(site: &Site, id: &str) -> Value {
+    let stands = |failover: &Value| {
+        failover["end"].is_string()
+            || failover["stage"] == "blocked"
+            || failover["step"] == "await_commit"
+    };
+    site.until(&format!("/api/v1/failovers/{id}"), stands).await
+}
+
+async fn decide(site: &Site, id: &str, verb: &str) -> Value {
+    let path = format!("/api/v1/failovers/{id}/actions/{verb}");
+    site.post(&path, json!({"confirm": "lab"}))
+        .await
+        .expect(200)
+}
+
+async fn ended(site: &Site, id: &str) -> Value {
+    let path = format!("/api/v1/failovers/{id}");
+    site.until(&path, |failover| failover["end"].is_string())
+        .await
+}
+
+async fn placement(site: &Site) -> Value {
+    site.get("/api/v1/groups/lab/placement").await.expect(200)
+}
+
+/// A capture reports again and again; a probe hears one that comes after it asked.
+async fn probed(site: &Site, id: &str, gateway: &mut Gateway, source: &Source) {
+    loop {
+        gateway.report(source).await;
+        let path = format!("/api/v1/failovers/{id}");
+        let failover = site.get(&path).await.expect(200);
+        let step = failover["step"].as_str().unwrap();
+        if failover["end"].is_string() || !["precheck", "probe_source"].contains(&step) {
+            return;
+        }
+    }
+}
+
+fn order(generation: u64, duty: Duty) -> SourceOrder {
+    SourceOrder {
+        generation: Generation(generation),
+        duty,
+    }
+}
+
+/// The first block of the branch's volume, and a way to write to it.
+async fn disk(site: &Site, failover: &Value) -> Client {
+    let branch = failover["branch"].as_str().unwrap();
+    let socket: PathBuf = site.config.runtime_directory.join(format!("{branch}.sock"));
+    let options = ClientOptions::default();
+    Client::connect(&socket, "root", options).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_emergency_failover_fences_boots_and_is_committed() {
+    let mut site = Site::start().await;
+    let (mut source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    let id = start(&site, emergency()).await;
+    let failover = settled(&site, &id).await;
+    assert_eq!(failover["step"], "await_commit", "{failover}");
+    assert_eq!(failover["ladder"]["passed"], true, "{failover}");
+    assert_eq!(failover["generation"], 2);
+    assert_eq!(placement(&site).await["state"], "target_uncommitted");
+
+    // The machine's disk is the point, and takes writes.
+    let machine = disk(&site, &failover).await;
+    assert_eq!(machine.read(0, 4096).await.unwrap(), vec![1; 4096]);
+    machine
+        .write(4096, vec![9; 4096].into(), false)
+        .await
+        .unwrap();
+    machine.flush().await.unwrap();
+
+    // What the source sends under the old generation, or under any other, is refused.
+    let (mut gateway, refused) = Gateway::hello(&site, &source).await;
+    assert_eq!(refused, None);
+    let welcome = gateway.welcome.clone().unwrap();
+    assert_eq!(welcome.order, order(2, Duty::StandBy));
+    gateway.tell_key(&source).await;
+    let batch = source.batch(1, 7);
+    gateway.ship(&batch).await;
+    assert!(matches!(gateway.refusal().await, Refusal::NotReady { .. }));
+
+    decide(&site, &id, "commit").await;
+    assert_eq!(ended(&site, &id).await["end"], "committed");
+    let now = placement(&site).await;
+    assert_eq!(now["state"], "target_active");
+    assert_eq!(now["authority"], "target");
+    let group = site.get("/api/v1/groups/lab").await.expect(200);
+    assert_eq!(group["placement"], "target_active");
+    assert_eq!(group["generation"], 2);
+    let job = failover["job"].as_str().unwrap();
+    let job = site.get(&format!("/api/v1/jobs/{job}")).await.expect(200);
+    assert_eq!(
+        (&job["kind"], &job["state"]),
+        (&json!("failover"), &json!("succeeded"))
+    );
+
+    // It outlives the process: the same machine, the same disk.
+    drop(machine);
+    let launched = |site: &Site| {
+        let calls = site.target.calls.lock().unwrap();
+        calls.iter().filter(|call| **call == "launch").count()
+    };
+    assert_eq!(launched(&site), 1);
+    site.stop().await;
+    site.resume().await;
+    assert_eq!(placement(&site).await["state"], "target_active");
+    let machine = disk(&site, &failover).await;
+    assert_eq!(machine.read(4096, 4096).await.unwrap(), vec![9; 4096]);
+    assert_eq!(
+        launched(&site),
+        1,
+        "an adopted machine is not launched again"
+    );
+    let decided = site
+        .post(
+            &format!("/api/v1/failovers/{id}/actions/rollback"),
+            json!({"confirm": "lab"}),
+        )
+        .await;
+    decided.problem(409, "failover_ended");
+}
+
+#[tokio::test]
+async fn a_rollback_gives_the_source_its_authority_back_under_a_newer_generation() {
+    let site = Site::start().await;
+    let (mut source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    let id = start(&site, emergency()).await;
+    let failover = settled(&site, &id).await;
+    assert_eq!(failover["step"], "await_commit", "{failover}");
+    decide(&site, &id, "rollback").await;
+    let over = ended(&site, &id).await;
+    assert_eq!(over["end"], "rolled_back", "{over}");
+    let now = placement(&site).await;
+    assert_eq!(now["state"], "source_active");
+    assert_eq!(
+        now["source_order"],
+        json!({"generation": 3, "duty": "serve"})
+    );
+    assert!(site.target.destroyed.load(Ordering::SeqCst) >= 1);
+    // The machine's disk is kept, and not served any more.
+    let branch = over["branch"].as_str().unwrap();
+    let socket = site.config.runtime_directory.join(format!("{branch}.sock"));
+    assert!(!socket.exists());
+
+    // The source goes on where it was, under the new generation; the old one stays refused.
+    let chain = source.chain;
+    let mut stale = Gateway::connect(&site, &source).await;
+    let batch = source.batch(1, 7);
+    stale.ship(&batch).await;
+    assert!(matches!(stale.refusal().await, Refusal::Fenced { .. }));
+    source.generation = Generation(3);
+    source.chain = chain;
+    source.next = bcdr_format::Sequence(source.next.0 - 3);
+    let mut gateway = Gateway::connect(&site, &source).await;
+    let batch = source.batch(1, 7);
+    gateway.ship(&batch).await;
+    let published = gateway.durable(source.end()).await;
+    assert_eq!(published, Some(source.end()));
+}
+
+#[tokio::test]
+async fn a_planned_failover_stops_the_source_first_and_loses_nothing() {
+    let site = Site::start().await;
+    let (mut source, mut gateway) = replicated(&site).await;
+    let planned = json!({"group": "lab", "confirm": "lab", "mode": "planned"});
+    let id = start(&site, planned).await;
+    probed(&site, &id, &mut gateway, &source).await;
+    // It writes under the generation it has until it is drained.
+    assert_eq!(gateway.order().await, order(1, Duty::Quiesce));
+    let last = source.batch(2, 5);
+    gateway
+        .stand(&source, Generation(1), Serving::ReadOnly)
+        .await;
+    let path = format!("/api/v1/failovers/{id}");
+    site.until(&path, |failover| failover["step"] == "drain_source")
+        .await;
+    gateway.ship(&last).await;
+    assert_eq!(gateway.order().await, order(2, Duty::StandBy));
+    let failover = settled(&site, &id).await;
+    assert_eq!(failover["step"], "await_commit", "{failover}");
+    assert_eq!(failover["point"], source.end().to_string());
+    let machine = disk(&site, &failover).await;
+    assert_eq!(machine.read(8192, 4096).await.unwrap(), vec![5; 4096]);
+    // The way back lets it serve again.
+    decide(&site, &id, "rollback").await;
+    while gateway.order().await != order(3, Duty::Serve) {}
+    gateway
+        .stand(&source, Generation(3), Serving::Writable)
+        .await;
+    assert_eq!(ended(&site, &id).await["end"], "rolled_back");
+}
+
+#[tokio::test]
+async fn a_source_that_serves_is_not_overruled_without_an_operators_word() {
+    let site = Site::start().await;
+    let (source, mut gateway) = replicated(&site).await;
+    let id = start(&site, emergency()).await;
+    probed(&site, &id, &mut gateway, &source).await;
+    let failover = ended(&site, &id).await;
+    assert_eq!(failover["end"], "failed");
+    assert_eq!(failover["failure"]["code"], "source_still_serving");
+    assert_eq!(placement(&site).await["generation"], 1);
+
+    // With that word two sites may be writable, which is a state of its own.
+    let mut vouched = emergency();
+    vouched["isolation_confirmed"] = true.into();
+    let id = start(&site, vouched).await;
+    let shown = loop {
+        gateway.report(&source).await;
+        let shown = placement(&site).await;
+        if shown["state"] == "split_brain_suspected" {
+            break shown;
+        }
+    };
+    assert_eq!(shown["split_brain"]["reason"], "both_writable");
+    let refused = site
+        .post(
+            &format!("/api/v1/failovers/{id}/actions/commit"),
+            json!({"confirm": "lab"}),
+        )
+        .await;
+    refused.problem(409, "split_brain_suspected");
+    let keep = "/api/v1/groups/lab/placement/actions/keep_target";
+    site.post(keep, json!({"confirm": "la"}))
+        .await
+        .problem(422, "not_confirmed");
+    site.post(keep, json!({"confirm": "lab"})).await.expect(200);
+    loop {
+        let told = gateway.order().await;
+        if matches!(told.duty, Duty::Hold { .. }) {
+            assert!(told.generation > Generation(2));
+            gateway
+                .stand(&source, told.generation, Serving::ReadOnly)
+                .await;
+            break;
+        }
+    }
+    let over = |placement: &Value| placement["state"] == "target_uncommitted";
+    site.until("/api/v1/groups/lab/placement", over).await;
+}
+
+#[tokio::test]
+async fn a_start_is_confirmed_repeated_and_refused_while_another_is_on_its_way() {
+    let site = Site::start().await;
+    let (_source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    let mut unconfirmed = emergency();
+    unconfirmed["confirm"] = "yes".into();
+    site.post("/api/v1/failovers", unconfirmed)
+        .await
+        .problem(422, "not_confirmed");
+    let key = [("idempotency-key", "one")];
+    let first = site
+        .send("POST", "/api/v1/failovers", Some(emergency()), &key)
+        .await
+        .expect(202);
+    let again = site
+        .send("POST", "/api/v1/failovers", Some(emergency()), &key)
+        .await
+        .expect(202);
+    assert_eq!(first["id"], again["id"]);
+    let mut other = emergency();
+    other["mode"] = "planned".into();
+    site.send("POST", "/api/v1/failovers", Some(other), &key)
+        .await
+        .problem(422, "idempotency_mismatch");
+    site.post("/api/v1/failovers", emergency())
+        .await
+        .problem(409, "placement_job_running");
+    let preview = site
+        .get("/api/v1/groups/lab/failover-preview?interrupted_at=2026-11-03T10:00:00Z")
+        .await
+        .expect(200);
+    assert!(
+        preview["summary"].as_str().unwrap().contains("seconds"),
+        "{preview}"
+    );
+    let list = site.get("/api/v1/failovers?group=lab").await.expect(200);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_target_that_fails_leaves_a_way_forward_and_a_way_back() {
+    let mut target = ScriptedTarget::new(GOOD_BOOT);
+    target.fails_at = "launch";
+    let site = Site::start_on(Arc::new(target)).await;
+    let (_source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    let id = start(&site, emergency()).await;
+    let blocked = settled(&site, &id).await;
+    assert_eq!(
+        (&blocked["step"], &blocked["stage"]),
+        (&json!("boot_instance"), &json!("blocked"))
+    );
+    assert_eq!(blocked["failure"]["code"], "target_failed");
+    let path = format!("/api/v1/failovers/{id}/actions/retry");
+    site.post(&path, json!({})).await.expect(200);
+    let twice = |failover: &Value| {
+        failover["stage"] == "blocked"
+            && failover["steps"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|step| step["attempts"] == 2)
+    };
+    site.until(&format!("/api/v1/failovers/{id}"), twice).await;
+    decide(&site, &id, "rollback").await;
+    assert_eq!(ended(&site, &id).await["end"], "rolled_back");
+    assert_eq!(placement(&site).await["state"], "source_active");
+}
+
+#[tokio::test]
+async fn a_machine_that_does_not_come_up_is_told_and_never_committed_by_a_timer() {
+    let mut target = ScriptedTarget::new("SeaBIOS\r\nKernel panic - not syncing: no root\r\n");
+    target.ends = true;
+    let site = Site::start_on(Arc::new(target)).await;
+    let (_source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    let mut wanted = emergency();
+    wanted["commit_policy"] = json!({"auto_commit": {"after_seconds": 60}});
+    let id = start(&site, wanted).await;
+    let failover = settled(&site, &id).await;
+    assert_eq!(failover["step"], "await_commit");
+    assert_eq!(failover["ladder"]["passed"], false);
+    assert_eq!(failover["decides_in_seconds"], Value::Null);
+    assert!(
+        failover["ladder"]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("panic"),
+        "{failover}"
+    );
+}
+
+/// The process ends wherever the failover is, and the next one goes on; both ways.
+#[tokio::test]
+async fn a_failover_goes_on_in_the_next_process_wherever_it_was() {
+    for rolls_back in [false, true] {
+        let mut site = Site::start().await;
+        let (_source, gateway) = replicated(&site).await;
+        lost(&site, gateway).await;
+        let id = start(&site, emergency()).await;
+        let path = format!("/api/v1/failovers/{id}");
+        let mut seen = Vec::new();
+        loop {
+            let failover = site.get(&path).await.expect(200);
+            let step = failover["step"].as_str().unwrap().to_owned();
+            if failover["end"].is_string() {
+                break;
+            }
+            if step == "await_commit" {
+                let verb = if rolls_back { "rollback" } else { "commit" };
+                decide(&site, &id, verb).await;
+            }
+            if seen.last() != Some(&step) {
+                seen.push(step);
+                site.stop().await;
+                site.resume().await;
+            }
+        }
+        let failover = site.get(&path).await.expect(200);
+        let end = if rolls_back {
+            "rolled_back"
+        } else {
+            "committed"
+        };
+        assert_eq!(failover["end"], end, "{seen:?}: {failover}");
+        let state = if rolls_back {
+            "source_active"
+        } else {
+            "target_active"
+        };
+        assert_eq!(placement(&site).await["state"], state);
+        let job = failover["job"].as_str().unwrap();
+        let job = site.get(&format!("/api/v1/jobs/{job}")).await.expect(200);
+        let state = if rolls_back { "cancelled" } else { "succeeded" };
+        assert_eq!(job["state"], state);
+    }
+}

@@ -1,0 +1,35 @@
+//! The typed confirmation of commands that change where production runs.
+
+use super::Failure;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+/// What was given with `--confirm`, or what somebody types on a terminal after reading what will
+/// happen. The cloud side compares it with the group's name.
+///
+/// # Errors
+/// Without either.
+pub(super) fn confirmation(
+    given: Option<String>,
+    group: &str,
+    consequence: &str,
+) -> Result<String, Failure> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(
+            Failure::usage("this changes where production runs and was not confirmed")
+                .remedy(format!("read what it does, then give --confirm {group}")),
+        );
+    }
+    eprintln!("{consequence}");
+    eprint!("To go on, type the group's name ({group}): ");
+    // A prompt that cannot be shown is answered all the same, or not at all.
+    let _shown = io::stderr().flush();
+    let mut typed = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut typed)
+        .map_err(|error| Failure::error("cannot read the confirmation").cause(error))?;
+    Ok(typed.trim().to_owned())
+}

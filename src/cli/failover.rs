@@ -1,0 +1,384 @@
+//! `bcdr failover`: production of a group to the target, and back before it is final.
+
+use super::{
+    Failure, arguments,
+    client::Path,
+    confirm::confirmation,
+    document::Document,
+    drill::launch_settings,
+    exit,
+    failure::Delivery,
+    global::{GlobalArguments, Session},
+    progress::Activity,
+    table::{
+        self,
+        failover::{Failover, Preview},
+    },
+};
+use bcdr_cloud::target::NetworkCard;
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Deserialize;
+use std::{
+    fs,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long `--wait` waits when no time is given.
+const WAIT: Duration = Duration::from_secs(3600);
+/// Pause between two looks at a failover.
+const PAUSE: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show what a failover would boot and lose; changes nothing
+    #[command(after_help = "Example:\n  bcdr failover preview lab --at 2026-11-03T10:00:00Z")]
+    Preview {
+        /// The group's name or id
+        group: String,
+        #[command(flatten)]
+        at: arguments::AtArgument,
+        /// When production stopped (RFC 3339), if it is known
+        #[arg(long, value_name = "TIME")]
+        interrupted_at: Option<String>,
+    },
+    /// Fence the source, boot a point of it here, and wait for a decision
+    #[command(
+        long_about = "Fence the source, boot a point of it here, and wait for a decision.\n\n\
+            A planned failover stops the source's writes first and loses nothing. An emergency one \
+            does not ask the source. Until it is committed it can be rolled back: the source is the \
+            authority again, and what the machine wrote here is kept as a branch.",
+        after_help = "Examples:\n  bcdr failover start shop --mode planned --confirm shop --wait\n  \
+            bcdr failover start shop --mode emergency --at 2026-11-03T09:59:00Z --interrupted-at 2026-11-03T10:02:00Z"
+    )]
+    Start(StartArguments),
+    /// List failovers, the newest first
+    #[command(after_help = "Example:\n  bcdr failover list --group shop")]
+    List {
+        /// Only those of this group (name or id)
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+        limit: u64,
+    },
+    /// Show one failover: steps with their times, rungs, what may be done now
+    #[command(after_help = "Example:\n  bcdr failover show fov-01hv3c9wn2m5k8r7e6t4x0y1za")]
+    Show {
+        /// The failover's id
+        id: String,
+    },
+    /// Make it final: production belongs here from then on
+    Commit(DecisionArguments),
+    /// Undo it: the machine here ends, the source is the authority again
+    Rollback(DecisionArguments),
+    /// Give it up before authority has moved
+    Cancel {
+        /// The failover's id
+        id: String,
+    },
+    /// Try the step again in which it is blocked
+    Retry {
+        /// The failover's id
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    /// Stop the source's writes first; nothing is lost
+    Planned,
+    /// Do not ask the source
+    Emergency,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StartArguments {
+    /// The group's name or id
+    group: String,
+    /// Whether the source is stopped in order first
+    #[arg(long, value_enum)]
+    mode: Mode,
+    #[command(flatten)]
+    at: arguments::AtArgument,
+    /// The group's name, typed: this changes where production runs
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+    /// When production stopped (RFC 3339): reports count from it
+    #[arg(long, value_name = "TIME")]
+    interrupted_at: Option<String>,
+    /// Vouch that the source is cut off, although it is seen serving
+    #[arg(long)]
+    isolation_confirmed: bool,
+    /// Commit by itself after this time, if every rung was passed
+    #[arg(long, value_name = "TIME", value_parser = arguments::duration, conflicts_with = "auto_rollback")]
+    auto_commit: Option<Duration>,
+    /// Roll back by itself after this time, unless it is committed
+    #[arg(long, value_name = "TIME", value_parser = arguments::duration)]
+    auto_rollback: Option<Duration>,
+    /// Launch settings (TOML). By default those of the context
+    #[arg(long, value_name = "FILE")]
+    launch: Option<PathBuf>,
+    /// Network cards (TOML, `[[card]]`); one behind this host's addresses by default
+    #[arg(long, value_name = "FILE")]
+    networks: Option<PathBuf>,
+    /// Return when a decision is awaited; wait at most TIME (an hour when none is given)
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = arguments::duration
+    )]
+    wait: Option<Option<Duration>>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DecisionArguments {
+    /// The failover's id
+    id: String,
+    /// The group's name, typed: this changes where production runs
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+    /// Return when it has ended; wait at most TIME (an hour when none is given)
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = arguments::duration
+    )]
+    wait: Option<Option<Duration>>,
+}
+
+impl Command {
+    pub(super) fn run(self, global: &GlobalArguments) -> Result<(), Failure> {
+        let session = global.session()?;
+        match self {
+            Self::Preview {
+                group,
+                at,
+                interrupted_at,
+            } => {
+                let preview = preview(&session, &group, &at.at, interrupted_at.as_deref())?;
+                session.output.show(&preview, table::failover::preview)
+            }
+            Self::Start(arguments) => arguments.run(&session),
+            Self::List { group, limit } => {
+                let path = Path::new("failovers").query_if("group", group.as_deref());
+                let failovers = session.client.list(&path, Some(limit))?;
+                session.output.show(&failovers, table::failover::list)
+            }
+            Self::Show { id } => {
+                let failover = session.client.get(&path_of(&id))?;
+                session.output.show(&failover, table::failover::show)
+            }
+            Self::Commit(arguments) => arguments.run(&session, "commit"),
+            Self::Rollback(arguments) => arguments.run(&session, "rollback"),
+            Self::Cancel { id } => act(&session, &id, "cancel"),
+            Self::Retry { id } => act(&session, &id, "retry"),
+        }
+    }
+}
+
+fn path_of(id: &str) -> Path {
+    Path::new("failovers").item(id)
+}
+
+fn act(session: &Session, id: &str, verb: &str) -> Result<(), Failure> {
+    let path = path_of(id).item("actions").item(verb);
+    let failover = session.client.post(&path, &serde_json::json!({}))?;
+    session.output.show(&failover, table::failover::show)
+}
+
+fn preview(
+    session: &Session,
+    group: &str,
+    at: &str,
+    interrupted_at: Option<&str>,
+) -> Result<Document, Failure> {
+    let path = Path::new("groups")
+        .item(group)
+        .item("failover-preview")
+        .query("at", at)
+        .query_if("interrupted_at", interrupted_at);
+    session.client.get(&path)
+}
+
+impl StartArguments {
+    fn run(self, session: &Session) -> Result<(), Failure> {
+        let at = &self.at.at;
+        let shown: Preview =
+            preview(session, &self.group, at, self.interrupted_at.as_deref())?.read()?;
+        let consequence = match self.mode {
+            Mode::Planned => "A planned failover stops the source's writes, receives all of them, \
+                 and boots the newest point here."
+                .to_owned(),
+            Mode::Emergency => format!(
+                "An emergency failover fences the source and boots point {} here; {}.",
+                shown.point.line(),
+                shown.summary
+            ),
+        };
+        session.progress.event(&table::line(&consequence));
+        let confirm = confirmation(self.confirm, &self.group, &consequence)?;
+        let mut body = serde_json::json!({
+            "group": self.group,
+            "confirm": confirm,
+            "mode": match self.mode { Mode::Planned => "planned", Mode::Emergency => "emergency" },
+            "at": at,
+            "isolation_confirmed": self.isolation_confirmed,
+        });
+        if let Some(time) = self.interrupted_at {
+            body["interrupted_at"] = time.into();
+        }
+        let policy = |after: Duration| serde_json::json!({ "after_seconds": after.as_secs() });
+        if let Some(after) = self.auto_commit {
+            body["commit_policy"] = serde_json::json!({ "auto_commit": policy(after) });
+        }
+        if let Some(after) = self.auto_rollback {
+            body["commit_policy"] = serde_json::json!({ "auto_rollback": policy(after) });
+        }
+        if let Some(launch) = self.launch.or_else(|| session.context.launch.clone()) {
+            body["launch_settings"] = launch_settings(&launch)?;
+        }
+        if let Some(networks) = self.networks {
+            body["networks"] = cards(&networks)?;
+        }
+        let document = session
+            .client
+            .post_repeatably(&Path::new("failovers"), &body)?;
+        let Some(wait) = self.wait else {
+            return session.output.show(&document, table::failover::show);
+        };
+        let failover: Failover = document.read()?;
+        let patience = wait.unwrap_or(WAIT);
+        let settled = follow(session, &failover.id, patience, Failover::awaits_somebody)?;
+        let failover: Failover = settled.read()?;
+        session.output.show(&settled, table::failover::show)?;
+        if failover.awaits_decision() {
+            return Ok(());
+        }
+        Err(failed(&failover))
+    }
+}
+
+impl DecisionArguments {
+    fn run(self, session: &Session, verb: &str) -> Result<(), Failure> {
+        let failover: Failover = session.client.get(&path_of(&self.id))?.read()?;
+        let consequence = match verb {
+            "commit" => "The failover becomes final: it cannot be rolled back any more.",
+            _ => {
+                "The machine here ends at once, and the source is the authority again. What the \
+                 machine wrote is kept as a branch."
+            }
+        };
+        let group = failover.group_name.clone().unwrap_or_default();
+        let confirm = confirmation(self.confirm, &group, consequence)?;
+        let path = path_of(&self.id).item("actions").item(verb);
+        let body = serde_json::json!({ "confirm": confirm });
+        let document = session.client.post(&path, &body)?;
+        let Some(wait) = self.wait else {
+            return session.output.show(&document, table::failover::show);
+        };
+        let patience = wait.unwrap_or(WAIT);
+        let settled = follow(session, &self.id, patience, |failover| {
+            failover.end.is_some() || failover.stage == "blocked"
+        })?;
+        let failover: Failover = settled.read()?;
+        session.output.show(&settled, table::failover::show)?;
+        match (verb, failover.end.as_deref()) {
+            ("commit", Some("committed")) | ("rollback", Some("rolled_back")) => Ok(()),
+            _ => Err(failed(&failover)),
+        }
+    }
+}
+
+/// Follows a failover until `settled`, and tells each step as it begins.
+fn follow(
+    session: &Session,
+    id: &str,
+    patience: Duration,
+    settled: impl Fn(&Failover) -> bool,
+) -> Result<Document, Failure> {
+    let activity = session.progress.spinner(&format!("failover {id}"));
+    let begun = Instant::now();
+    let mut told = 0;
+    loop {
+        let looked = session.client.get(&path_of(id)).and_then(|document| {
+            let failover: Failover = document.read()?;
+            Ok((document, failover))
+        });
+        match looked {
+            Ok((document, failover)) => {
+                told = tell(&failover, told, &activity);
+                if settled(&failover) {
+                    return Ok(document);
+                }
+            }
+            Err(failure) if failure.delivery() == Delivery::Answered => return Err(failure),
+            // A cloud side that restarts goes on with the failover, and so do we.
+            Err(failure) => activity.doing(table::line(&format!("{failure}; still waiting"))),
+        }
+        if begun.elapsed() >= patience {
+            let whole = humantime::format_duration(patience);
+            return Err(Failure::new(
+                exit::WAIT_TIMED_OUT,
+                format!("failover {id} has not got there after {whole}"),
+            )
+            .remedy(format!(
+                "it goes on without us: look at it with bcdr failover show {id}"
+            )));
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Tells the steps that ended since; says how many were told.
+fn tell(failover: &Failover, told: usize, activity: &Activity) -> usize {
+    let ended = failover
+        .steps
+        .iter()
+        .take_while(|step| step.outcome.is_some())
+        .count();
+    for step in failover.steps.iter().take(ended).skip(told) {
+        activity.event(&step.line());
+    }
+    activity.doing(table::line(&format!(
+        "failover {}: {}",
+        failover.id, failover.step
+    )));
+    ended.max(told)
+}
+
+fn failed(failover: &Failover) -> Failure {
+    let how = failover.end.as_deref().unwrap_or(&failover.stage);
+    let failure = Failure::new(
+        exit::JOB_FAILED,
+        format!("failover {} is {}", failover.id, how.replace('_', " ")),
+    );
+    match &failover.failure {
+        Some(why) => failure
+            .cause(table::plain(&why.cause))
+            .reason_code(&why.code)
+            .remedy(table::plain(&why.remedy)),
+        None => failure,
+    }
+}
+
+/// Reads network cards as a failover takes them.
+fn cards(path: &std::path::Path) -> Result<serde_json::Value, Failure> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Cards {
+        card: Vec<NetworkCard>,
+    }
+    let wrong = |cause: String| {
+        Failure::usage(format!("cannot use the network cards {}", path.display())).cause(cause)
+    };
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let cards: Cards =
+        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+    serde_json::to_value(cards.card).map_err(|error| wrong(error.to_string()))
+}

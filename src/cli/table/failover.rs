@@ -1,0 +1,288 @@
+//! Failovers.
+
+use super::{Fields, Grid, NONE, drill::Rung, line, or_none, or_unknown, point::Point};
+use crate::cli::{client::Items, units};
+use serde::Deserialize;
+
+/// A failover.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Failover {
+    pub(crate) id: String,
+    pub(crate) group_name: Option<String>,
+    job: String,
+    mode: String,
+    decides_in_seconds: Option<u64>,
+    interrupted_at: Option<String>,
+    requested_at: String,
+    finished_at: Option<String>,
+    pub(crate) end: Option<String>,
+    turned_back: bool,
+    pub(crate) step: String,
+    pub(crate) stage: String,
+    pub(crate) failure: Option<StepFailure>,
+    pub(crate) steps: Vec<Step>,
+    generation: Option<u64>,
+    point: Option<String>,
+    point_time: Option<String>,
+    branch: Option<String>,
+    instance: Option<String>,
+    ladder: Option<Ladder>,
+    allowed_actions: Vec<Action>,
+}
+
+/// Why a step failed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StepFailure {
+    pub(crate) step: String,
+    pub(crate) code: String,
+    pub(crate) cause: String,
+    pub(crate) remedy: String,
+}
+
+/// One step.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Step {
+    step: String,
+    attempts: u32,
+    seconds: Option<f64>,
+    pub(crate) outcome: Option<String>,
+}
+
+impl Step {
+    /// A step that ended, in one line.
+    pub(crate) fn line(&self) -> String {
+        line(&format!(
+            "{:>9}  {:<16}  {}",
+            self.took(),
+            self.step,
+            self.outcome.as_deref().unwrap_or("on its way")
+        ))
+    }
+
+    fn took(&self) -> String {
+        self.seconds.map_or_else(|| NONE.to_owned(), units::seconds)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Ladder {
+    passed: bool,
+    detail: String,
+    #[serde(default)]
+    rungs: Vec<Rung>,
+}
+
+/// Something that may be done, or not.
+#[derive(Debug, Deserialize)]
+pub(super) struct Action {
+    pub(super) name: String,
+    pub(super) allowed: bool,
+}
+
+impl Failover {
+    /// Whether somebody has to commit it or roll it back.
+    pub(crate) fn awaits_decision(&self) -> bool {
+        self.step == "await_commit" && self.stage == "waiting"
+    }
+
+    /// Whether nothing goes on by itself.
+    pub(crate) fn awaits_somebody(&self) -> bool {
+        self.awaits_decision() || self.end.is_some() || self.stage == "blocked"
+    }
+
+    fn state(&self) -> String {
+        match (&self.end, self.turned_back, self.awaits_decision()) {
+            (Some(end), ..) => end.clone(),
+            (None, true, _) => format!("rolling back: {}, {}", self.step, self.stage),
+            (None, false, true) => "awaits commit or rollback".to_owned(),
+            (None, false, false) => format!("{}, {}", self.step, self.stage),
+        }
+    }
+}
+
+/// What a failover would boot and lose.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Preview {
+    pub(crate) point: Point,
+    pub(crate) summary: String,
+    source: Option<Standing>,
+}
+
+/// Where a source stands.
+#[derive(Debug, Deserialize)]
+pub(super) struct Standing {
+    generation: u64,
+    serving: String,
+}
+
+impl Standing {
+    pub(super) fn line(&self) -> String {
+        let serving = match self.serving.as_str() {
+            "writable" => "serves, and takes writes",
+            "read_only" => "serves reads only",
+            _ => "does not serve",
+        };
+        format!("{serving}; knows generation {}", self.generation)
+    }
+}
+
+/// Where a source stands, also when nothing is heard of it.
+pub(super) fn source(standing: Option<&Standing>) -> String {
+    standing.map_or_else(|| "nothing is heard of it".to_owned(), Standing::line)
+}
+
+/// `bcdr failover preview`
+pub(crate) fn preview(preview: &Preview) -> String {
+    let mut fields = Fields::new();
+    fields.field("would boot", preview.point.line());
+    fields.field("loss", &preview.summary);
+    fields.field("source", source(preview.source.as_ref()));
+    fields.to_string()
+}
+
+/// `bcdr failover list`
+pub(crate) fn list(failovers: &Items<Failover>) -> String {
+    let headers = ["ID", "GROUP", "MODE", "POINT", "STATE", "REQUESTED"];
+    let mut grid = Grid::new(&headers, &[]);
+    for failover in &failovers.items {
+        grid.row([
+            failover.id.clone(),
+            or_unknown(failover.group_name.clone()),
+            failover.mode.clone(),
+            or_none(failover.point.as_deref()),
+            failover.state(),
+            failover.requested_at.clone(),
+        ]);
+    }
+    format!("{grid}{}", super::and_more(failovers.next_cursor.as_ref()))
+}
+
+/// One failover.
+pub(crate) fn show(failover: &Failover) -> String {
+    let mut fields = Fields::new();
+    fields.field("failover", &failover.id);
+    fields.field("group", or_unknown(failover.group_name.clone()));
+    fields.field("mode", &failover.mode);
+    fields.field("state", failover.state());
+    if let Some(seconds) = failover.decides_in_seconds {
+        fields.field("decides in", units::seconds(seconds as f64));
+    }
+    if let Some(failure) = &failover.failure {
+        let StepFailure {
+            step,
+            code,
+            cause,
+            remedy,
+        } = failure;
+        fields.field("failed", line(&format!("{step}: {cause} ({code})")));
+        fields.field("remedy", line(remedy));
+    }
+    fields.field("job", &failover.job);
+    fields.field_if("interrupted", failover.interrupted_at.as_deref());
+    fields.field("requested", &failover.requested_at);
+    fields.field("finished", or_none(failover.finished_at.as_deref()));
+    fields.field_if("point", failover.point.as_deref());
+    fields.field_if("point time", failover.point_time.as_deref());
+    fields.field_if(
+        "generation",
+        failover.generation.map(|generation| generation.to_string()),
+    );
+    fields.field_if("branch", failover.branch.as_deref());
+    fields.field_if("instance", failover.instance.as_deref());
+    if let Some(ladder) = &failover.ladder {
+        let verdict = if ladder.passed { "passed" } else { "FAILED" };
+        fields.field("ladder", format!("{verdict}: {}", line(&ladder.detail)));
+    }
+    fields.field("may be", allowed(&failover.allowed_actions));
+    let mut text = format!("{fields}\n{}", steps(&failover.steps));
+    if let Some(ladder) = failover.ladder.as_ref().filter(|one| !one.rungs.is_empty()) {
+        text.push_str(&format!("\n{}", super::drill::rungs(&ladder.rungs)));
+    }
+    text
+}
+
+fn steps(steps: &[Step]) -> Grid {
+    let mut grid = Grid::new(&["STEP", "OUTCOME", "TOOK", "ATTEMPTS"], &[2, 3]);
+    for step in steps {
+        grid.row([
+            step.step.clone(),
+            step.outcome.as_deref().unwrap_or("on its way").to_owned(),
+            step.took(),
+            step.attempts.to_string(),
+        ]);
+    }
+    grid
+}
+
+/// The verbs that would be accepted.
+pub(super) fn allowed(actions: &[Action]) -> String {
+    let names: Vec<&str> = actions
+        .iter()
+        .filter(|action| action.allowed)
+        .map(|action| action.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return NONE.to_owned();
+    }
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAITING: &str = r#"{"id":"fov-1","group":"grp-1","group_name":"shop","job":"job-1","mode":"emergency",
+        "commit_policy":"manual","decides_in_seconds":null,"operator":"admin","interrupted_at":null,
+        "requested_at":"T1","finished_at":null,"end":null,"turned_back":false,"step":"await_commit","stage":"waiting",
+        "failure":null,"steps":[{"step":"fence","attempts":1,"began_at":"T1","ended_at":"T2","seconds":0.012,"outcome":"done"},
+        {"step":"await_commit","attempts":1,"began_at":"T2","ended_at":null,"seconds":null,"outcome":null}],
+        "generation":2,"point":"1-7","point_time":"T0","loss":null,"branch":"brn-1","instance":"fov-1",
+        "ladder":{"passed":true,"detail":"5 rungs passed","rungs":[]},"launch_settings":{},"networks":[],
+        "allowed_actions":[{"name":"commit","allowed":true},{"name":"cancel","allowed":false}]}"#;
+
+    #[test]
+    fn one_that_waits_says_for_what_and_how_long_each_step_took() {
+        let failover: Failover = serde_json::from_str(WAITING).unwrap();
+        assert!(failover.awaits_decision() && failover.awaits_somebody());
+        assert_eq!(
+            show(&failover),
+            "failover    fov-1\n\
+             group       shop\n\
+             mode        emergency\n\
+             state       awaits commit or rollback\n\
+             job         job-1\n\
+             requested   T1\n\
+             finished    -\n\
+             point       1-7\n\
+             point time  T0\n\
+             generation  2\n\
+             branch      brn-1\n\
+             instance    fov-1\n\
+             ladder      passed: 5 rungs passed\n\
+             may be      commit\n\
+             \n\
+             STEP          OUTCOME       TOOK  ATTEMPTS\n\
+             fence         done        0.01 s         1\n\
+             await_commit  on its way       -         1\n"
+        );
+    }
+
+    #[test]
+    fn a_blocked_one_awaits_somebody_and_shows_why() {
+        let text = WAITING
+            .replace("\"stage\":\"waiting\"", "\"stage\":\"blocked\"")
+            .replace("\"step\":\"await_commit\",\"stage\"", "\"step\":\"boot_instance\",\"stage\"")
+            .replace(
+                "\"failure\":null",
+                r#""failure":{"step":"boot_instance","code":"target_failed","cause":"no memory","remedy":"free some"}"#,
+            );
+        let failover: Failover = serde_json::from_str(&text).unwrap();
+        assert!(failover.awaits_somebody() && !failover.awaits_decision());
+        let shown = show(&failover);
+        assert!(
+            shown.contains("boot_instance: no memory (target_failed)")
+                && shown.contains("free some"),
+            "{shown}"
+        );
+    }
+}
