@@ -15,6 +15,7 @@ mod document;
 mod drill;
 pub(crate) mod exit;
 mod export;
+mod failback;
 mod failover;
 mod failure;
 mod global;
@@ -25,6 +26,7 @@ mod output;
 mod placement;
 mod point;
 mod progress;
+mod settle;
 mod status;
 mod table;
 mod units;
@@ -98,6 +100,9 @@ enum Command {
     /// Bring production here, and decide whether it stays
     #[command(subcommand)]
     Failover(failover::Command),
+    /// Bring production home again
+    #[command(subcommand)]
+    Failback(failback::Command),
     /// Show where production runs, and settle a split brain
     #[command(subcommand)]
     Placement(placement::Command),
@@ -147,6 +152,7 @@ impl Cli {
             Command::View(command) => command.run(&global),
             Command::Drill(command) => command.run(&global),
             Command::Failover(command) => command.run(&global),
+            Command::Failback(command) => command.run(&global),
             Command::Placement(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
         }

@@ -11,6 +11,7 @@
 mod answer;
 mod document;
 mod drills;
+mod failbacks;
 mod failovers;
 mod groups;
 mod jobs;
@@ -45,6 +46,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(drills::routes())
             .merge(placements::routes())
             .merge(failovers::routes())
+            .merge(failbacks::routes())
             .merge(jobs::routes()),
     )
 }

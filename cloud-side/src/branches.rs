@@ -372,6 +372,25 @@ impl Branches {
         Ok(())
     }
 
+    /// The read-only image at the end of `batch` of `base`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the base is a branch that is not open.
+    pub fn image(
+        &self,
+        base: &BaseImage,
+        batch: BatchNumber,
+    ) -> Result<Arc<ViewReader>, CreateBranchError> {
+        let base = match base {
+            BaseImage::Replica(reader) => BaseReader::Replica(Arc::clone(reader)),
+            BaseImage::Branch(id) => self
+                .get(*id)
+                .map(BaseReader::Branch)
+                .ok_or(CreateBranchError::NoBase { branch: *id })?,
+        };
+        Ok(base.view(&self.settings, batch)?)
+    }
+
     /// A branch, also one that cannot be used.
     pub fn known_branch(&self, id: BranchId) -> Option<KnownBranch> {
         self.known().get(&id).cloned()

@@ -10,6 +10,7 @@ mod branches;
 mod climb;
 mod driver;
 mod hands;
+mod home;
 mod instance;
 mod jobs;
 mod machine;
@@ -27,11 +28,12 @@ use crate::{
     keys::Keys,
     offload::offload,
     record_id::JobId,
+    returns::Returns,
     recovery::{
         Event, FailbackId, FailbackRecord, FailbackRequest, FailoverId, FailoverRecord,
         FailoverRequest, Placement, Refused,
     },
-    target::{Target, TargetError},
+    target::Target,
 };
 use bcdr_disk::Storage;
 use bcdr_format::{Generation, GroupId};
@@ -73,6 +75,7 @@ pub(crate) struct PlacementParts {
     pub(crate) branches: Arc<Branches>,
     pub(crate) target: Arc<dyn Target>,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) returns: Arc<Returns>,
     pub(crate) runtime_directory: PathBuf,
     pub(crate) evidence_directory: PathBuf,
 }
@@ -132,7 +135,7 @@ impl Placements {
         let catalog = Arc::clone(&self.parts.catalog);
         let id = group.id();
         let placement = offload(move || stored_or_new(&catalog, id)).await?;
-        orders::give(&group, &placement);
+        orders::give(&group, &placement, &orders::HomeTaskSlot::default());
         let (wishes, inbox) = mpsc::channel(WISHES_WAITING);
         let (show, shown) = watch::channel(placement.clone());
         let driver = Driver::new(
@@ -151,11 +154,6 @@ impl Placements {
     /// A group's placement as it is durable now.
     pub(crate) fn placement(&self, group: GroupId) -> Option<Placement> {
         Some(self.known().get(&group)?.shown.borrow().clone())
-    }
-
-    /// Follows a group's placement.
-    pub(crate) fn follow(&self, group: GroupId) -> Option<watch::Receiver<Placement>> {
-        Some(self.known().get(&group)?.shown.clone())
     }
 
     /// Starts a failover. It, its job and the request's key are durable together.
@@ -255,6 +253,23 @@ impl Placements {
         .await
     }
 
+    /// A page of failbacks, newest first, after the one named.
+    pub(crate) async fn failbacks(
+        &self,
+        group: Option<GroupId>,
+        after: Option<FailbackId>,
+        limit: usize,
+    ) -> Result<Vec<FailbackRecord>, CatalogError> {
+        let catalog = Arc::clone(&self.parts.catalog);
+        offload(move || {
+            let after = after.map(FailbackId::newest_first_key);
+            select(&catalog, after, limit, |failback: &FailbackRecord| {
+                group.is_none_or(|group| failback.group == group)
+            })
+        })
+        .await
+    }
+
     /// The instance that runs a group's production, or is about to; none at the source.
     pub(crate) async fn instance(
         &self,
@@ -262,14 +277,6 @@ impl Placements {
     ) -> Result<Option<RecoveredInstance>, CatalogError> {
         let catalog = Arc::clone(&self.parts.catalog);
         offload(move || catalog.document(&group.to_string())).await
-    }
-
-    /// What the target would say to these settings now.
-    pub(crate) async fn precheck(
-        &self,
-        settings: &crate::target::LaunchSettings,
-    ) -> Result<crate::target::PrecheckReport, TargetError> {
-        self.parts.target.precheck(settings, &[]).await
     }
 
     /// Ends all drivers. What they were in the middle of goes on in the next process; instances of

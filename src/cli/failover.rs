@@ -6,10 +6,8 @@ use super::{
     confirm::confirmation,
     document::Document,
     drill::launch_settings,
-    exit,
-    failure::Delivery,
     global::{GlobalArguments, Session},
-    progress::Activity,
+    settle::{failed, follow},
     table::{
         self,
         failover::{Failover, Preview},
@@ -18,17 +16,10 @@ use super::{
 use bcdr_cloud::target::NetworkCard;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
-use std::{
-    fs,
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 /// How long `--wait` waits when no time is given.
 const WAIT: Duration = Duration::from_secs(3600);
-/// Pause between two looks at a failover.
-const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -254,7 +245,12 @@ impl StartArguments {
         };
         let failover: Failover = document.read()?;
         let patience = wait.unwrap_or(WAIT);
-        let settled = follow(session, &failover.id, patience, Failover::awaits_somebody)?;
+        let settled = follow(
+            session,
+            &path_of(&failover.id),
+            patience,
+            Failover::awaits_somebody,
+        )?;
         let failover: Failover = settled.read()?;
         session.output.show(&settled, table::failover::show)?;
         if failover.awaits_decision() {
@@ -283,7 +279,7 @@ impl DecisionArguments {
             return session.output.show(&document, table::failover::show);
         };
         let patience = wait.unwrap_or(WAIT);
-        let settled = follow(session, &self.id, patience, |failover| {
+        let settled = follow(session, &path_of(&self.id), patience, |failover: &Failover| {
             failover.end.is_some() || failover.stage == "blocked"
         })?;
         let failover: Failover = settled.read()?;
@@ -292,78 +288,6 @@ impl DecisionArguments {
             ("commit", Some("committed")) | ("rollback", Some("rolled_back")) => Ok(()),
             _ => Err(failed(&failover)),
         }
-    }
-}
-
-/// Follows a failover until `settled`, and tells each step as it begins.
-fn follow(
-    session: &Session,
-    id: &str,
-    patience: Duration,
-    settled: impl Fn(&Failover) -> bool,
-) -> Result<Document, Failure> {
-    let activity = session.progress.spinner(&format!("failover {id}"));
-    let begun = Instant::now();
-    let mut told = 0;
-    loop {
-        let looked = session.client.get(&path_of(id)).and_then(|document| {
-            let failover: Failover = document.read()?;
-            Ok((document, failover))
-        });
-        match looked {
-            Ok((document, failover)) => {
-                told = tell(&failover, told, &activity);
-                if settled(&failover) {
-                    return Ok(document);
-                }
-            }
-            Err(failure) if failure.delivery() == Delivery::Answered => return Err(failure),
-            // A cloud side that restarts goes on with the failover, and so do we.
-            Err(failure) => activity.doing(table::line(&format!("{failure}; still waiting"))),
-        }
-        if begun.elapsed() >= patience {
-            let whole = humantime::format_duration(patience);
-            return Err(Failure::new(
-                exit::WAIT_TIMED_OUT,
-                format!("failover {id} has not got there after {whole}"),
-            )
-            .remedy(format!(
-                "it goes on without us: look at it with bcdr failover show {id}"
-            )));
-        }
-        thread::sleep(PAUSE);
-    }
-}
-
-/// Tells the steps that ended since; says how many were told.
-fn tell(failover: &Failover, told: usize, activity: &Activity) -> usize {
-    let ended = failover
-        .steps
-        .iter()
-        .take_while(|step| step.outcome.is_some())
-        .count();
-    for step in failover.steps.iter().take(ended).skip(told) {
-        activity.event(&step.line());
-    }
-    activity.doing(table::line(&format!(
-        "failover {}: {}",
-        failover.id, failover.step
-    )));
-    ended.max(told)
-}
-
-fn failed(failover: &Failover) -> Failure {
-    let how = failover.end.as_deref().unwrap_or(&failover.stage);
-    let failure = Failure::new(
-        exit::JOB_FAILED,
-        format!("failover {} is {}", failover.id, how.replace('_', " ")),
-    );
-    match &failover.failure {
-        Some(why) => failure
-            .cause(table::plain(&why.cause))
-            .reason_code(&why.code)
-            .remedy(table::plain(&why.remedy)),
-        None => failure,
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(super) mod cloud;
 pub(super) mod drill;
+pub(super) mod failback;
 pub(super) mod failover;
 pub(super) mod group;
 pub(super) mod job;

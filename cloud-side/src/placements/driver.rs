@@ -9,7 +9,7 @@ use super::{
     hands::{Hands, StepError},
     jobs,
     machine::Machines,
-    orders,
+    orders::{self, HomeTaskSlot},
 };
 use crate::{
     catalog::DocumentRow,
@@ -72,6 +72,7 @@ pub(super) struct Driver {
     placement: Placement,
     show: watch::Sender<Placement>,
     running: Option<Running>,
+    home_task: Arc<HomeTaskSlot>,
     /// Answers and sightings that are not durable yet, oldest first.
     waiting: VecDeque<Event>,
     stopping: CancellationToken,
@@ -93,6 +94,7 @@ impl Driver {
             placement,
             show,
             running: None,
+            home_task: Arc::default(),
             waiting: VecDeque::new(),
             stopping,
         }
@@ -137,6 +139,7 @@ impl Driver {
             machines: Arc::clone(&self.machines),
             group: Arc::clone(&self.group),
             placement: self.placement.clone(),
+            home_task: Arc::clone(&self.home_task),
             stop: self.stopping.child_token(),
         }
     }
@@ -258,7 +261,7 @@ impl Driver {
         self.placement = next;
         self.show.send_replace(self.placement.clone());
         if persist {
-            orders::give(&self.group, &self.placement);
+            orders::give(&self.group, &self.placement, &self.home_task);
             let ended = record.filter(is_over);
             jobs::follow(&self.parts, &self.placement, ended.as_ref()).await;
         }

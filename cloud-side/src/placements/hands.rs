@@ -3,7 +3,7 @@
 //! Owns nothing but the dispatch and the checks before a failover. Each step ends in limited time,
 //! finds what an earlier attempt of it did, and answers what its action asks for.
 
-use super::{PlacementParts, machine::Machines};
+use super::{PlacementParts, machine::Machines, orders::HomeTaskSlot};
 use crate::{
     catalog::CatalogError,
     groups::Group,
@@ -69,6 +69,8 @@ pub(super) struct Hands {
     pub(super) group: Arc<Group>,
     /// The placement when the step began.
     pub(super) placement: Placement,
+    /// What the step has done at home.
+    pub(super) home_task: Arc<HomeTaskSlot>,
     /// Ends whatever only waits.
     pub(super) stop: CancellationToken,
 }
@@ -88,9 +90,8 @@ impl Hands {
             Action::ClimbRungs { instance } => self.climb(&instance).await,
             Action::StopInstance { .. } => self.stop_instance().await,
             Action::SealBranch => self.seal_branch().await,
-            Action::ReleaseSource { generation } | Action::BootHome { generation } => {
-                self.release_source(generation).await
-            }
+            Action::ReleaseSource { generation } => self.release_source(generation).await,
+            Action::BootHome { generation } => self.boot_home(generation).await,
             Action::HoldSource { generation }
             | Action::HoldHome { generation }
             | Action::StopHome { generation } => self.hold_source(generation).await,
@@ -99,18 +100,15 @@ impl Hands {
             Action::AdoptGeneration { .. } => Ok(StepResult::Done),
             Action::RestartTarget { branch, .. } => self.restart_target(&branch).await,
             Action::QuiesceTarget { .. } => self.quiesce_target().await,
-            Action::InspectHome
-            | Action::KeepLeftBehind { .. }
-            | Action::PlanSeed { .. }
-            | Action::CopyRound { .. }
-            | Action::FinalDelta { .. }
-            | Action::CompareDigests { .. }
-            | Action::ResumeForward { .. }
-            | Action::KeepHomeWrites => Err(StepError::new(
-                "not_supported",
-                "this release cannot bring production home",
-                "cancel the failback",
-            )),
+            Action::InspectHome => self.inspect_home().await,
+            Action::KeepLeftBehind { point } => self.keep_left_behind(point).await,
+            Action::PlanSeed { .. } => self.plan_seed(),
+            Action::CopyRound { disks, .. } | Action::FinalDelta { disks, .. } => {
+                self.copy_round(&disks).await
+            }
+            Action::CompareDigests { disks } => self.compare_digests(&disks).await,
+            Action::ResumeForward { .. } => self.resume_forward().await,
+            Action::KeepHomeWrites => self.keep_home_writes().await,
         }
     }
 

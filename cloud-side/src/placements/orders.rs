@@ -1,4 +1,5 @@
-//! The order that a group's source has: a pure function of its placement.
+//! The order that a group's source has: it follows from its placement, and from the task of the
+//! step that is being carried out.
 //!
 //! Invariant: an order that lets a source write carries the generation of a fence that stands; one
 //! that forbids it carries the highest that was ever taken, so nothing older undoes it. While a
@@ -9,13 +10,33 @@ use crate::{
     recovery::{Action, Placement, SourceOrder as Place},
 };
 use bcdr_format::Generation;
-use bcdr_wire::order::{Duty, SourceOrder};
+use bcdr_wire::order::{Duty, HomeTask, SourceOrder};
+use std::sync::{Mutex, PoisonError};
+
+/// The task that the current step has for the host of the source's disks.
+#[derive(Debug, Default)]
+pub(super) struct HomeTaskSlot(Mutex<Option<HomeTask>>);
+
+impl HomeTaskSlot {
+    pub(super) fn set(&self, task: Option<HomeTask>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = task;
+    }
+
+    fn get(&self) -> Option<HomeTask> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.clone()
+    }
+}
+
+/// The generation of an order with a task.
+pub(super) fn of_task(placement: &Placement) -> Generation {
+    placement.authority().highest()
+}
 
 /// What the source of a group is to do now.
-pub(super) fn standing_order(placement: &Placement) -> SourceOrder {
+fn standing_order(placement: &Placement, task: Option<HomeTask>) -> SourceOrder {
     let authority = placement.authority();
     let order = |generation: Generation, duty| SourceOrder { generation, duty };
-    let held = |generation: Generation| order(generation, Duty::Hold { task: None });
     match placement.command().map(|command| command.action) {
         Some(Action::QuiesceSource { .. } | Action::DrainSource) => {
             order(authority.generation(), Duty::Quiesce)
@@ -24,7 +45,17 @@ pub(super) fn standing_order(placement: &Placement) -> SourceOrder {
             Action::HoldSource { generation }
             | Action::HoldHome { generation }
             | Action::StopHome { generation },
-        ) => held(generation),
+        ) => order(generation, Duty::Hold { task: None }),
+        Some(
+            Action::InspectHome
+            | Action::KeepLeftBehind { .. }
+            | Action::PlanSeed { .. }
+            | Action::CopyRound { .. }
+            | Action::QuiesceTarget { .. }
+            | Action::FinalDelta { .. }
+            | Action::CompareDigests { .. }
+            | Action::KeepHomeWrites,
+        ) => order(of_task(placement), Duty::Hold { task }),
         Some(
             Action::ReleaseSource { generation }
             | Action::BootHome { generation }
@@ -37,9 +68,9 @@ pub(super) fn standing_order(placement: &Placement) -> SourceOrder {
     }
 }
 
-/// Gives a group's source the order that follows from its placement, if it is another one.
-pub(super) fn give(group: &Group, placement: &Placement) {
-    let order = standing_order(placement);
+/// Gives a group's source the order that it is to have now, if it is another one.
+pub(super) fn give(group: &Group, placement: &Placement, task: &HomeTaskSlot) {
+    let order = standing_order(placement, task.get());
     group.order.send_if_modified(|held| {
         let changed = *held != order;
         if changed {

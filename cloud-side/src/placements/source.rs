@@ -38,7 +38,7 @@ fn is_held(report: &CaptureReport, generation: Generation) -> bool {
 
 impl Hands {
     /// Waits until a report shows something; none when it does not in time.
-    async fn until<Found>(
+    pub(super) async fn until<Found>(
         &self,
         limit: Duration,
         mut look: impl FnMut(&CaptureReport) -> Option<Found>,

@@ -1,7 +1,7 @@
 //! Failovers.
 
 use super::{Fields, Grid, NONE, drill::Rung, line, or_none, or_unknown, point::Point};
-use crate::cli::{client::Items, units};
+use crate::cli::{client::Items, settle::PlacementJob, units};
 use serde::Deserialize;
 
 /// A failover.
@@ -19,8 +19,8 @@ pub(crate) struct Failover {
     turned_back: bool,
     pub(crate) step: String,
     pub(crate) stage: String,
-    pub(crate) failure: Option<StepFailure>,
-    pub(crate) steps: Vec<Step>,
+    failure: Option<StepFailure>,
+    steps: Vec<Step>,
     generation: Option<u64>,
     point: Option<String>,
     point_time: Option<String>,
@@ -77,6 +77,34 @@ struct Ladder {
 pub(super) struct Action {
     pub(super) name: String,
     pub(super) allowed: bool,
+}
+
+impl PlacementJob for Failover {
+    const NOUN: &'static str = "failover";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn step(&self) -> &str {
+        &self.step
+    }
+
+    fn stage(&self) -> &str {
+        &self.stage
+    }
+
+    fn end(&self) -> Option<&str> {
+        self.end.as_deref()
+    }
+
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    fn failure(&self) -> Option<&StepFailure> {
+        self.failure.as_ref()
+    }
 }
 
 impl Failover {
@@ -201,7 +229,7 @@ pub(crate) fn show(failover: &Failover) -> String {
     text
 }
 
-fn steps(steps: &[Step]) -> Grid {
+pub(super) fn steps(steps: &[Step]) -> Grid {
     let mut grid = Grid::new(&["STEP", "OUTCOME", "TOOK", "ATTEMPTS"], &[2, 3]);
     for step in steps {
         grid.row([
