@@ -61,7 +61,10 @@ pub(super) async fn run(
         Ok(begun) => {
             let welcome = ToGateway::Welcome {
                 version: SHIP_VERSION,
-                generation: begun.generation,
+                order: bcdr_wire::order::SourceOrder {
+                    generation: begun.generation,
+                    duty: bcdr_wire::order::Duty::Serve,
+                },
                 held: begun.held,
                 fork: begun.fork,
                 chain: begun.chain,
@@ -230,7 +233,7 @@ impl Session<'_> {
             } => {
                 self.note(|link| {
                     link.capture = Some(CaptureTold {
-                        report,
+                        report: report.map(|report| *report),
                         since,
                         spooled_bytes,
                     });

@@ -108,6 +108,11 @@ impl Gateway {
     pub(crate) async fn report(&mut self, source: &Source) {
         let report = CaptureReport {
             at: Timestamp(1),
+            standing: bcdr_wire::order::Standing {
+                generation: bcdr_format::Generation::default(),
+                serving: bcdr_wire::order::Serving::Writable,
+                task: None,
+            },
             tracking: Tracking::Continuous,
             sequenced: source.end(),
             settled: Some(source.end()),
@@ -117,7 +122,7 @@ impl Gateway {
             volumes: Vec::new(),
         };
         self.say(&FromGateway::Capture {
-            report: Some(report),
+            report: Some(Box::new(report)),
             since: Timestamp(1),
             spooled_bytes: 0,
         })

@@ -130,6 +130,7 @@ async fn serve(
         };
         return refuse(&mut to_capture, refusal).await;
     }
+    let opening = opening.ok_or(SessionError::NoHello)?;
     opening.check().map_err(SessionError::Opening)?;
     let (to_session, outbox) = mpsc::channel(MESSAGES_WAITING);
     let (to_owner, inbox) = mpsc::channel(FRAMES_WAITING);

@@ -72,7 +72,10 @@ impl State {
     fn welcome(&self) -> ToGateway {
         ToGateway::Welcome {
             version: SHIP_VERSION,
-            generation: self.generation,
+            order: bcdr_wire::order::SourceOrder {
+                generation: self.generation,
+                duty: bcdr_wire::order::Duty::Serve,
+            },
             held: self.held,
             fork: self.fork,
             chain: self.chain,
@@ -358,7 +361,7 @@ async fn read(
                 Ok(state.keys.insert_wrapped(id, &wrapped, key)?)
             }
             FromGateway::Capture { report, .. } => {
-                state.reports.push(report);
+                state.reports.push(report.map(|report| *report));
                 Ok(())
             }
             FromGateway::Hello { .. } => Err("a second hello".into()),
