@@ -25,6 +25,7 @@ use crate::{
     receive::Lineage,
     receiver::{self, Receiver, owner::OwnerSettings},
     replica::{ChunkCache, ChunkOpener},
+    returns::Returns,
     service::{self, Service},
     state_files::StateFiles,
     target::{Target, qemu::QemuTarget},
@@ -133,6 +134,7 @@ pub(crate) async fn start_on(
         groups: Arc::clone(&service.groups),
         keys: Arc::clone(&service.keys),
         clock: service.clock,
+        returns: Arc::clone(&service.returns),
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(receiver::run(endpoint, receiver, shutdown.clone()));
@@ -281,6 +283,7 @@ impl Opened {
             ship_address,
             clock: self.owner.clock,
             idempotency: Idempotency::new(Arc::clone(&catalog)),
+            returns: Arc::new(Returns::new(Arc::clone(&catalog))),
             catalog,
             keys: self.keys,
             groups: self.groups,
