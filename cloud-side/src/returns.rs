@@ -168,6 +168,15 @@ impl Returns {
     }
 }
 
+/// What still computes digests stops.
+impl Drop for Returns {
+    fn drop(&mut self) {
+        self.offers()
+            .values()
+            .for_each(|offered| offered.withdraw());
+    }
+}
+
 impl Offered {
     fn new(group: GroupId, offer: Offer, catalog: Arc<Catalog>) -> Self {
         let withdrawn = Arc::new(AtomicBool::new(false));

@@ -55,12 +55,11 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether the same may go well later without anybody changing the task or the disks.
     pub(super) const fn is_worth_another_try(&self) -> bool {
-        let source = match self {
-            Self::Source(source)
-            | Self::Restore(RestoreError::Source { source, .. } | RestoreError::Describe(source)) => {
-                source
-            }
-            _ => return false,
+        let (Self::Source(source)
+        | Self::Restore(RestoreError::Source { source, .. } | RestoreError::Describe(source))) =
+            self
+        else {
+            return false;
         };
         match source {
             SourceError::Lost { .. } => true,

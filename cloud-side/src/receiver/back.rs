@@ -53,7 +53,7 @@ fn admit(receiver: &Receiver, peer: &PeerIdentity, first: &Frame) -> Result<Retu
         return refuse(RefusalKind::NotAllowed, reason);
     }
     let known = receiver.groups.get(hello.group);
-    if !known.is_some_and(|group| group.record().stream == hello.stream) {
+    if known.is_none_or(|group| group.record().stream != hello.stream) {
         let reason = format!(
             "group {} with stream {} is not known cloud-side",
             hello.group, hello.stream

@@ -40,6 +40,9 @@ impl Place {
     }
 }
 
+/// Where a history left the one beneath it.
+type Beneath = (Lineage, BatchNumber);
+
 /// A point and the histories beneath it, its own first.
 struct Chain {
     places: Vec<Place>,
@@ -159,11 +162,7 @@ impl Histories {
     }
 
     /// A history and where it left the one beneath it.
-    #[allow(clippy::type_complexity)]
-    fn history(
-        &self,
-        lineage: Lineage,
-    ) -> Result<(Arc<LineageReader>, Option<(Lineage, BatchNumber)>), String> {
+    fn history(&self, lineage: Lineage) -> Result<(Arc<LineageReader>, Option<Beneath>), String> {
         if lineage == self.replica.lineage() {
             return Ok((Arc::clone(&self.replica), None));
         }

@@ -13,7 +13,7 @@ use bcdr_wire::{
 use std::sync::Arc;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, mpsc},
+    sync::{RwLock, mpsc},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -29,13 +29,6 @@ pub enum ServeError {
     /// What came is no request.
     #[error("what came is no request: {0}")]
     Request(#[from] Refused),
-}
-
-/// When a request's turn is: beside others, or when those before it are answered.
-#[allow(dead_code, reason = "the guards are held, not looked at")]
-enum Turn {
-    Beside(OwnedRwLockReadGuard<()>),
-    Alone(OwnedRwLockWriteGuard<()>),
 }
 
 type Answers = mpsc::Sender<AbortOnDropHandle<Answer>>;
@@ -123,9 +116,9 @@ impl Returns {
             let workers = Arc::clone(&self.workers);
             let order = Arc::clone(&order);
             // Taken here, so that turns come in the order of the requests.
-            let turn = match request {
-                Request::Settle => Turn::Alone(order.write_owned().await),
-                _ => Turn::Beside(order.read_owned().await),
+            let turn: Box<dyn Send> = match request {
+                Request::Settle => Box::new(order.write_owned().await),
+                _ => Box::new(order.read_owned().await),
             };
             let work = tokio::spawn(async move {
                 let answered = match offered {

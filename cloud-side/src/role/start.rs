@@ -64,6 +64,9 @@ pub struct Started {
     pub ship_address: SocketAddr,
     /// Ends when the role has ended.
     pub finished: JoinHandle<Result<(), RoleError>>,
+    /// Its parts, for tests; it does not keep them alive.
+    #[cfg(test)]
+    pub(crate) service: std::sync::Weak<Service>,
 }
 
 /// Starts the role; it ends after `shutdown` is cancelled.
@@ -144,6 +147,8 @@ pub(crate) async fn start_on(
         serve_tls(listener, tls, router, Limits::default(), stop_api).await;
     });
     tracing::info!(%api_address, %ship_address, "cloud side started");
+    #[cfg(test)]
+    let parts_for_tests = Arc::downgrade(&service);
     let running = Running {
         service,
         tasks,
@@ -156,6 +161,8 @@ pub(crate) async fn start_on(
         api_address,
         ship_address,
         finished: tokio::spawn(running.run()),
+        #[cfg(test)]
+        service: parts_for_tests,
     })
 }
 
