@@ -409,6 +409,7 @@ impl FeedClient {
             ToCapture::Acknowledged(acknowledged) => self.acknowledged(acknowledged),
             ToCapture::PlaceMarker(marker) => self.ask(GroupCommand::PlaceMarker(marker)),
             ToCapture::Beat(beat) => self.ask(GroupCommand::PlaceBeat(beat)),
+            ToCapture::Order(_) => {}
             ToCapture::Fork(fork) => self.ask(GroupCommand::ForkFound(fork)),
             ToCapture::Refused(refusal) => {
                 if let Link::Up(peer) = &self.link {

@@ -9,7 +9,8 @@
 //! * [`intent`]: which writes were in flight, in memory that survives a kill;
 //! * [`start`]: what a new life of the stream must read again, given what the old one left;
 //! * [`feed`]: where to resume towards a peer, and what to send next;
-//! * [`restore`]: a volume is put back to a point, while it is not served.
+//! * [`restore`]: a volume is put back to a point, while it is not served; [`home_task`]: that and
+//!   other work on disks that are not served, with a point over the network.
 //!
 //! Around them is the shell, which executes the actions in the order they come out:
 //!
@@ -27,6 +28,7 @@ pub mod feed;
 pub mod feed_client;
 pub mod group;
 pub mod group_thread;
+pub mod home_task;
 pub mod intent;
 pub mod journal;
 pub mod journal_thread;

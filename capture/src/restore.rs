@@ -30,6 +30,7 @@ pub mod stamp;
 mod tests;
 
 pub use engine::{Progress, Restore, RestoreSettings, Restored, Stage};
+pub(crate) use engine::{describe, exchange};
 pub use error::RestoreError;
 pub use fence::{ConfirmationError, ConfirmedOverwrite, FenceError, FencedVolume};
 pub use plan::{PlanLimits, RestorePlan};

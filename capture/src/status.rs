@@ -163,6 +163,11 @@ pub fn report(group: &GroupDescription, status: &GroupStatus, now: Timestamp) ->
     };
     CaptureReport {
         at: now,
+        standing: bcdr_wire::order::Standing {
+            generation: bcdr_format::Generation::default(),
+            serving: bcdr_wire::order::Serving::Writable,
+            task: None,
+        },
         tracking: tracking(status),
         sequenced: Position::new(tap.ordinal, tap.sequenced),
         settled: Some(Position::new(tap.ordinal, tap.settled)),

@@ -3,7 +3,8 @@
 //! [`role`] puts everything together; [`init`] makes what it works on. Batches come in through the
 //! receiver, are judged by [`receive`], kept by [`replica`] and indexed by [`catalog`]; points of
 //! that history are read through views and booted by [`drill`] on a [`target`]; [`recovery`] decides
-//! which site is a group's authority and leads it over and back. The REST API ([`api`]) shows and
+//! which site is a group's authority and leads it over and back; [`returns`] gives points back to the
+//! disks they came from. The REST API ([`api`]) shows and
 //! starts all of it.
 
 pub mod api;
@@ -28,6 +29,7 @@ mod receiver;
 mod record_id;
 pub mod recovery;
 pub mod replica;
+pub mod returns;
 pub mod role;
 mod service;
 mod state_files;

@@ -28,11 +28,11 @@ use crate::{
     keys::Keys,
     offload::offload,
     record_id::JobId,
-    returns::Returns,
     recovery::{
         Event, FailbackId, FailbackRecord, FailbackRequest, FailoverId, FailoverRecord,
         FailoverRequest, Placement, Refused,
     },
+    returns::Returns,
     target::Target,
 };
 use bcdr_disk::Storage;

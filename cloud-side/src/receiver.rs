@@ -1,17 +1,20 @@
 //! Receiving from gateways: sockets and sessions around the store.
 //!
-//! One session per stream: a newer one takes an older one's place. A session reads and checks
+//! A connection's first frame says whether it ships or relays what a capture asks of a point that is
+//! given back to it (see [`crate::returns`]); the two never share one, so that neither holds the
+//! other up. One session per shipped stream: a newer one takes an older one's place. A session reads and checks
 //! frames; the [`owner`] thread of the lineage alone touches its store, decides, appends and syncs,
 //! and takes in with one sync whatever queued while the last one ran. Nothing is acknowledged that
 //! the store did not say is durable.
 
+mod back;
 mod fault;
 pub(crate) mod owner;
 mod session;
 pub(crate) mod slot;
 mod writer;
 
-use crate::{clock::RunClock, groups::Groups, keys::Keys};
+use crate::{clock::RunClock, groups::Groups, keys::Keys, returns::Returns};
 use bcdr_wire::{
     identity::Role,
     transport::{CloseCode, accept, close},
@@ -34,6 +37,8 @@ pub(crate) struct Receiver {
     pub(crate) groups: Arc<Groups>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) clock: RunClock,
+    /// What captures may ask for on streams of their own.
+    pub(crate) returns: Arc<Returns>,
 }
 
 /// Accepts gateways until `shutdown`.

@@ -13,6 +13,7 @@ use crate::{
     placements::Placements,
     receiver::owner::{self, OwnerSettings},
     replica::SpaceFloor,
+    returns::Returns,
     views::Views,
 };
 use bcdr_disk::{DiskError, Space};
@@ -49,6 +50,7 @@ pub(crate) struct Service {
     pub(crate) owner: OwnerSettings,
     pub(crate) views: Arc<Views>,
     pub(crate) branches: Arc<Branches>,
+    pub(crate) returns: Arc<Returns>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) placements: Arc<Placements>,

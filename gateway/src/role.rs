@@ -6,6 +6,7 @@ use crate::{
     intake,
     keys::{Keys, KeysError},
     local_api,
+    relay::Relay,
     renewal::{self, ACCEPTED_ROLES},
     stream::{StreamError, StreamSettings, Streams},
 };
@@ -94,8 +95,18 @@ pub async fn run(config: GatewayConfig, shutdown: CancellationToken) -> Result<(
     .await?;
     tracing::info!(address = %config.listen, "gateway serves captures");
     let stop = shutdown.child_token();
+    let relay = Relay::new(
+        Arc::clone(&streams),
+        identity.clone(),
+        config.receivers.clone(),
+    );
     let renewal = renewal::run(endpoint.clone(), shown, identity, READ_AGAIN_EVERY);
-    let serving = intake::server::run(endpoint, Arc::clone(&streams), stop.clone());
+    let serving = intake::server::run(
+        endpoint,
+        Arc::clone(&streams),
+        Arc::new(relay),
+        stop.clone(),
+    );
     let intake = async {
         tokio::select! {
             () = serving => {}

@@ -315,6 +315,12 @@ impl Streams {
         self.table().status()
     }
 
+    /// The certificate name of the only capture that may feed a stream of a group; none while none
+    /// has, or the stream is not served here.
+    pub fn bound_capture(&self, group: GroupId, stream: StreamId) -> Option<String> {
+        self.table().bound_capture(group, stream)
+    }
+
     /// The remembered streams that cannot be served.
     pub fn left_out(&self) -> Vec<LeftOut> {
         self.table().left_out()

@@ -18,6 +18,8 @@ mod lives;
 mod outages;
 #[path = "gateway/receiver.rs"]
 mod receiver;
+#[path = "gateway/relayed.rs"]
+mod relayed;
 #[path = "gateway/running.rs"]
 mod running;
 #[path = "gateway/site.rs"]

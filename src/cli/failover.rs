@@ -279,9 +279,12 @@ impl DecisionArguments {
             return session.output.show(&document, table::failover::show);
         };
         let patience = wait.unwrap_or(WAIT);
-        let settled = follow(session, &path_of(&self.id), patience, |failover: &Failover| {
-            failover.end.is_some() || failover.stage == "blocked"
-        })?;
+        let settled = follow(
+            session,
+            &path_of(&self.id),
+            patience,
+            |failover: &Failover| failover.end.is_some() || failover.stage == "blocked",
+        )?;
         let failover: Failover = settled.read()?;
         session.output.show(&settled, table::failover::show)?;
         match (verb, failover.end.as_deref()) {

@@ -113,7 +113,7 @@ async fn call(
         version: FEED_VERSION,
         group,
         stream,
-        opening,
+        opening: Some(opening),
         now: clock::wall(),
     };
     send_control(&mut send, &hello).await?;

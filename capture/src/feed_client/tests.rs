@@ -80,7 +80,7 @@ impl Gateway {
         assert_eq!((version, group), (FEED_VERSION, GroupId::from_u128(1)));
         assert_eq!(stream, StreamId::from_u128(2));
         Session {
-            hello: opening,
+            hello: opening.unwrap(),
             send,
             reader,
             opening: None,
@@ -101,7 +101,10 @@ impl Session {
             version,
             held,
             fork: None,
-            generation,
+            order: bcdr_wire::order::SourceOrder {
+                generation,
+                duty: bcdr_wire::order::Duty::Serve,
+            },
             now,
         })
         .await;

@@ -229,7 +229,11 @@ impl Restore {
     }
 }
 
-fn describe(restore: RestoreId, source: &mut dyn PointSource) -> Result<Description, SourceError> {
+/// Asks what is to be restored.
+pub(crate) fn describe(
+    restore: RestoreId,
+    source: &mut dyn PointSource,
+) -> Result<Description, SourceError> {
     match exchange(source, &Request::Describe { restore })? {
         Answer::Description(description) => Ok(description),
         _ => Err(SourceError::nonsense(
@@ -239,7 +243,10 @@ fn describe(restore: RestoreId, source: &mut dyn PointSource) -> Result<Descript
 }
 
 /// One request and its answer, with nothing else under way.
-fn exchange(source: &mut dyn PointSource, request: &Request) -> Result<Answer, SourceError> {
+pub(crate) fn exchange(
+    source: &mut dyn PointSource,
+    request: &Request,
+) -> Result<Answer, SourceError> {
     source.ask(request)?;
     match source.answer()? {
         Answer::Refused(refusal) => Err(refusal.into()),

@@ -171,7 +171,7 @@ impl FencedVolume {
         self.identity
     }
 
-    pub(super) fn file(&self) -> &Arc<dyn File> {
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
         &self.file
     }
 

@@ -47,7 +47,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    pub(super) fn nonsense(reason: impl Into<String>) -> Self {
+    pub(crate) fn nonsense(reason: impl Into<String>) -> Self {
         Self::Nonsense {
             reason: reason.into(),
         }

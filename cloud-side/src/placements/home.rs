@@ -223,7 +223,12 @@ impl Hands {
             let branch = match found {
                 Some(id) => branches.get(id).ok_or(format!("branch {id} is not open"))?,
                 None => branches
-                    .create_for(base.clone(), number, BranchReason::LeftBehind, Some(made_for))
+                    .create_for(
+                        base.clone(),
+                        number,
+                        BranchReason::LeftBehind,
+                        Some(made_for),
+                    )
                     .map_err(|error| error.to_string())?,
             };
             let image = branches.image(&base, number);
@@ -332,7 +337,10 @@ impl Hands {
         let TaskOutcome::Restored { fetched_bytes, .. } = outcome else {
             return Err(wrong("a copy was asked for and something else came"));
         };
-        let (catalog, lineage) = (Arc::clone(&self.parts.catalog), head.branch.record().lineage);
+        let (catalog, lineage) = (
+            Arc::clone(&self.parts.catalog),
+            head.branch.record().lineage,
+        );
         let remaining_bytes = offload(move || catalog.written_after(lineage, head.batch)).await?;
         Ok(StepResult::Copied {
             sent_bytes: fetched_bytes,

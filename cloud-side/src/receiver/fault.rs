@@ -1,6 +1,6 @@
 //! Why a session ends, and what a store's refusal is called on the wire.
 
-use crate::receive;
+use crate::{receive, returns::ServeError};
 use bcdr_wire::{feed::Refusal, frame::FrameError, identity::PeerIdentity};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(super) enum SessionError {
     UnexpectedFrame,
     #[error("it said hello twice")]
     SecondHello,
+    #[error("what it relayed: {0}")]
+    Relayed(#[from] ServeError),
     #[error("refused: {0}")]
     Refused(Refusal),
     #[error("this receiver is stopping")]

@@ -1,7 +1,7 @@
 //! One session: a gateway's frames on their way to the lineage's owner.
 
 use super::{
-    Receiver,
+    Receiver, back,
     fault::{HELLO_DEADLINE, SessionError, not_allowed},
     owner::{Offer, OwnerGone},
     slot::SessionNumber,
@@ -32,10 +32,17 @@ pub(super) async fn run(
     receiver: &Receiver,
     shutdown: &CancellationToken,
 ) -> Result<(), SessionError> {
-    let (mut to_gateway, mut frames, hello) = tokio::select! {
-        hello = say_hello(connection) => hello?,
+    let (mut to_gateway, mut frames, first) = tokio::select! {
+        first = first_frame(connection) => first?,
         () = shutdown.cancelled() => return Err(SessionError::Stopping),
     };
+    if first.kind == FrameKind::Restore {
+        return tokio::select! {
+            ended = back::serve(receiver, peer, &mut to_gateway, &mut frames, &first) => ended,
+            () = shutdown.cancelled() => Err(SessionError::Stopping),
+        };
+    }
+    let hello = hello_of(&first)?;
     let group = match admit(receiver, peer, &hello) {
         Ok(group) => group,
         Err(refusal) => {
@@ -96,34 +103,37 @@ struct Hello {
     stream: bcdr_format::StreamId,
 }
 
-async fn say_hello(
+async fn first_frame(
     connection: &quinn::Connection,
-) -> Result<(quinn::SendStream, Frames, Hello), SessionError> {
+) -> Result<(quinn::SendStream, Frames, Frame), SessionError> {
     let first = async {
         let (to_gateway, from_gateway) = connection.accept_bi().await?;
         let mut frames = FrameReader::new(from_gateway);
         let frame = frames.read_frame().await?;
-        let FromGateway::Hello {
-            version,
-            installation,
-            group,
-            stream,
-            ..
-        } = decode_control(&frame)?
-        else {
-            return Err(SessionError::NoHello);
-        };
-        let hello = Hello {
-            version,
-            installation,
-            group,
-            stream,
-        };
-        Ok((to_gateway, frames, hello))
+        Ok((to_gateway, frames, frame))
     };
     tokio::time::timeout(HELLO_DEADLINE, first)
         .await
         .map_err(|_| SessionError::Silent)?
+}
+
+fn hello_of(first: &Frame) -> Result<Hello, SessionError> {
+    let FromGateway::Hello {
+        version,
+        installation,
+        group,
+        stream,
+        ..
+    } = decode_control(first)?
+    else {
+        return Err(SessionError::NoHello);
+    };
+    Ok(Hello {
+        version,
+        installation,
+        group,
+        stream,
+    })
 }
 
 fn admit(receiver: &Receiver, peer: &PeerIdentity, hello: &Hello) -> Result<Arc<Group>, Refusal> {

@@ -20,6 +20,8 @@ use bcdr_wire::{
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
 
+mod given_back;
+
 async fn shown(site: &Site) -> serde_json::Value {
     site.get("/api/v1/groups/lab").await.expect(200)
 }

@@ -14,7 +14,7 @@ mod merge;
 mod source;
 mod store;
 
-pub use cover::{RunId, cover};
+pub use cover::{RunId, cover, cover_between};
 pub use cursor::{EntryCursor, FileCursor};
 pub use file::RunFile;
 pub use merge::{Merge, ZeroRule};

@@ -26,6 +26,7 @@ use crate::{
     receive::Lineage,
     receiver::{self, Receiver, owner::OwnerSettings},
     replica::{ChunkCache, ChunkOpener},
+    returns::Returns,
     service::{self, Service},
     state_files::StateFiles,
     target::{Target, qemu::QemuTarget},
@@ -64,6 +65,9 @@ pub struct Started {
     pub ship_address: SocketAddr,
     /// Ends when the role has ended.
     pub finished: JoinHandle<Result<(), RoleError>>,
+    /// Its parts, for tests; it does not keep them alive.
+    #[cfg(test)]
+    pub(crate) service: std::sync::Weak<Service>,
 }
 
 /// Starts the role; it ends after `shutdown` is cancelled.
@@ -134,6 +138,7 @@ pub(crate) async fn start_on(
         groups: Arc::clone(&service.groups),
         keys: Arc::clone(&service.keys),
         clock: service.clock,
+        returns: Arc::clone(&service.returns),
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(receiver::run(endpoint, receiver, shutdown.clone()));
@@ -143,6 +148,8 @@ pub(crate) async fn start_on(
         serve_tls(listener, tls, router, Limits::default(), stop_api).await;
     });
     tracing::info!(%api_address, %ship_address, "cloud side started");
+    #[cfg(test)]
+    let parts_for_tests = Arc::downgrade(&service);
     let running = Running {
         service,
         tasks,
@@ -155,6 +162,8 @@ pub(crate) async fn start_on(
         api_address,
         ship_address,
         finished: tokio::spawn(running.run()),
+        #[cfg(test)]
+        service: parts_for_tests,
     })
 }
 
@@ -270,6 +279,7 @@ impl Opened {
             evidence_directory: config.evidence_directory(),
             phases,
         }));
+        let returns = Arc::new(Returns::new(Arc::clone(&catalog)));
         let placements = Arc::new(Placements::new(PlacementParts {
             catalog: Arc::clone(&catalog),
             storage: Arc::clone(&self.owner.storage),
@@ -277,6 +287,7 @@ impl Opened {
             branches: Arc::clone(&branches),
             target,
             jobs: Arc::clone(&jobs),
+            returns: Arc::clone(&returns),
             runtime_directory: runtime.clone(),
             evidence_directory: config.evidence_directory(),
         }));
@@ -292,6 +303,7 @@ impl Opened {
             ship_address,
             clock: self.owner.clock,
             idempotency: Idempotency::new(Arc::clone(&catalog)),
+            returns,
             catalog,
             keys: self.keys,
             groups: self.groups,

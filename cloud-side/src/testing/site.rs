@@ -5,6 +5,7 @@ use crate::{
     drill::tests::scripted_target::ScriptedTarget,
     init::{InitOptions, Initialised, IssueOptions, ca_certificate, initialise, issue},
     role::{Started, start::start_on},
+    service::Service,
     target::Target,
     testing::source::{Source, VOLUME_BYTES},
 };
@@ -111,6 +112,12 @@ impl Site {
         let (started, stop) = self.running.take().unwrap();
         stop.cancel();
         started.finished.await.unwrap().unwrap();
+    }
+
+    /// The parts of the role that runs.
+    pub(crate) fn service(&self) -> Arc<Service> {
+        let (started, _) = self.running.as_ref().unwrap();
+        started.service.upgrade().unwrap()
     }
 
     pub(crate) fn ship_address(&self) -> SocketAddr {

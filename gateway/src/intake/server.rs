@@ -1,11 +1,15 @@
-//! Accepting captures: one connection and one stream for each group they feed.
+//! Accepting captures: one connection and one stream for each group they feed, and one for each
+//! restore that is relayed. The first frame tells which it is.
 //!
 //! Owns the sockets and the framing. Each session's records go to the owner of its stream through
 //! a bounded channel; while that owner does not take them, nothing is read from the capture, whose
 //! journal then keeps what it has.
 
 use super::records;
-use crate::stream::{FeedEvent, FeedSession, Streams};
+use crate::{
+    relay::{Relay, RelayError},
+    stream::{FeedEvent, FeedSession, Streams},
+};
 use bcdr_format::DecodeError;
 use bcdr_wire::{
     feed::{FEED_VERSION, FromCapture, Refusal, ToCapture},
@@ -42,12 +46,21 @@ enum SessionError {
     Opening(#[source] DecodeError),
     #[error("refused: {0}")]
     Refused(Refusal),
+    #[error("{0}")]
+    Relayed(#[from] RelayError),
+    #[error("the restore's stream ended")]
+    RelayEnded,
     #[error("this gateway is stopping")]
     Stopping,
 }
 
 /// Accepts captures until `shutdown`.
-pub async fn run(endpoint: quinn::Endpoint, streams: Arc<Streams>, shutdown: CancellationToken) {
+pub async fn run(
+    endpoint: quinn::Endpoint,
+    streams: Arc<Streams>,
+    relay: Arc<Relay>,
+    shutdown: CancellationToken,
+) {
     let sessions = TaskTracker::new();
     loop {
         let incoming = tokio::select! {
@@ -55,14 +68,14 @@ pub async fn run(endpoint: quinn::Endpoint, streams: Arc<Streams>, shutdown: Can
             () = shutdown.cancelled() => None,
         };
         let Some(incoming) = incoming else { break };
-        let streams = Arc::clone(&streams);
+        let (streams, relay) = (Arc::clone(&streams), Arc::clone(&relay));
         let shutdown = shutdown.clone();
         sessions.spawn(async move {
             let address = incoming.remote_address();
             match accept(incoming).await {
                 Ok((connection, peer)) => {
                     let error = tokio::select! {
-                        ended = serve(&connection, &peer, &streams) => match ended {
+                        ended = serve(&connection, &peer, &streams, &relay) => match ended {
                             Ok(never) => match never {},
                             Err(error) => error,
                         },
@@ -92,9 +105,13 @@ impl SessionError {
                 (CloseCode::Protocol, self.to_string())
             }
             Self::Frame(FrameError::Refused(refused)) => (CloseCode::Protocol, refused.to_string()),
-            Self::Frame(_) | Self::Connection(_) | Self::Refused(_) | Self::Stopping => {
-                (CloseCode::Done, "session over".to_owned())
-            }
+            Self::Relayed(RelayError::Foreign { .. }) => (CloseCode::Protocol, self.to_string()),
+            Self::Frame(_)
+            | Self::Connection(_)
+            | Self::Refused(_)
+            | Self::Relayed(_)
+            | Self::RelayEnded
+            | Self::Stopping => (CloseCode::Done, "session over".to_owned()),
         }
     }
 }
@@ -103,6 +120,7 @@ async fn serve(
     connection: &quinn::Connection,
     peer: &PeerIdentity,
     streams: &Arc<Streams>,
+    relay: &Relay,
 ) -> Result<Infallible, SessionError> {
     let hello = async {
         let (to_capture, from_capture) = connection.accept_bi().await?;
@@ -113,6 +131,10 @@ async fn serve(
     let (mut to_capture, mut frames, first) = tokio::time::timeout(HELLO_DEADLINE, hello)
         .await
         .map_err(|_| SessionError::Silent)??;
+    if first.kind == FrameKind::Restore {
+        relay.serve(peer, to_capture, frames, &first).await?;
+        return Err(SessionError::RelayEnded);
+    }
     let FromCapture::Hello {
         version,
         group,
@@ -130,6 +152,7 @@ async fn serve(
         };
         return refuse(&mut to_capture, refusal).await;
     }
+    let opening = opening.ok_or(SessionError::NoHello)?;
     opening.check().map_err(SessionError::Opening)?;
     let (to_session, outbox) = mpsc::channel(MESSAGES_WAITING);
     let (to_owner, inbox) = mpsc::channel(FRAMES_WAITING);

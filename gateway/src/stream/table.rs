@@ -185,6 +185,18 @@ impl Table {
         all
     }
 
+    /// The only capture that may feed a stream, if the stream is of this group.
+    pub(super) fn bound_capture(&self, group: GroupId, stream: StreamId) -> Option<String> {
+        let Standing::Running(owner) = &self.entries.get(&stream)?.standing else {
+            return None;
+        };
+        let status = owner.status.borrow();
+        status
+            .bound_to
+            .clone()
+            .filter(|_| status.group == Some(group))
+    }
+
     /// The owner of a stream ended; `unknown` when it did because no receiver knows the stream.
     pub(super) fn ended(&mut self, group: GroupId, stream: StreamId, unknown: bool) {
         let ended = |entry: &Entry| match &entry.standing {

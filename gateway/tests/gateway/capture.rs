@@ -182,7 +182,7 @@ impl Capture {
             version: FEED_VERSION,
             group: site.group,
             stream: site.stream,
-            opening: self.opening(),
+            opening: Some(self.opening()),
             now: clock::wall(),
         };
         send_control(&mut send, &hello).await.ok()?;

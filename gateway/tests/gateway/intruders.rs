@@ -179,7 +179,7 @@ fn garbage(site: &Site, capture: &Capture) -> Vec<Garbage> {
         version,
         group: site.group,
         stream: site.stream,
-        opening,
+        opening: Some(opening),
         now: clock::wall(),
     };
     let mut damaged = record(1, 0);

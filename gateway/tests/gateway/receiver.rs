@@ -17,8 +17,9 @@ use bcdr_format::{
 };
 use bcdr_wire::{
     feed::{Acknowledged, CaptureReport, Refusal},
-    frame::{FrameKind, FrameReader, decode_control, send_control},
+    frame::{Frame, FrameKind, FrameReader, decode_control, send_control, write_frame},
     identity::{PeerIdentity, Role},
+    restore::ReturnHello,
     seal::{ChunkOpener, InstallationKey, KeyRing, verify_batch_mac},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
     transport::{CloseCode, Protocol, accept, close, server_endpoint},
@@ -51,6 +52,10 @@ pub(crate) struct State {
     pub(crate) refuse_batch: Option<Refusal>,
     /// Takes batches without saying so.
     pub(crate) mute: bool,
+    /// Does not read what is relayed; else gives each frame of it back.
+    pub(crate) ignore_relayed: bool,
+    /// The hellos of relayed streams.
+    pub(crate) relayed: Vec<ReturnHello>,
     chain: [u8; MAC_BYTES],
     keys: KeyRing,
     installation_key: Option<InstallationKey>,
@@ -72,7 +77,10 @@ impl State {
     fn welcome(&self) -> ToGateway {
         ToGateway::Welcome {
             version: SHIP_VERSION,
-            generation: self.generation,
+            order: bcdr_wire::order::SourceOrder {
+                generation: self.generation,
+                duty: bcdr_wire::order::Duty::Serve,
+            },
             held: self.held,
             fork: self.fork,
             chain: self.chain,
@@ -190,6 +198,8 @@ impl Store {
                 refuse_hellos: None,
                 refuse_batch: None,
                 mute: false,
+                ignore_relayed: false,
+                relayed: vec![],
                 chain: [0; MAC_BYTES],
                 keys: KeyRing::new(site.installation),
                 installation_key: None,
@@ -280,6 +290,9 @@ async fn serve(connection: &quinn::Connection, store: &Arc<Store>) -> Ended {
     let (mut to_gateway, from_gateway) = connection.accept_bi().await?;
     let mut frames = FrameReader::new(from_gateway);
     let hello = frames.read_frame().await?;
+    if hello.kind == FrameKind::Restore {
+        return give_back(&mut to_gateway, &mut frames, &hello, store).await;
+    }
     let FromGateway::Hello { .. } = decode_control(&hello)? else {
         return Err("no hello".into());
     };
@@ -313,6 +326,28 @@ async fn serve(connection: &quinn::Connection, store: &Arc<Store>) -> Ended {
         ended = writer => ended,
         ended = read(&mut frames, store, &say) => ended,
     }
+}
+
+async fn give_back(
+    to_gateway: &mut quinn::SendStream,
+    frames: &mut FrameReader<quinn::RecvStream>,
+    hello: &Frame,
+    store: &Arc<Store>,
+) -> Ended {
+    let hello = ReturnHello::from_frame(hello)?;
+    let ignore = store.change(|state| {
+        state.relayed.push(hello);
+        state.ignore_relayed
+    });
+    if ignore {
+        std::future::pending::<()>().await;
+    }
+    while let Ok(frame) = frames.read_frame().await {
+        write_frame(to_gateway, frame.kind, &[&frame.payload]).await?;
+    }
+    to_gateway.finish()?;
+    let _read = to_gateway.stopped().await;
+    Ok(())
 }
 
 async fn read(
@@ -358,7 +393,7 @@ async fn read(
                 Ok(state.keys.insert_wrapped(id, &wrapped, key)?)
             }
             FromGateway::Capture { report, .. } => {
-                state.reports.push(report);
+                state.reports.push(report.map(|report| *report));
                 Ok(())
             }
             FromGateway::Hello { .. } => Err("a second hello".into()),

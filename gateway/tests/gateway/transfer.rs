@@ -125,6 +125,11 @@ async fn beats_go_around_and_reports_are_relayed() {
 
     let report = CaptureReport {
         at: bcdr_gateway::clock::wall(),
+        standing: bcdr_wire::order::Standing {
+            generation: bcdr_format::Generation::default(),
+            serving: bcdr_wire::order::Serving::Writable,
+            task: None,
+        },
         tracking: Tracking::Continuous,
         sequenced: capture.last(),
         settled: Some(capture.last()),

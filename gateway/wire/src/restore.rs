@@ -1,10 +1,12 @@
-//! What a capture asks while it puts a volume back to a point, and what it is answered.
+//! What a capture asks while it puts a volume back to a point or sends what its disk holds instead,
+//! and what it is answered.
 //!
-//! The restoring side pulls: it opens a QUIC stream of its own, first asks for the description of
-//! the restore it was told about, then asks for what it needs. Answers come in the order of the
-//! requests, so several may be under way. The gateway relays the frames
-//! ([`crate::frame::FrameKind::Restore`]) and reads nothing in them. The bytes are drawn in
-//! `docs/format/restore.md`.
+//! The side with the disk asks: on a QUIC stream that it opens for this, it says whose disks it has
+//! ([`ReturnHello`]), asks for the description of the restore it was told about, then for what it
+//! needs. Answers come in the order of the requests, so several may be under way; a side that turns
+//! the stream away answers the hello with a refusal, and says nothing to it otherwise. The gateway
+//! reads the hello, relays the frames ([`crate::frame::FrameKind::Restore`]) and reads nothing in
+//! them. The bytes are drawn in `docs/format/restore.md`.
 //!
 //! Owns the messages, their bytes and limits, and what a digest is. Every length is checked before
 //! memory is taken for it, and compressed data is unpacked only into a buffer of the length that
@@ -13,10 +15,12 @@
 mod codec;
 mod content;
 mod digest;
+mod hello;
 mod message;
 
 pub use content::{Content, UnpackError};
 pub use digest::{DIGEST_BYTES, Digest, VolumeHasher, block_digest};
+pub use hello::ReturnHello;
 pub use message::{
     Answer, ByteRange, Description, PointName, Refusal, RefusalKind, Request, VolumeDescription,
 };
@@ -42,7 +46,7 @@ pub const VOLUMES_MAX: u32 = 1024;
 /// The longest text in a message, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1024;
 
-/// The most bytes of a message: a read's answer whose data does not compress, and its head.
+/// The most bytes of a message: data that does not compress, read or kept, and its head.
 pub const MESSAGE_BYTES_MAX: usize = READ_BYTES_MAX as usize + 4096;
 
 #[cfg(test)]

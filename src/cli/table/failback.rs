@@ -158,7 +158,10 @@ pub(crate) fn show(failback: &Failback) -> String {
     fields.field_if("home wrote", failback.home_writes.as_deref());
     fields.field_if(
         "differences by",
-        failback.method.as_ref().map(|method| method.replace('_', " ")),
+        failback
+            .method
+            .as_ref()
+            .map(|method| method.replace('_', " ")),
     );
     fields.field("sent", units::bytes(failback.sent_bytes));
     fields.field_if("written since", failback.remaining_bytes.map(units::bytes));
@@ -169,7 +172,10 @@ pub(crate) fn show(failback: &Failback) -> String {
     };
     fields.field("home equal", equal);
     fields.field("may be", allowed(&failback.allowed_actions));
-    let mut grid = Grid::new(&["VOLUME", "DISK AT HOME", "SIZE", "BLANK", "CONFIRMED"], &[2]);
+    let mut grid = Grid::new(
+        &["VOLUME", "DISK AT HOME", "SIZE", "BLANK", "CONFIRMED"],
+        &[2],
+    );
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     for disk in &failback.disks {
         grid.row([

@@ -366,7 +366,7 @@ impl Source {
     }
 
     fn reply(&mut self, request: &Request) -> Answer {
-        match *request {
+        match request.clone() {
             Request::Describe { restore } => {
                 if restore != RESTORE {
                     return Answer::Refused(Refusal {
@@ -400,6 +400,7 @@ impl Source {
                 offset,
                 length,
             } => self.read(volume, offset, length),
+            Request::Keep { .. } | Request::Settle => panic!("a restore sends nothing"),
             Request::Done { volume, .. } => {
                 let contents = self.contents(volume);
                 let mut hasher = VolumeHasher::new(contents.len() as u64);
@@ -503,7 +504,7 @@ impl PointSource for Source {
             }
             *left -= 1;
         }
-        let request = Request::decode(&request.encode().unwrap()).unwrap();
+        let request = Request::decode(&request.encode().unwrap().into()).unwrap();
         let answer = self.reply(&request).encode().unwrap();
         self.asked.push(request);
         self.waiting.push_back(answer);

@@ -9,6 +9,11 @@ fn report(tracking: Tracking) -> CaptureReport {
             task: None,
         },
         at: Timestamp(1),
+        standing: bcdr_wire::order::Standing {
+            generation: bcdr_format::Generation::default(),
+            serving: bcdr_wire::order::Serving::Writable,
+            task: None,
+        },
         tracking,
         sequenced: Position::new(IncarnationOrdinal(1), Sequence(9)),
         settled: None,

@@ -50,9 +50,14 @@ impl fmt::Display for RunId {
 ///
 /// With every complete run built there are at most 7 of each level.
 pub fn cover(number: BatchNumber, built: &[u64]) -> Vec<RunId> {
-    let end = number.0 + 1;
+    cover_between(BatchNumber(0), number, built)
+}
+
+/// The runs that together hold the batches from `first` to `last` and no other, newest first.
+pub fn cover_between(first: BatchNumber, last: BatchNumber, built: &[u64]) -> Vec<RunId> {
+    let end = last.0 + 1;
     let mut runs = Vec::new();
-    let mut next = 0;
+    let mut next = first.0;
     while next < end {
         let run = (0..built.len().max(1) as u8)
             .rev()
@@ -100,6 +105,24 @@ mod tests {
             }
             assert_eq!(next, 0);
             assert!(runs.len() <= 7 * 5, "batch {number} needs {}", runs.len());
+        }
+    }
+
+    #[test]
+    fn a_cover_of_a_part_is_exact_and_short() {
+        let built = all_built(1000);
+        for first in (0..1000).step_by(7) {
+            for last in (first..1000).step_by(13) {
+                let runs = cover_between(BatchNumber(first), BatchNumber(last), &built);
+                let mut next = last + 1;
+                for run in &runs {
+                    let (from, until) = run.batches();
+                    assert_eq!(until.0 + 1, next, "{first} to {last}");
+                    next = from.0;
+                }
+                assert_eq!(next, first);
+                assert!(runs.len() <= 2 * 7 * 4, "{first} to {last}: {}", runs.len());
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The runs of one lineage: which exist, opening them, and the pages kept in memory.
 
 use super::{
-    BatchTable, Beneath, RunError, RunFile, RunId, RunSource, cover,
+    BatchTable, Beneath, RunError, RunFile, RunId, RunSource, cover, cover_between,
     file::{Page, PageId},
 };
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     replica::log::LogReader,
 };
 use bcdr_disk::{DiskErrorKind, Storage};
+use bcdr_format::{VolumeNumber, run::RunEntry};
 use lru::LruCache;
 use std::{
     num::NonZeroUsize,
@@ -107,6 +108,36 @@ impl RunStore {
             .into_iter()
             .map(|run| self.source(run))
             .collect()
+    }
+
+    /// Hands over what the batches from `first` to `last` say of a range of a volume, a run at a
+    /// time: entries of one run are sorted, and those of several overlap. A run that merged batches
+    /// says what they left; none of them is left out, except zeroes in a run that begins with the
+    /// first batch of all.
+    pub fn named_between(
+        &self,
+        first: BatchNumber,
+        last: BatchNumber,
+        volume: VolumeNumber,
+        range: std::ops::Range<u64>,
+        found: &mut dyn FnMut(RunEntry),
+    ) -> Result<(), RunError> {
+        for run in cover_between(first, last, &self.built()) {
+            let source = self.source(run)?;
+            let looked = source.overlapping(self, volume, range.start, range.end, found);
+            if let Err(RunError::Damaged { run, .. }) = &looked {
+                let run = *run;
+                tracing::warn!(%run, lineage = %self.lineage, "a run is damaged and is built again");
+                self.rebuild(run)?;
+                self.forget(run);
+                // What it said already is said again, which does no harm to who collects ranges.
+                self.source(run)?
+                    .overlapping(self, volume, range.start, range.end, found)?;
+            } else {
+                looked?;
+            }
+        }
+        Ok(())
     }
 
     /// A run, built again if it is missing or damaged.

@@ -1,15 +1,19 @@
 //! The shared side of a lineage's store: views, and building runs in the background.
 
 use crate::{
-    catalog::Catalog,
-    receive::{BatchNumber, Lineage},
+    catalog::{Catalog, CatalogError},
+    receive::{BatchNumber, Lineage, PointId},
     replica::{
         log::LogReader,
         run::{Beneath, RunError, RunStore},
         view::{ChunkCache, ChunkOpener, OpenChunkError, ViewError, ViewReader},
     },
 };
-use bcdr_format::chunk::{CHUNK_HEADER_BYTES, ChunkHeader};
+use bcdr_format::{
+    Position,
+    chunk::{CHUNK_HEADER_BYTES, ChunkHeader},
+    record::Member,
+};
 use std::sync::Arc;
 
 /// Reads one lineage; shared by as many threads as wanted. It sees what the index holds, which
@@ -34,6 +38,22 @@ impl LineageReader {
     /// The runs.
     pub fn runs(&self) -> &RunStore {
         &self.runs
+    }
+
+    /// The batch whose end is the published point at this position, and the volumes there.
+    ///
+    /// # Errors
+    /// If the index fails.
+    pub fn point(
+        &self,
+        position: Position,
+    ) -> Result<Option<(BatchNumber, Vec<Member>)>, CatalogError> {
+        let lineage = self.lineage();
+        let Some(row) = self.catalog.point_by_id(lineage, PointId(position))? else {
+            return Ok(None);
+        };
+        let members = self.catalog.members_at(lineage, row.number)?;
+        Ok(Some((row.number, members)))
     }
 
     /// Opens the image at the end of a batch, published or not; the history is not read.

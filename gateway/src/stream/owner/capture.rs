@@ -45,7 +45,10 @@ impl Owner {
             version: FEED_VERSION,
             held: self.taken.held(),
             fork: self.forks.open(),
-            generation: self.generation.unwrap_or_default(),
+            order: bcdr_wire::order::SourceOrder {
+                generation: self.generation.unwrap_or_default(),
+                duty: bcdr_wire::order::Duty::Serve,
+            },
             now,
         });
         self.tell_capture(ToCapture::Acknowledged(self.acknowledged));

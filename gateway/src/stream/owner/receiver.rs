@@ -30,7 +30,7 @@ impl Owner {
         match event {
             ShipEvent::Up { welcome, commands } => {
                 if let ToGateway::Welcome {
-                    generation,
+                    order: bcdr_wire::order::SourceOrder { generation, .. },
                     held,
                     fork,
                     ..
@@ -199,7 +199,7 @@ impl Owner {
                 self.forks.told(Some(fork));
                 self.tell_capture(ToCapture::Fork(fork));
             }
-            ToGateway::Welcome { .. } | ToGateway::Refused(_) => {}
+            ToGateway::Welcome { .. } | ToGateway::Refused(_) | ToGateway::Order(_) => {}
         }
     }
 
@@ -247,7 +247,7 @@ impl Owner {
             && self.relayed.upgrade().is_none()
         {
             let message = FromGateway::Capture {
-                report: self.report.clone(),
+                report: self.report.clone().map(Box::new),
                 since: self.capture_since,
                 spooled_bytes: self.window.waiting_bytes(),
             };

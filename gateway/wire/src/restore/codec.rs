@@ -22,6 +22,9 @@ const CHANGED: u16 = 2;
 const DIGESTS: u16 = 3;
 const READ: u16 = 4;
 const DONE: u16 = 5;
+const KEEP: u16 = 6;
+const SETTLE: u16 = 7;
+pub(super) const HELLO: u16 = 0x10;
 const DESCRIPTION: u16 = 0x81;
 const RANGES: u16 = 0x82;
 const UNKNOWN: u16 = 0x83;
@@ -29,6 +32,8 @@ const DIGESTS_ANSWER: u16 = 0x84;
 const DATA: u16 = 0x85;
 const DONE_ANSWER: u16 = 0x86;
 const REFUSED: u16 = 0x87;
+const KEPT: u16 = 0x88;
+const SETTLED: u16 = 0x89;
 
 const ZERO: u16 = 1;
 const STORED: u16 = 2;
@@ -93,14 +98,25 @@ impl Request {
                 out.extend_from_slice(&digest.0);
                 out
             }
+            Self::Keep {
+                volume,
+                offset,
+                content,
+            } => {
+                let mut out = begin(KEEP);
+                out.put_u128(volume.to_u128());
+                put_data(&mut out, *offset, content);
+                out
+            }
+            Self::Settle => begin(SETTLE),
         })
     }
 
-    /// Reads the bytes of one.
+    /// Reads the bytes of one; data is shared with `payload`, not copied.
     ///
     /// # Errors
     /// If they are of another version or kind, damaged, or over a limit.
-    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+    pub fn decode(payload: &Bytes) -> Result<Self, DecodeError> {
         let (kind, mut fields) = opened(payload)?;
         let request = match kind {
             DESCRIBE => Self::Describe {
@@ -127,7 +143,17 @@ impl Request {
                 volume: VolumeId::from_u128(fields.u128()?),
                 digest: digest(&mut fields)?,
             },
-            other => return invalid(format!("kind {other:#x} is no request of this version")),
+            KEEP => {
+                let volume = VolumeId::from_u128(fields.u128()?);
+                let (offset, content) = data(&mut fields, payload)?;
+                Self::Keep {
+                    volume,
+                    offset,
+                    content,
+                }
+            }
+            SETTLE => Self::Settle,
+            other => return not(other, "request"),
         };
         fields.finish()?;
         request.check()?;
@@ -139,7 +165,8 @@ impl Request {
     /// # Errors
     /// If the frame is of another kind, or its payload is no request.
     pub fn from_frame(frame: &Frame) -> Result<Self, Refused> {
-        Ok(Self::decode(restore_payload(frame)?)?)
+        restore_payload(frame)?;
+        Ok(Self::decode(&frame.payload)?)
     }
 }
 
@@ -167,7 +194,11 @@ impl Answer {
                     .for_each(|digest| out.extend_from_slice(&digest.0));
                 out
             }
-            Self::Data { offset, content } => encode_data(*offset, content),
+            Self::Data { offset, content } => {
+                let mut out = begin(DATA);
+                put_data(&mut out, *offset, content);
+                out
+            }
             Self::Done { digest } => {
                 let mut out = begin(DONE_ANSWER);
                 out.extend_from_slice(&digest.0);
@@ -179,6 +210,12 @@ impl Answer {
                 out.put_text(&refusal.reason);
                 out
             }
+            Self::Kept { offset } => {
+                let mut out = begin(KEPT);
+                out.put_u64(*offset);
+                out
+            }
+            Self::Settled => begin(SETTLED),
         })
     }
 
@@ -204,7 +241,10 @@ impl Answer {
                         .collect::<Result<_, _>>()?,
                 }
             }
-            DATA => decode_data(&mut fields, payload)?,
+            DATA => {
+                let (offset, content) = data(&mut fields, payload)?;
+                Self::Data { offset, content }
+            }
             DONE_ANSWER => Self::Done {
                 digest: digest(&mut fields)?,
             },
@@ -212,7 +252,11 @@ impl Answer {
                 kind: RefusalKind::from_number(fields.u16()?)?,
                 reason: fields.text(TEXT_BYTES_MAX)?,
             }),
-            other => return invalid(format!("kind {other:#x} is no answer of this version")),
+            KEPT => Self::Kept {
+                offset: fields.u64()?,
+            },
+            SETTLED => Self::Settled,
+            other => return not(other, "answer"),
         };
         fields.finish()?;
         answer.check()?;
@@ -229,14 +273,14 @@ impl Answer {
     }
 }
 
-fn begin(kind: u16) -> Vec<u8> {
+pub(super) fn begin(kind: u16) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     out.put_u16(RESTORE_VERSION);
     out.put_u16(kind);
     out
 }
 
-fn opened(payload: &[u8]) -> Result<(u16, Reader<'_>), DecodeError> {
+pub(super) fn opened(payload: &[u8]) -> Result<(u16, Reader<'_>), DecodeError> {
     if payload.len() > MESSAGE_BYTES_MAX {
         return invalid(format!("a message of {} bytes", payload.len()));
     }
@@ -245,7 +289,12 @@ fn opened(payload: &[u8]) -> Result<(u16, Reader<'_>), DecodeError> {
     Ok((fields.u16()?, fields))
 }
 
-fn restore_payload(frame: &Frame) -> Result<&[u8], Refused> {
+/// A message of a kind that was not due.
+pub(super) fn not<T>(kind: u16, due: &str) -> Result<T, DecodeError> {
+    invalid(format!("kind {kind:#x} is no {due} of this version"))
+}
+
+pub(super) fn restore_payload(frame: &Frame) -> Result<&[u8], Refused> {
     if frame.kind != FrameKind::Restore {
         return Err(Refused::Message {
             reason: format!(
@@ -317,23 +366,21 @@ fn decode_ranges(fields: &mut Reader<'_>) -> Result<Answer, DecodeError> {
     })
 }
 
-fn encode_data(offset: u64, content: &Content) -> Vec<u8> {
+fn put_data(out: &mut Vec<u8>, offset: u64, content: &Content) {
     let (coding, bytes): (u16, &[u8]) = match content {
         Content::Zero { .. } => (ZERO, &[]),
         Content::Stored(bytes) => (STORED, bytes),
         Content::Zstd { packed, .. } => (ZSTD, packed),
     };
-    let mut out = begin(DATA);
     out.reserve_exact(bytes.len() + 16);
     out.put_u64(offset);
     out.put_u32(u32::try_from(content.length()).expect("checked before"));
     out.put_u16(coding);
     out.put_u16(0);
     out.extend_from_slice(bytes);
-    out
 }
 
-fn decode_data(fields: &mut Reader<'_>, payload: &Bytes) -> Result<Answer, DecodeError> {
+fn data(fields: &mut Reader<'_>, payload: &Bytes) -> Result<(u64, Content), DecodeError> {
     let offset = fields.u64()?;
     let length = fields.u32()?;
     let coding = fields.u16()?;
@@ -357,7 +404,7 @@ fn decode_data(fields: &mut Reader<'_>, payload: &Bytes) -> Result<Answer, Decod
             ));
         }
     };
-    Ok(Answer::Data { offset, content })
+    Ok((offset, content))
 }
 
 fn put_point(out: &mut Vec<u8>, point: &PointName) {

@@ -104,6 +104,18 @@ pub enum Request {
         /// What was read back from the device.
         digest: Digest,
     },
+    /// The device holds this where the point holds something else: keep it. Asked only where the
+    /// description's restore is one that takes it.
+    Keep {
+        /// The volume.
+        volume: VolumeId,
+        /// First byte.
+        offset: u64,
+        /// What the device holds there.
+        content: Content,
+    },
+    /// Make everything that was kept so far durable.
+    Settle,
 }
 
 /// One volume of the point to be restored.
@@ -144,6 +156,12 @@ pub enum RefusalKind {
     NotReady = 6,
     /// What the point holds there is unknown or damaged.
     Unreadable = 7,
+    /// Who asks may not ask this.
+    NotAllowed = 8,
+    /// There is no space to keep what is sent.
+    NoSpace = 9,
+    /// What is sent cannot be kept any more.
+    NotKept = 10,
 }
 
 impl RefusalKind {
@@ -156,6 +174,9 @@ impl RefusalKind {
             5 => Self::Fenced,
             6 => Self::NotReady,
             7 => Self::Unreadable,
+            8 => Self::NotAllowed,
+            9 => Self::NoSpace,
+            10 => Self::NotKept,
             other => return invalid(format!("a refusal of unknown kind {other}")),
         })
     }
@@ -163,7 +184,7 @@ impl RefusalKind {
     /// Whether the same request may be granted later without anybody doing anything.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::NotReady)
+        matches!(self, Self::NotReady | Self::NoSpace)
     }
 
     const fn remedy(self) -> &'static str {
@@ -175,6 +196,9 @@ impl RefusalKind {
             Self::Fenced => "start the restore again under the current generation",
             Self::NotReady => "try again later",
             Self::Unreadable => "choose another point, or repair this one from another destination",
+            Self::NotAllowed => "correct who is configured for what, or order what is meant",
+            Self::NoSpace => "make room on the cloud side",
+            Self::NotKept => "check the device of the cloud side, then order it again",
         }
     }
 }
@@ -228,13 +252,30 @@ pub enum Answer {
     },
     /// To any request.
     Refused(Refusal),
+    /// To [`Request::Keep`]: it is taken, and durable after the next [`Request::Settle`].
+    Kept {
+        /// The first byte.
+        offset: u64,
+    },
+    /// To [`Request::Settle`].
+    Settled,
 }
 
 impl Request {
     /// Whether it is within the limits.
     pub(super) fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Describe { .. } | Self::Done { .. } => Ok(()),
+            Self::Describe { .. } | Self::Done { .. } | Self::Settle => Ok(()),
+            Self::Keep {
+                offset, content, ..
+            } => {
+                content.check()?;
+                ByteRange {
+                    offset: *offset,
+                    length: content.length(),
+                }
+                .check()
+            }
             Self::Changed { limit, .. } if (1..=RANGES_MAX).contains(limit) => Ok(()),
             Self::Changed { limit, .. } => invalid(format!(
                 "{limit} ranges where 1 to {RANGES_MAX} may be asked"
@@ -296,7 +337,7 @@ impl Answer {
                 Ok(())
             }
             Self::Data { content, .. } => content.check(),
-            Self::Done { .. } => Ok(()),
+            Self::Done { .. } | Self::Kept { .. } | Self::Settled => Ok(()),
         }
     }
 }

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::frame::{FrameDecoder, FrameKind, encode_header};
 
+mod sent;
+
 fn volume() -> VolumeId {
     VolumeId::from_u128(0x33)
 }
@@ -104,6 +106,10 @@ fn answers() -> Vec<Answer> {
             reason: "no one knows".to_owned(),
         }),
     ]
+}
+
+fn read_request(bytes: &[u8]) -> Result<Request, bcdr_format::DecodeError> {
+    Request::decode(&Bytes::copy_from_slice(bytes))
 }
 
 fn pattern(length: u32) -> Vec<u8> {
@@ -221,7 +227,7 @@ fn a_message_with_a_flipped_bit_is_refused_or_says_just_that() {
         for bit in 0..good.len() * 8 {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(read) = Request::decode(&bytes) {
+            if let Ok(read) = read_request(&bytes) {
                 assert_eq!(read.encode().unwrap(), bytes);
             }
         }
@@ -245,12 +251,12 @@ fn a_message_cut_anywhere_is_refused() {
         let good = request.encode().unwrap();
         for length in 0..good.len() {
             assert!(
-                Request::decode(&good[..length]).is_err(),
+                read_request(&good[..length]).is_err(),
                 "{request:?} {length}"
             );
         }
         let longer = [&good[..], &[0]].concat();
-        assert!(Request::decode(&longer).is_err());
+        assert!(read_request(&longer).is_err());
     }
     for answer in answers() {
         let good = Bytes::from(answer.encode().unwrap());
@@ -278,13 +284,13 @@ fn a_message_cut_anywhere_is_refused() {
 fn unknown_versions_and_kinds_are_refused_by_name() {
     let good = requests()[0].encode().unwrap();
     let newer = [&2_u16.to_le_bytes(), &good[2..]].concat();
-    let said = Request::decode(&newer).unwrap_err().to_string();
+    let said = read_request(&newer).unwrap_err().to_string();
     assert!(said.contains("restore message has version 2"), "{said}");
     let said = Answer::decode(&Bytes::from(newer)).unwrap_err().to_string();
     assert!(said.contains("version 2"), "{said}");
     let answer = Bytes::from(answers()[0].encode().unwrap());
     assert!(
-        Request::decode(&answer)
+        read_request(&answer)
             .unwrap_err()
             .to_string()
             .contains("no request")
@@ -495,7 +501,7 @@ proptest! {
         let mut message = RESTORE_VERSION.to_le_bytes().to_vec();
         message.extend_from_slice(&kind.to_le_bytes());
         message.extend_from_slice(&bytes);
-        if let Ok(request) = Request::decode(&message) {
+        if let Ok(request) = read_request(&message) {
             prop_assert_eq!(request.encode().unwrap(), message.clone());
         }
         if let Ok(answer) = Answer::decode(&Bytes::from(message.clone())) {

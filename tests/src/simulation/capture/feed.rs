@@ -135,7 +135,7 @@ impl CaptureHost {
             version: FEED_VERSION,
             group,
             stream,
-            opening,
+            opening: Some(opening),
             now,
         };
         cx.feed
@@ -207,6 +207,7 @@ impl CaptureHost {
             ToCapture::Beat(beat) => {
                 process.tap.place_beat(now, beat);
             }
+            ToCapture::Order(_) => {}
             ToCapture::Fork(fork) => process.close_fork(cx, fork),
         }
         self.drain(cx, life);

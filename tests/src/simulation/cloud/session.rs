@@ -96,7 +96,10 @@ impl CloudHost {
         let state = process.store.durable();
         let welcome = ToGateway::Welcome {
             version: SHIP_VERSION,
-            generation: state.generation(),
+            order: bcdr_wire::order::SourceOrder {
+                generation: state.generation(),
+                duty: bcdr_wire::order::Duty::Serve,
+            },
             held: state.held(),
             fork: state.open_forks().last().copied(),
             chain: state.chain(),

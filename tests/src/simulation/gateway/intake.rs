@@ -22,7 +22,9 @@ impl GatewayHost {
             return cx.feed.sever(&mut cx.schedule, session);
         }
         if let FeedUp::Control(FromCapture::Hello { opening, now, .. }) = &message {
-            self.attach(cx, session, *opening, *now);
+            if let Some(opening) = opening {
+                self.attach(cx, session, *opening, *now);
+            }
         } else if let Some(process) = self.process(life)
             && process.feed == Some(session)
         {
@@ -78,7 +80,10 @@ impl GatewayHost {
             version: FEED_VERSION,
             held: process.taken.held(),
             fork: process.forks.open(),
-            generation: generation.unwrap_or_default(),
+            order: bcdr_wire::order::SourceOrder {
+                generation: generation.unwrap_or_default(),
+                duty: bcdr_wire::order::Duty::Serve,
+            },
             now: wall,
         };
         process.tell_capture(cx, welcome);

@@ -96,7 +96,7 @@ impl GatewayHost {
         }
         match message {
             ToGateway::Welcome {
-                generation,
+                order: bcdr_wire::order::SourceOrder { generation, .. },
                 held,
                 fork,
                 chain,
@@ -118,6 +118,7 @@ impl GatewayHost {
                     process.receiver_known = true;
                 }
             }
+            ToGateway::Order(_) => {}
             ToGateway::Refused(refusal) => {
                 cx.trace(|| format!("the cloud side refuses: {refusal}"));
                 if let Some(session) = self.process(life).and_then(|process| process.ship.as_mut())
