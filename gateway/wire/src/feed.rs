@@ -7,6 +7,7 @@
 //! `bcdr_format::record` owns. Either side ends a session whose order it cannot explain, and the
 //! next hello settles where both are.
 
+use crate::order::{SourceOrder, Standing};
 use bcdr_format::{
     GroupId, IncarnationOrdinal, Opening, Position, StreamId, Timestamp, VolumeId,
     continuity::{Fork, Held},
@@ -41,8 +42,8 @@ pub enum FromCapture {
         group: GroupId,
         /// The stream.
         stream: StreamId,
-        /// The capture's current incarnation.
-        opening: Opening,
+        /// The capture's current incarnation; none while it stands by and has nothing to feed.
+        opening: Option<Opening>,
         /// The capture's wall clock, for the offset between the two clocks.
         now: Timestamp,
     },
@@ -65,11 +66,13 @@ pub enum ToCapture {
         held: Option<Held>,
         /// A fork that is open cloud-side.
         fork: Option<Fork>,
-        /// The group's generation.
-        generation: Generation,
+        /// The order that holds now.
+        order: SourceOrder,
         /// The gateway's wall clock.
         now: Timestamp,
     },
+    /// This order holds from now on.
+    Order(SourceOrder),
     /// The session cannot go on.
     Refused(Refusal),
     /// The ladder moved.
@@ -177,6 +180,8 @@ pub enum Tracking {
         /// Why, in words.
         reason: String,
     },
+    /// Volumes are not writable here, so there is nothing to track.
+    Standing,
 }
 
 /// How a capture is, for people and for lag metrics.
@@ -184,6 +189,8 @@ pub enum Tracking {
 pub struct CaptureReport {
     /// When, on the capture's clock.
     pub at: Timestamp,
+    /// Where it stands towards its orders.
+    pub standing: Standing,
     /// How tracking stands.
     pub tracking: Tracking,
     /// The last sequence given.

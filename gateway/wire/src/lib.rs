@@ -6,6 +6,7 @@
 pub mod feed;
 pub mod frame;
 pub mod identity;
+pub mod order;
 pub mod restore;
 pub mod seal;
 pub mod ship;

@@ -6,12 +6,14 @@
 //! `bcdr_format::batch` owns. A wrapped data key is sent before the first batch that holds a chunk
 //! sealed under it, anew in each session.
 
-use crate::feed::{Acknowledged, CaptureReport, Refusal};
+use crate::{
+    feed::{Acknowledged, CaptureReport, Refusal},
+    order::SourceOrder,
+};
 use bcdr_format::{
     DataKeyId, GroupId, InstallationId, StreamId, Timestamp,
     batch::MAC_BYTES,
     continuity::{Fork, Held},
-    position::Generation,
     record::{Beat, Marker},
 };
 use serde::{Deserialize, Serialize};
@@ -49,7 +51,7 @@ pub enum FromGateway {
     /// How the stream's capture is; relayed, with when it was heard. `None`: not connected.
     Capture {
         /// The capture's last report.
-        report: Option<CaptureReport>,
+        report: Option<Box<CaptureReport>>,
         /// Since when the capture is connected or gone, on the gateway's clock.
         since: Timestamp,
         /// Bytes that wait in the gateway's spool for this destination.
@@ -64,8 +66,9 @@ pub enum ToGateway {
     Welcome {
         /// [`SHIP_VERSION`].
         version: u16,
-        /// The group's generation; batches carry it.
-        generation: Generation,
+        /// The order that holds now. Batches carry its generation, and are taken only under a duty
+        /// that takes records.
+        order: SourceOrder,
         /// What the receiver holds; the next batch may begin at or before the position after it
         /// and must end beyond it.
         held: Option<Held>,
@@ -78,6 +81,9 @@ pub enum ToGateway {
         /// The receiver's wall clock.
         now: Timestamp,
     },
+    /// This order holds from now on. Under a new generation what was sealed under the old one is
+    /// not taken any more.
+    Order(SourceOrder),
     /// The session cannot go on.
     Refused(Refusal),
     /// The ladder moved; the gateway adds its own rung.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     feed::{FEED_VERSION, ToCapture},
+    order::{Duty, SourceOrder},
     seal::InstallationKeyBytes,
     ship::FromGateway,
 };
@@ -34,7 +35,10 @@ fn welcome() -> ToCapture {
         version: FEED_VERSION,
         held: None,
         fork: None,
-        generation: Generation(7),
+        order: SourceOrder {
+            generation: Generation(7),
+            duty: Duty::StandBy,
+        },
         now: Timestamp(1_700_000_000_000_000),
     }
 }
