@@ -19,6 +19,7 @@ use bcdr_wire::{
     feed::{Acknowledged, CaptureReport, Refusal},
     frame::{FrameKind, FrameReader, decode_control, send_control},
     identity::{PeerIdentity, Role},
+    order::{Duty, SourceOrder},
     seal::{ChunkOpener, InstallationKey, KeyRing, verify_batch_mac},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
     transport::{CloseCode, Protocol, accept, close, server_endpoint},
@@ -33,6 +34,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) struct State {
     pub(crate) held: Option<Held>,
     pub(crate) generation: Generation,
+    pub(crate) duty: Duty,
     pub(crate) fork: Option<Fork>,
     pub(crate) image: Image,
     /// The headers of the batches taken, in order.
@@ -44,7 +46,7 @@ pub(crate) struct State {
     pub(crate) hellos: usize,
     /// Who was let in, in order.
     pub(crate) callers: Vec<PeerIdentity>,
-    pub(crate) reports: Vec<Option<CaptureReport>>,
+    pub(crate) reports: Vec<Option<Box<CaptureReport>>>,
     /// Answers the next hello so.
     pub(crate) refuse_hellos: Option<Refusal>,
     /// Answers the next batch so, once, instead of taking it.
@@ -69,10 +71,24 @@ impl State {
         self.batches.clear();
     }
 
+    fn order(&self) -> SourceOrder {
+        SourceOrder {
+            generation: self.generation,
+            duty: self.duty.clone(),
+        }
+    }
+
+    /// Gives another order, in the session that is up and in those to come.
+    pub(crate) fn command(&mut self, generation: u64, duty: Duty) {
+        self.generation = Generation(generation);
+        self.duty = duty;
+        self.say(ToGateway::Order(self.order()));
+    }
+
     fn welcome(&self) -> ToGateway {
         ToGateway::Welcome {
             version: SHIP_VERSION,
-            generation: self.generation,
+            order: self.order(),
             held: self.held,
             fork: self.fork,
             chain: self.chain,
@@ -100,6 +116,9 @@ impl State {
         verify_batch_mac(key, &self.chain, prefix.authenticated(bytes), &mac)
             .map_err(|error| error.to_string())?;
         let header = &layout.header;
+        if !self.order().takes_records() {
+            return Err(format!("a batch under {:?}", self.duty));
+        }
         if header.generation != self.generation {
             return Err(format!("a batch of generation {}", header.generation));
         }
@@ -179,6 +198,7 @@ impl Store {
             state: Mutex::new(State {
                 held: None,
                 generation: Generation::FIRST,
+                duty: Duty::Serve,
                 fork: None,
                 image: Image::default(),
                 batches: vec![],
