@@ -11,6 +11,8 @@ use bcdr_wire::order::{Duty, HomeTask, SourceOrder, TaskReport, TaskState};
 /// How a group is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
+    /// It was begun to take writes, has taken none, and has heard no gateway yet.
+    Starting,
     /// It takes writes, and journals them.
     Writable,
     /// Its ring thread runs and takes no writes.
@@ -69,15 +71,16 @@ pub fn decide(
         });
     }
     let act = match (&order.duty, mode) {
-        // Who serves writable is not cut by an order to stand by: only an operator decides that.
-        (Duty::Serve | Duty::StandBy, Mode::Writable)
+        // Who serves writable is not cut by an order to stand by: only an operator decides that. Who
+        // comes back and did not know what was decided meanwhile has not begun to serve yet.
+        (Duty::Serve, Mode::Starting | Mode::Writable)
+        | (Duty::StandBy, Mode::Writable)
         | (Duty::Quiesce, Mode::Quiesced)
         | (Duty::StandBy | Duty::Quiesce | Duty::Hold { .. }, Mode::Standing) => Act::Keep,
         (Duty::Serve, Mode::Quiesced | Mode::Standing) => Act::Serve,
-        (Duty::Quiesce, Mode::Writable) => Act::Quiesce,
-        (Duty::StandBy, Mode::Quiesced) | (Duty::Hold { .. }, Mode::Writable | Mode::Quiesced) => {
-            Act::Stand
-        }
+        (Duty::Quiesce, Mode::Starting | Mode::Writable) => Act::Quiesce,
+        (Duty::StandBy, Mode::Starting | Mode::Quiesced)
+        | (Duty::Hold { .. }, Mode::Starting | Mode::Writable | Mode::Quiesced) => Act::Stand,
     };
     Ok(Decision {
         remember: remembered != Some(order),
@@ -111,7 +114,12 @@ mod tests {
     use bcdr_format::RestoreId;
     use bcdr_wire::order::HomeWork;
 
-    const MODES: [Mode; 3] = [Mode::Writable, Mode::Quiesced, Mode::Standing];
+    const MODES: [Mode; 4] = [
+        Mode::Starting,
+        Mode::Writable,
+        Mode::Quiesced,
+        Mode::Standing,
+    ];
 
     fn task(id: u128) -> HomeTask {
         HomeTask {
@@ -188,7 +196,7 @@ mod tests {
                 let act = decide(None, &told, mode).unwrap().act;
                 let there = after(act, mode);
                 let wanted: &[Mode] = match &duty {
-                    Duty::Serve => &[Mode::Writable],
+                    Duty::Serve => &[Mode::Starting, Mode::Writable],
                     Duty::StandBy if mode == Mode::Writable => &[Mode::Writable],
                     Duty::StandBy | Duty::Hold { .. } => &[Mode::Standing],
                     Duty::Quiesce => &[Mode::Quiesced, Mode::Standing],

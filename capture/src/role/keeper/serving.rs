@@ -38,7 +38,7 @@ impl Keeper {
         let (_, never) = oneshot::channel();
         let mut ended = std::mem::replace(&mut group.ended, never);
         let around = self.surround(&mut group);
-        let mut mode = Mode::Writable;
+        let mut mode = Mode::Starting;
         let mut asked = false;
         let mut again = interval(TRY_AGAIN_EVERY);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -54,7 +54,13 @@ impl Keeper {
                 _ = again.tick(), if !asked => self.unkept(),
             };
             let Some(order) = order else { continue };
+            if mode == Mode::Starting && has_written(&group) {
+                mode = Mode::Writable;
+            }
             match self.hear(order, mode).await {
+                Act::Keep if mode == Mode::Starting && self.unkept.is_none() => {
+                    mode = Mode::Writable;
+                }
                 Act::Keep => {}
                 Act::Quiesce => {
                     group.handle.send(GroupCommand::Quiesce);
@@ -182,6 +188,13 @@ impl Keeper {
         tokio::task::spawn_blocking(move || group.join()).await?;
         Ok(())
     }
+}
+
+/// Whether clients have written since the ring thread began, as far as it has shown.
+fn has_written(group: &RunningGroup) -> bool {
+    let status = group.status.borrow();
+    let mut counters = status.iter().flat_map(|status| status.counters.values());
+    counters.any(|counters| counters.writes > 0)
 }
 
 /// Names of exports are unique where there is a listener for them.

@@ -216,6 +216,37 @@ async fn an_order_to_stand_by_does_not_cut_who_serves_and_ends_the_feed() {
     rig.finish().await;
 }
 
+/// It was down when production moved, so its memory is of no help.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_comes_back_stands_by_unless_it_has_been_written_to() {
+    let mut rig = Rig::new(Some(order(1, Duty::Serve)));
+    let client = entered(rig.site.socket(0)).await;
+    assert!(!client.export().is_read_only());
+    let mut session = rig.gateway.called().await;
+    session.welcome_under(order(2, Duty::StandBy), None).await;
+    let mut session = rig.gateway.called().await;
+    assert_eq!(session.hello, None);
+    session.welcome_under(order(2, Duty::StandBy), None).await;
+    reported(&mut session, stands(2, Serving::ReadOnly)).await;
+
+    session.say(ToCapture::Order(order(3, Duty::Serve))).await;
+    let mut session = rig.gateway.called().await;
+    assert!(session.hello.is_some());
+    session.welcome_under(order(3, Duty::Serve), None).await;
+    rig.restart().await;
+    let client = entered(rig.site.socket(0)).await;
+    client.write(4096, block(2), true).await.unwrap();
+    // The ring thread shows its counters with each tick.
+    while !rig.api("/status").await.contains("\"writes\":1") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut session = rig.gateway.called().await;
+    session.welcome_under(order(4, Duty::StandBy), None).await;
+    reported(&mut session, stands(4, Serving::Writable)).await;
+    client.write(8192, block(3), true).await.unwrap();
+    rig.finish().await;
+}
+
 /// Writes block after block until one is refused, and gives how many were answered and why it ended.
 async fn load(client: Client, first: u64, every: u64) -> (u64, Option<NbdError>) {
     for round in 0.. {
