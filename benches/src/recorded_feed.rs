@@ -243,7 +243,7 @@ impl Feed {
                 version: FEED_VERSION,
                 group: group.id,
                 stream: group.stream,
-                opening,
+                opening: Some(opening),
                 now: now()?,
             };
             send_control(&mut stream, &hello).await?;

@@ -135,7 +135,7 @@ impl CaptureHost {
             version: FEED_VERSION,
             group,
             stream,
-            opening,
+            opening: Some(opening),
             now,
         };
         cx.feed
@@ -207,6 +207,8 @@ impl CaptureHost {
             ToCapture::Beat(beat) => {
                 process.tap.place_beat(now, beat);
             }
+            // Here the source always serves.
+            ToCapture::Order(_) => {}
             ToCapture::Fork(fork) => process.close_fork(cx, fork),
         }
         self.drain(cx, life);
