@@ -8,7 +8,7 @@ use crate::{
 };
 use bcdr_disk::Storage;
 use bcdr_format::{Position, RestoreId};
-use bcdr_nbd::{NbdError, client::ClientError};
+use bcdr_nbd::{Allocation, NbdError, client::ClientError};
 use bcdr_wire::{
     feed::{CaptureReport, ToCapture, Tracking},
     order::{
@@ -436,7 +436,13 @@ async fn a_task_is_done_once_and_its_outcome_is_told_again() {
     let second = inspected(&report, 2).unwrap();
     assert!(!second[0].blank);
     assert_eq!(second[0].identity, first[0].identity);
-    entered(rig.site.socket(0)).await;
+    // What is a hole is told, and what is not.
+    let client = entered(rig.site.socket(0)).await;
+    let extents = client.block_status(0, VOLUME_BYTES as u32).await.unwrap();
+    let total: u64 = extents.iter().map(|extent| extent.length).sum();
+    assert_eq!(total, VOLUME_BYTES);
+    assert_eq!(extents[0].allocation, Allocation::HOLE);
+    assert_eq!(extents.last().unwrap().allocation, Allocation::DATA);
     rig.finish().await;
 }
 

@@ -69,3 +69,34 @@ fn a_directory_that_cannot_be_asked_holds_no_order() {
     assert!(book.remember(&order(1, Duty::Serve)).is_err());
     assert_eq!(book.order(), None, "what is not durable is not said");
 }
+
+/// What was acted on before the power failed is known afterwards; whatever the moment, the book is
+/// whole.
+#[test]
+fn an_order_that_was_kept_outlives_a_power_cut_at_any_moment() {
+    let at = Path::new("/state/group");
+    let (before, after) = (order(1, Duty::Serve), order(2, Duty::Quiesce));
+    let mut lost = 0;
+    for operations in 0..40 {
+        let disk = bcdr_disk::SimulatedDisk::new(operations, bcdr_disk::FaultPlan::none());
+        let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+        let mut book = OrderBook::open(Arc::clone(&storage), at).unwrap();
+        book.remember(&before).unwrap();
+        disk.cut_power_at(operations);
+        let kept = book.remember(&after).is_ok();
+        disk.power_cut();
+        disk.power_on();
+        let found = OrderBook::open(storage, at).unwrap();
+        let found = found.order().unwrap();
+        assert!(
+            *found == before || *found == after,
+            "{operations}: {found:?}"
+        );
+        assert!(
+            !kept || *found == after,
+            "{operations}: what was kept is lost"
+        );
+        lost += u32::from(*found == before);
+    }
+    assert!(lost > 0, "no cut came before the order was kept");
+}
