@@ -4,10 +4,11 @@
 //! waits), dials the gateways in turn, and gives the writer of the connection the next frame only
 //! when the last one is gone; QUIC's flow control is the only throttle. When the peer lags, records
 //! are read back from the journal on a blocking thread. It decides nothing about where to resume:
-//! the session does.
+//! the session does. Orders are handed on; records go out only while the last order told by the
+//! gateway is the one that is durable here, and lets them.
 
-mod dial;
-mod outgoing;
+pub(crate) mod dial;
+pub(crate) mod outgoing;
 mod peer_status;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use bcdr_format::{Position, continuity::Held, incarnation::IncarnationOrdinal};
 use bcdr_wire::{
     feed::{Acknowledged, Refusal, ToCapture},
     identity::IdentitySource,
+    order::{Serving, SourceOrder},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -44,6 +46,7 @@ use crate::{
     journal::{JournalReader, ReadError},
     journal_thread::JournalHandle,
     metrics::GroupMetrics,
+    standing::Stance,
     status::{GroupDescription, report, tracking},
 };
 use dial::{DialError, Dialed, Peer};
@@ -56,13 +59,13 @@ const JOURNAL_READ_BYTES: usize = 8 << 20;
 /// Bytes of the newest records kept in memory.
 const TAIL_BYTES: usize = 16 << 20;
 /// Between two reports when nothing changes.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// After the first failure; doubles with each further one.
-const BACKOFF: Duration = Duration::from_millis(200);
+pub(crate) const BACKOFF: Duration = Duration::from_millis(200);
 /// The longest pause between two attempts.
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// After a refusal that only people can lift.
-const BACKOFF_REFUSED: Duration = Duration::from_secs(15);
+pub(crate) const BACKOFF_REFUSED: Duration = Duration::from_secs(15);
 
 /// What the task begins with.
 pub struct FeedParts {
@@ -92,6 +95,10 @@ pub struct FeedParts {
     pub shown: watch::Sender<FeedStatus>,
     /// What is counted on the way.
     pub metrics: GroupMetrics,
+    /// Where the gateway's orders go.
+    pub orders: mpsc::UnboundedSender<SourceOrder>,
+    /// What came of them.
+    pub stance: watch::Receiver<Stance>,
 }
 
 /// The task's state. See the module's description.
@@ -110,6 +117,8 @@ pub struct FeedClient {
     direct: bool,
     shown: watch::Sender<FeedStatus>,
     metrics: GroupMetrics,
+    orders: mpsc::UnboundedSender<SourceOrder>,
+    stance: watch::Receiver<Stance>,
 
     link: Link,
     backoff: Duration,
@@ -119,7 +128,7 @@ pub struct FeedClient {
     /// Something may be there to send.
     eager: bool,
     report_due: bool,
-    reported: Option<std::mem::Discriminant<bcdr_wire::feed::Tracking>>,
+    reported: Option<Gist>,
 }
 
 /// The way to the gateway.
@@ -131,6 +140,9 @@ enum Link {
     /// The gateway takes records, or waits for a life that is about to begin.
     Up(Box<Peer>),
 }
+
+/// What is worth a report of its own when it changes.
+type Gist = (std::mem::Discriminant<bcdr_wire::feed::Tracking>, Serving);
 
 struct Reading {
     from: FeedStart,
@@ -148,6 +160,7 @@ enum Wake {
     WriterGone,
     Read(Result<Vec<FeedItem>, ReadError>),
     Status,
+    Stance,
     Report,
     Retry,
     Stop,
@@ -172,6 +185,8 @@ impl FeedClient {
             direct: parts.direct,
             shown: parts.shown,
             metrics: parts.metrics,
+            orders: parts.orders,
+            stance: parts.stance,
             link: Link::Down {
                 retry: Instant::now(),
             },
@@ -197,6 +212,9 @@ impl FeedClient {
                 changed = self.status.changed() => {
                     if changed.is_err() { Wake::Stop } else { Wake::Status }
                 }
+                changed = self.stance.changed() => {
+                    if changed.is_err() { Wake::Stop } else { Wake::Stance }
+                }
                 _ = reports.tick() => Wake::Report,
             };
             if !self.handle(wake) {
@@ -220,6 +238,7 @@ impl FeedClient {
             Wake::Room(permit) => self.fill(permit),
             Wake::Read(result) => self.journal_was_read(result),
             Wake::Status => self.look_at_status(),
+            Wake::Stance => self.stance_changed(),
             Wake::Report => self.second_passed(),
             Wake::Retry => self.dial(),
         }
@@ -299,7 +318,7 @@ impl FeedClient {
         self.next_gateway = self.next_gateway.wrapping_add(1);
         let (group, stream) = (self.description.id, self.description.stream);
         let identity = self.identity.clone();
-        let task = tokio::spawn(dial::dial(address, identity, group, stream, opening));
+        let task = tokio::spawn(dial::dial(address, identity, group, stream, Some(opening)));
         self.link = Link::Dialing(task);
     }
 
@@ -312,18 +331,74 @@ impl FeedClient {
         tracing::info!(group = self.description.name, gateway = %peer.name, ?held, "a gateway answers");
         self.backoff = BACKOFF;
         let standing = standing(held);
+        let order = peer.order.clone();
         peer.waiting = Some(standing);
         self.shown
             .send_modify(|shown| shown.connected(&peer.name, peer.address));
         self.link = Link::Up(Box::new(peer));
         self.report_due = true;
-        if let Some(fork) = fork {
+        self.tell(order.clone());
+        // Under another order it is told again once records are taken.
+        if let Some(fork) = fork
+            && order.takes_records()
+        {
             self.ask(GroupCommand::ForkFound(fork));
         }
         self.shake_hands(standing);
     }
 
+    fn tell(&self, order: SourceOrder) {
+        if self.orders.send(order).is_err() {
+            tracing::debug!("nobody hears orders any more");
+        }
+    }
+
+    /// The gateway gives another order.
+    fn ordered(&mut self, order: SourceOrder) {
+        let Link::Up(peer) = &mut self.link else {
+            return;
+        };
+        let before = std::mem::replace(&mut peer.order, order.clone());
+        match (before.takes_records(), order.takes_records()) {
+            (true, false) => {
+                self.session.disconnected();
+                self.reading = None;
+            }
+            (false, true) => {
+                // Where the gateway is by now only its next welcome tells.
+                peer.close("records are taken again");
+                self.tell(order);
+                let why = "the gateway is asked anew where it is".to_owned();
+                return self.go_down(why, Duration::ZERO);
+            }
+            (true, true) | (false, false) => {}
+        }
+        self.tell(order);
+    }
+
+    /// Whether records may go out: the order that the gateway told is durable here.
+    fn may_feed(&self) -> bool {
+        let Link::Up(peer) = &self.link else {
+            return false;
+        };
+        peer.order.takes_records() && self.stance.borrow().order.as_ref() == Some(&peer.order)
+    }
+
+    fn stance_changed(&mut self) {
+        self.stance.mark_unchanged();
+        self.report_due = true;
+        self.eager = true;
+        if let Link::Up(peer) = &self.link
+            && let Some(standing) = peer.waiting
+        {
+            self.shake_hands(standing);
+        }
+    }
+
     fn shake_hands(&mut self, standing: PeerStanding) {
+        if !self.may_feed() {
+            return;
+        }
         let handshake = self.session.connected(&standing);
         self.follow(handshake);
     }
@@ -409,8 +484,8 @@ impl FeedClient {
             ToCapture::Acknowledged(acknowledged) => self.acknowledged(acknowledged),
             ToCapture::PlaceMarker(marker) => self.ask(GroupCommand::PlaceMarker(marker)),
             ToCapture::Beat(beat) => self.ask(GroupCommand::PlaceBeat(beat)),
-            ToCapture::Order(_) => {}
             ToCapture::Fork(fork) => self.ask(GroupCommand::ForkFound(fork)),
+            ToCapture::Order(order) => self.ordered(order),
             ToCapture::Refused(refusal) => {
                 if let Link::Up(peer) = &self.link {
                     peer.close("refused");
@@ -448,10 +523,18 @@ impl FeedClient {
         if self.report_due {
             self.report_due = false;
             if let Some(status) = &*self.status.borrow() {
-                let report = report(&self.description, status, clock::wall());
-                self.reported = Some(std::mem::discriminant(&report.tracking));
+                let stance = self.stance.borrow();
+                let report = report(&self.description, status, &stance, clock::wall());
+                self.reported = Some((
+                    std::mem::discriminant(&report.tracking),
+                    report.standing.serving,
+                ));
                 permit.send(Outgoing::Report(Box::new(report)));
             }
+            return;
+        }
+        if !self.may_feed() {
+            self.eager = false;
             return;
         }
         match self.session.next(FRAME_BYTES) {
@@ -530,7 +613,8 @@ impl FeedClient {
         if let Some(through) = status.tap.trimmed {
             self.session.trimmed(through);
         }
-        if self.reported != Some(std::mem::discriminant(&tracking(status))) {
+        let gist = (std::mem::discriminant(&tracking(status)), status.serving());
+        if self.reported != Some(gist) {
             self.report_due = true;
         }
     }

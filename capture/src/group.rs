@@ -35,6 +35,7 @@ use crate::{
     metrics::{CaptureMetrics, GroupMetrics},
     restore::{ServeError, StampBook},
     ring::{self, Engine, RingError, Waker, backing::Backing},
+    standing::book::BookError,
     start::{StartInput, plan_start},
     status::{GroupDescription, VolumeDescription},
     tap::{TapCore, TapSettings, Volume},
@@ -77,6 +78,15 @@ pub enum GroupError {
         /// Which volume, and what to do.
         #[source]
         source: Box<ServeError>,
+    },
+    /// What the source was ordered cannot be read, and may forbid to serve.
+    #[error("group {group}: {source}")]
+    Orders {
+        /// The group.
+        group: String,
+        /// Why, and what to do.
+        #[source]
+        source: Box<BookError>,
     },
     /// What says that a volume was restored cannot be removed, and must not outlive its service.
     #[error(
@@ -174,7 +184,7 @@ impl RunningGroup {
 }
 
 /// An opened volume, before it has a socket.
-struct Opened {
+pub(crate) struct Opened {
     number: VolumeNumber,
     backing: Arc<Backing>,
 }
@@ -406,7 +416,10 @@ fn spawn_ring_thread(
     }
 }
 
-fn open_volumes(group: &GroupConfig, patience: Duration) -> Result<Vec<Opened>, GroupError> {
+pub(crate) fn open_volumes(
+    group: &GroupConfig,
+    patience: Duration,
+) -> Result<Vec<Opened>, GroupError> {
     let mut opened = Vec::with_capacity(group.volumes.len());
     for (index, config) in group.volumes.iter().enumerate() {
         let backing = volume::open(&config.name, &config.path, patience)?;
@@ -419,7 +432,10 @@ fn open_volumes(group: &GroupConfig, patience: Duration) -> Result<Vec<Opened>, 
     Ok(opened)
 }
 
-fn bind_sockets(group: &GroupConfig, opened: &[Opened]) -> Result<Vec<Export>, GroupError> {
+pub(crate) fn bind_sockets(
+    group: &GroupConfig,
+    opened: &[Opened],
+) -> Result<Vec<Export>, GroupError> {
     let bind = |(one, config): (&Opened, &crate::config::VolumeConfig)| {
         let socket =
             PrivateSocket::bind(&config.nbd_socket).map_err(|source| GroupError::Socket {
@@ -446,7 +462,7 @@ fn members(id: GroupId, group: &GroupConfig, opened: &[Opened]) -> Vec<Member> {
     opened.iter().zip(&group.volumes).map(member).collect()
 }
 
-fn describe(group: &GroupConfig, opened: &[Opened]) -> GroupDescription {
+pub(crate) fn describe(group: &GroupConfig, opened: &[Opened]) -> GroupDescription {
     let volume = |(one, config): (&Opened, &crate::config::VolumeConfig)| VolumeDescription {
         number: one.number,
         id: config.id,
@@ -459,6 +475,23 @@ fn describe(group: &GroupConfig, opened: &[Opened]) -> GroupDescription {
         stream: group.stream,
         name: group.name.clone(),
         volumes: opened.iter().zip(&group.volumes).map(volume).collect(),
+    }
+}
+
+/// A group whose volumes nobody has looked at: their sizes are not known.
+pub(crate) fn describe_unseen(group: &GroupConfig) -> GroupDescription {
+    let volume = |(number, config): (u16, &crate::config::VolumeConfig)| VolumeDescription {
+        number: VolumeNumber(number),
+        id: config.id,
+        name: config.name.clone(),
+        size_bytes: 0,
+        nbd_uri: nbd_uri(&config.name, &config.nbd_socket),
+    };
+    GroupDescription {
+        id: group.id,
+        stream: group.stream,
+        name: group.name.clone(),
+        volumes: (0..).zip(&group.volumes).map(volume).collect(),
     }
 }
 

@@ -11,6 +11,7 @@ mod closing;
 mod connection;
 mod handle;
 mod listening;
+mod quiescing;
 mod serving;
 mod sighting;
 mod status;
@@ -21,6 +22,7 @@ mod tests;
 pub use connection::{TapPayloads, TapSession};
 pub use handle::{AdoptedClient, Closed, GroupCommand, GroupHandle};
 pub use listening::{Export, export_info};
+pub(crate) use quiescing::make_read_only;
 pub use status::{GroupStatus, VolumeCounters};
 
 use std::{
@@ -129,6 +131,8 @@ pub struct GroupThread {
     /// Backing results that needed no I/O.
     immediate: VecDeque<(BackingId, BackingResult)>,
     ticked: Duration,
+    /// No more writes are taken.
+    quiesced: bool,
     closing: Option<closing::Closing>,
 }
 
@@ -215,6 +219,7 @@ impl GroupThread {
             feed_batch: Vec::new(),
             immediate: VecDeque::new(),
             ticked: parts.clock.monotonic(),
+            quiesced: false,
             closing: None,
         };
         thread.act();

@@ -9,6 +9,7 @@
 //! * [`intent`]: which writes were in flight, in memory that survives a kill;
 //! * [`start`]: what a new life of the stream must read again, given what the old one left;
 //! * [`feed`]: where to resume towards a peer, and what to send next;
+//! * [`standing`]: what a source that was given an order does about it;
 //! * [`restore`]: a volume is put back to a point, while it is not served; [`home_task`]: that and
 //!   other work on disks that are not served, with a point over the network.
 //!
@@ -40,11 +41,14 @@ pub mod payload;
 pub mod restore;
 pub mod ring;
 pub mod role;
+pub mod standing;
 pub mod start;
 pub mod status;
 pub mod tap;
 pub mod volume;
 
+#[cfg(test)]
+mod test_gateway;
 #[cfg(test)]
 mod test_site;
 

@@ -2,7 +2,7 @@
 //!
 //! It shows snapshots and changes nothing.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use axum::{Json, Router, extract::State, routing::get};
 use bcdr_http::{Detail, Health, Limits, LocalSocket, LocalSocketError, Metrics};
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     feed_client::FeedStatus,
     group_thread::GroupStatus,
+    standing::Stance,
     status::{GroupDescription, StatusDocument, document},
 };
 
@@ -22,9 +23,14 @@ pub struct GroupView {
     pub description: GroupDescription,
     /// The ring thread's snapshots.
     pub status: watch::Receiver<Option<GroupStatus>>,
+    /// What it was told, and what came of it.
+    pub stance: watch::Receiver<Stance>,
     /// The feed's snapshots.
     pub feed: watch::Receiver<FeedStatus>,
 }
+
+/// The groups, by their places in the configuration.
+pub type GroupViews = BTreeMap<usize, GroupView>;
 
 /// Opens the socket.
 ///
@@ -37,7 +43,7 @@ pub async fn bind(path: &Path) -> Result<LocalSocket, LocalSocketError> {
 /// Serves until `shutdown`.
 pub async fn serve(
     socket: LocalSocket,
-    groups: watch::Receiver<Vec<GroupView>>,
+    groups: watch::Receiver<GroupViews>,
     health: Health,
     metrics: Metrics,
     shutdown: CancellationToken,
@@ -58,16 +64,17 @@ pub async fn serve(
     tracing::debug!(?drained, "the local API has stopped");
 }
 
-async fn status(State(groups): State<watch::Receiver<Vec<GroupView>>>) -> Json<StatusDocument> {
+async fn status(State(groups): State<watch::Receiver<GroupViews>>) -> Json<StatusDocument> {
     let group = |group: &GroupView| {
         let status = group.status.borrow().clone();
         document(
             &group.description,
             status.as_ref(),
+            &group.stance.borrow(),
             group.feed.borrow().clone(),
         )
     };
     Json(StatusDocument {
-        groups: groups.borrow().iter().map(group).collect(),
+        groups: groups.borrow().values().map(group).collect(),
     })
 }

@@ -2,10 +2,12 @@
 //!
 //! Volumes are served first; identity, gateways, TLS and the local API come after, and so does a group
 //! that cannot be served: none of them keeps a volume of another from its clients, and all are tried
-//! again until they are there. Only if no group at all can be served is there nothing to run. The end
-//! of one group's ring thread ends the process: a supervisor starts it anew, and clients that
+//! again until they are there. Only if no group at all can be served is there nothing to run. Each
+//! group has a keeper, which changes how it is served as it is ordered. The end of a group's ring
+//! thread that nobody asked for ends the process: a supervisor starts it anew, and clients that
 //! reconnect notice a pause.
 
+mod keeper;
 mod missing;
 
 use std::{
@@ -29,14 +31,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{CaptureConfig, ConfigError},
-    feed_client::{FeedClient, FeedParts, FeedStatus},
-    group::{self, GroupContext, GroupError, RunningGroup},
-    group_thread::{Closed, GroupCommand, GroupThreadError},
-    local_api::{self, GroupView},
+    group::{self, GroupContext, GroupError},
+    group_thread::GroupThreadError,
+    local_api::{self, GroupViews},
     metrics::CaptureMetrics,
     nbd_tls::{NbdTls, TlsExport},
-    tap::TapState,
+    standing::book::OrderBook,
 };
+use keeper::{Begun, Keeper, Shared};
 use missing::{Missing, Part};
 
 /// How long tasks may take to end after their groups have.
@@ -104,51 +106,58 @@ pub async fn run(config: CaptureConfig, shutdown: CancellationToken) -> Result<(
         move || start_groups(&config, &context)
     })
     .await??;
+    let is_served = |(_, begun): &&(_, Begun)| matches!(begun, Begun::Serving(_));
     tracing::info!(
-        groups = started.iter().filter(|group| group.is_ok()).count(),
+        groups = started.iter().filter(is_served).count(),
         milliseconds = begun.elapsed().as_millis() as u64,
         "volumes are served"
     );
+    let (identity, known) = watch::channel(None);
     let mut role = Role {
-        config,
-        context,
+        config: Arc::clone(&config),
         metrics,
         health: Health::new(),
-        identity: None,
-        groups: Vec::new(),
-        unfed: Vec::new(),
-        views: watch::Sender::new(Vec::new()),
+        identity,
+        views: watch::Sender::new(GroupViews::new()),
         exports: watch::Sender::new(Vec::new()),
         missing: Vec::new(),
-        ends: JoinSet::new(),
+        keepers: JoinSet::new(),
+        stop_groups: shutdown.child_token(),
         // Tasks end when the groups have, not before: clients over TLS get their last answers.
         tasks: JoinSet::new(),
         stop_tasks: CancellationToken::new(),
         stop_listening: shutdown.child_token(),
     };
-    for (index, group) in started.into_iter().enumerate() {
-        match group {
-            Ok(group) => role.adopt(group),
-            Err(error) => role.miss(Part::Group(index), &error),
-        }
+    let shared = Shared {
+        config,
+        context,
+        health: role.health.clone(),
+        identity: known,
+        views: role.views.clone(),
+        exports: role.exports.clone(),
+        stop: role.stop_groups.clone(),
+    };
+    for (index, (book, begun)) in started.into_iter().enumerate() {
+        let keeper = Keeper::new(shared.clone(), index, book);
+        role.keepers.spawn(keeper.run(begun));
     }
     let outcome = role.serve(shutdown).await;
-    let ended = role.close().await;
+    role.close().await;
     drop(lock);
-    outcome.and(ended)
+    outcome
 }
 
-type Started = Vec<Result<RunningGroup, GroupError>>;
+type Started = Vec<(Option<OrderBook>, Begun)>;
 
-/// Starts the groups, each by itself: one whose volume another process holds lets no other wait.
-/// Fails only if none can be served.
+/// Begins the groups, each by itself: one whose volume another process holds lets no other wait.
+/// Fails only if there is nothing to do for any.
 fn start_groups(
     config: &CaptureConfig,
     context: &GroupContext,
 ) -> Result<(Option<DirectoryLock>, Started), CaptureError> {
     let lock = lock_state(config, context)?;
     let mut started: Started = thread::scope(|scope| {
-        let start = |group| scope.spawn(move || group::start(config, group, context));
+        let start = |group| scope.spawn(move || keeper::begin(config, group, context, None));
         let starting: Vec<_> = config.groups.iter().map(start).collect();
         let end = |one: thread::ScopedJoinHandle<'_, _>| {
             one.join()
@@ -156,9 +165,12 @@ fn start_groups(
         };
         starting.into_iter().map(end).collect()
     });
-    let is_served = started.iter().any(Result::is_ok);
-    match started.pop_if(|_| !is_served) {
-        Some(Err(error)) => Err(error.into()),
+    let is_kept = |(_, begun): &(_, Begun)| !matches!(begun, Begun::Missing(_));
+    if started.iter().any(is_kept) {
+        return Ok((lock, started));
+    }
+    match started.pop() {
+        Some((_, Begun::Missing(error))) => Err(error.into()),
         _ => Ok((lock, started)),
     }
 }
@@ -189,27 +201,18 @@ fn lock_state(
     }
 }
 
-/// The beginning of a feed that waits for an identity.
-struct Unfed {
-    /// The group's place among those that run.
-    group: usize,
-    shown: watch::Sender<FeedStatus>,
-}
-
-type Ended = (String, Option<Result<Closed, GroupThreadError>>);
-
 struct Role {
     config: Arc<CaptureConfig>,
-    context: GroupContext,
     metrics: Metrics,
     health: Health,
-    identity: Option<IdentitySource>,
-    groups: Vec<RunningGroup>,
-    unfed: Vec<Unfed>,
-    views: watch::Sender<Vec<GroupView>>,
+    identity: watch::Sender<Option<IdentitySource>>,
+    views: watch::Sender<GroupViews>,
     exports: watch::Sender<Vec<TlsExport>>,
     missing: Vec<Missing>,
-    ends: JoinSet<Ended>,
+    /// The groups' keepers.
+    keepers: JoinSet<Result<(), CaptureError>>,
+    /// Has the keepers end their groups.
+    stop_groups: CancellationToken,
     tasks: JoinSet<()>,
     stop_tasks: CancellationToken,
     stop_listening: CancellationToken,
@@ -228,83 +231,21 @@ impl Role {
         let first = loop {
             tokio::select! {
                 () = shutdown.cancelled() => break None,
-                ended = self.ends.join_next() => break ended,
+                ended = self.keepers.join_next() => break ended,
                 _ = again.tick(), if !self.missing.is_empty() => self.try_again().await,
             }
         };
-        for group in &self.groups {
-            group.handle.send(GroupCommand::Close);
-        }
+        self.stop_groups.cancel();
         let mut outcome = Ok(());
         let mut next = first;
         loop {
             if let Some(ended) = next {
-                outcome = outcome.and(judge(ended?));
+                outcome = outcome.and(ended?);
             }
-            next = self.ends.join_next().await;
+            next = self.keepers.join_next().await;
             if next.is_none() {
                 return outcome;
             }
-        }
-    }
-
-    /// Looks after a group that is served.
-    fn adopt(&mut self, mut group: RunningGroup) {
-        let (_, never) = tokio::sync::oneshot::channel();
-        let ended = std::mem::replace(&mut group.ended, never);
-        let name = group.description.name.clone();
-        self.ends.spawn(async move { (name, ended.await.ok()) });
-        let (shown, feed) = watch::channel(FeedStatus::default());
-        let view = GroupView {
-            description: group.description.clone(),
-            status: group.status.clone(),
-            feed,
-        };
-        self.tasks.spawn(watch_health(
-            view.clone(),
-            self.health.clone(),
-            self.stop_tasks.clone(),
-        ));
-        self.views.send_modify(|views| views.push(view));
-        let exports = group.exports.iter().map(|(volume, info)| TlsExport {
-            info: info.clone(),
-            volume: *volume,
-            group: group.handle.clone(),
-        });
-        self.exports.send_modify(|known| known.extend(exports));
-        self.unfed.push(Unfed {
-            group: self.groups.len(),
-            shown,
-        });
-        self.groups.push(group);
-        self.start_feeds();
-    }
-
-    fn start_feeds(&mut self) {
-        let Some(identity) = &self.identity else {
-            return;
-        };
-        for Unfed { group, shown } in self.unfed.drain(..) {
-            let group = &mut self.groups[group];
-            let Some(input) = group.feed.take() else {
-                continue;
-            };
-            let client = FeedClient::new(FeedParts {
-                description: group.description.clone(),
-                identity: identity.clone(),
-                gateways: self.config.gateways.clone(),
-                history: input.history,
-                items: input.items,
-                backlog: input.backlog,
-                group: group.handle.clone(),
-                status: group.status.clone(),
-                journal: input.journal,
-                storage: Arc::clone(&self.context.storage),
-                direct: input.direct,
-                shown,
-                metrics: group.metrics.clone(),
-            });
-            self.tasks.spawn(client.run(self.stop_tasks.clone()));
         }
     }
 
@@ -329,7 +270,7 @@ impl Role {
         let Some(address) = self.config.nbd_tcp_listen else {
             return Ok(());
         };
-        let Some(identity) = self.identity.clone() else {
+        let Some(identity) = self.identity.borrow().clone() else {
             return Err("NBD over TLS waits for the identity".to_owned());
         };
         let server = NbdTls::bind(address, identity, self.exports.subscribe())
@@ -340,11 +281,8 @@ impl Role {
         Ok(())
     }
 
-    /// Ends tasks and threads. The groups have been told to close, or are told now.
-    async fn close(mut self) -> Result<(), CaptureError> {
-        for group in &self.groups {
-            group.handle.send(GroupCommand::Close);
-        }
+    /// Ends what is left. The groups have ended, or are given up.
+    async fn close(mut self) {
         self.stop_listening.cancel();
         self.stop_tasks.cancel();
         let ending = async { while self.tasks.join_next().await.is_some() {} };
@@ -352,49 +290,7 @@ impl Role {
             tracing::warn!("some connections did not end in time and are cut");
             self.tasks.shutdown().await;
         }
-        let groups = std::mem::take(&mut self.groups);
-        self.views.send_modify(Vec::clear);
-        self.exports.send_modify(Vec::clear);
-        tokio::task::spawn_blocking(move || groups.into_iter().for_each(RunningGroup::join))
-            .await?;
-        Ok(())
     }
-}
-
-fn judge((group, ended): Ended) -> Result<(), CaptureError> {
-    match ended {
-        Some(Ok(_)) => Ok(()),
-        Some(Err(source)) => Err(CaptureError::GroupStopped { group, source }),
-        None => Err(CaptureError::GroupVanished { group }),
-    }
-}
-
-/// Keeps a group's checks: the ring thread turns, and what it serves is tracked.
-async fn watch_health(mut view: GroupView, health: Health, stop: CancellationToken) {
-    let name = &view.description.name;
-    let turns = health.live_check(format!("ring thread of group {name}"), RING_FRESH);
-    let tracked = health.ready_check(format!("tracking of group {name}"));
-    loop {
-        let state = view
-            .status
-            .borrow_and_update()
-            .as_ref()
-            .map(|status| status.tap.state.clone());
-        if let Some(state) = state {
-            turns.pass();
-            match state {
-                TapState::Untracked { reason, .. } => tracked.fail(reason.to_string()),
-                TapState::Continuous | TapState::Syncing { .. } => tracked.pass(),
-                TapState::Starting => {}
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => break,
-            changed = view.status.changed() => if changed.is_err() { return },
-        }
-    }
-    turns.remove();
-    tracked.remove();
 }
 
 #[cfg(test)]

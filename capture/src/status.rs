@@ -1,13 +1,19 @@
 //! What the capture tells about itself: the document behind `GET /status`, and the report to the
 //! gateway. Pure translations of snapshots.
 
-use bcdr_format::{GroupId, Position, StreamId, Timestamp, VolumeId, VolumeNumber};
-use bcdr_wire::feed::{CaptureReport, Tracking, VolumeReport};
+use bcdr_format::{
+    GroupId, IncarnationOrdinal, Position, Sequence, StreamId, Timestamp, VolumeId, VolumeNumber,
+};
+use bcdr_wire::{
+    feed::{CaptureReport, Tracking, VolumeReport},
+    order::{Duty, Standing},
+};
 use serde::Serialize;
 
 use crate::{
     feed_client::FeedStatus,
     group_thread::GroupStatus,
+    standing::Stance,
     tap::{TapState, TapStatus},
 };
 
@@ -55,6 +61,12 @@ pub struct GroupDocument {
     pub stream: StreamId,
     /// Its name.
     pub name: String,
+    /// What the source was told to do last; `None` before the first order.
+    pub duty: Option<Duty>,
+    /// Where it stands towards that.
+    pub standing: Standing,
+    /// Why the volumes of a group that stands by are not served, if so.
+    pub hindrance: Option<String>,
     /// How tracking stands; `None` until the ring thread has spoken.
     pub tracking: Option<Tracking>,
     /// The furthest record given a sequence.
@@ -107,6 +119,7 @@ pub struct VolumeDocument {
 pub fn document(
     group: &GroupDescription,
     status: Option<&GroupStatus>,
+    stance: &Stance,
     feed: FeedStatus,
 ) -> GroupDocument {
     let tap = status.map(|status| &status.tap);
@@ -129,8 +142,13 @@ pub fn document(
         id: group.id,
         stream: group.stream,
         name: group.name.clone(),
+        duty: stance.order.as_ref().map(|order| order.duty.clone()),
+        standing: stance.standing(status),
+        hindrance: stance.hindrance.clone(),
         tracking: status.map(tracking),
-        sequenced: tap.map(|tap| Position::new(tap.ordinal, tap.sequenced)),
+        sequenced: tap.map_or(stance.sequenced, |tap| {
+            Some(Position::new(tap.ordinal, tap.sequenced))
+        }),
         settled: tap.map(|tap| Position::new(tap.ordinal, tap.settled)),
         journaled: tap.map(|tap| Position::new(tap.ordinal, tap.durable)),
         fed: tap.and_then(|tap| tap.fed),
@@ -149,7 +167,12 @@ pub fn document(
 
 /// What the gateway is told.
 #[must_use]
-pub fn report(group: &GroupDescription, status: &GroupStatus, now: Timestamp) -> CaptureReport {
+pub fn report(
+    group: &GroupDescription,
+    status: &GroupStatus,
+    stance: &Stance,
+    now: Timestamp,
+) -> CaptureReport {
     let tap = &status.tap;
     let volume = |volume: &VolumeDescription| VolumeReport {
         id: volume.id,
@@ -163,17 +186,38 @@ pub fn report(group: &GroupDescription, status: &GroupStatus, now: Timestamp) ->
     };
     CaptureReport {
         at: now,
-        standing: bcdr_wire::order::Standing {
-            generation: bcdr_format::Generation::default(),
-            serving: bcdr_wire::order::Serving::Writable,
-            task: None,
-        },
+        standing: stance.standing(Some(status)),
         tracking: tracking(status),
         sequenced: Position::new(tap.ordinal, tap.sequenced),
         settled: Some(Position::new(tap.ordinal, tap.settled)),
         journaled: Some(Position::new(tap.ordinal, tap.durable)),
         journal_used_bytes: tap.journal.used_bytes,
         journal_capacity_bytes: tap.journal.capacity_bytes,
+        volumes: group.volumes.iter().map(volume).collect(),
+    }
+}
+
+/// What the gateway is told of a group that has no ring thread. Its position is the last that one
+/// gave, or nought if none ran in this process.
+#[must_use]
+pub fn standing_report(group: &GroupDescription, stance: &Stance, now: Timestamp) -> CaptureReport {
+    let nowhere = Position::new(IncarnationOrdinal::default(), Sequence::default());
+    let volume = |volume: &VolumeDescription| VolumeReport {
+        id: volume.id,
+        number: volume.number,
+        size_bytes: volume.size_bytes,
+        written_bytes: 0,
+        writes: 0,
+    };
+    CaptureReport {
+        at: now,
+        standing: stance.standing(None),
+        tracking: Tracking::Standing,
+        sequenced: stance.sequenced.unwrap_or(nowhere),
+        settled: None,
+        journaled: None,
+        journal_used_bytes: 0,
+        journal_capacity_bytes: 0,
         volumes: group.volumes.iter().map(volume).collect(),
     }
 }

@@ -180,3 +180,44 @@ impl TestAuthority {
         self.authority.issue(&request, wall()).unwrap()
     }
 }
+
+/// A session with simple replies, one request at a time.
+pub(crate) struct RawSession {
+    /// The export's transmission flags.
+    pub(crate) flags: u16,
+    stream: std::os::unix::net::UnixStream,
+}
+
+impl RawSession {
+    pub(crate) fn enter(socket: &Path) -> Self {
+        use std::io::{Read as _, Write as _};
+        let mut stream = bcdr_nbd::connect_unix(socket).unwrap();
+        stream.write_all(&3_u32.to_be_bytes()).unwrap();
+        stream
+            .write_all(&0x4948_4156_454f_5054_u64.to_be_bytes())
+            .unwrap();
+        stream.write_all(&[0, 0, 0, 1, 0, 0, 0, 0]).unwrap();
+        // Greeting, then size and flags.
+        let mut greeting = [0; 18 + 10];
+        stream.read_exact(&mut greeting).unwrap();
+        let flags = u16::from_be_bytes([greeting[26], greeting[27]]);
+        Self { flags, stream }
+    }
+
+    pub(crate) fn ask(&mut self, command: u16, offset: u64, length: u32, payload: &[u8]) -> u32 {
+        use std::io::{Read as _, Write as _};
+        let mut request = 0x2560_9513_u32.to_be_bytes().to_vec();
+        request.extend_from_slice(&[0, 0]);
+        request.extend_from_slice(&command.to_be_bytes());
+        request.extend_from_slice(&42_u64.to_be_bytes());
+        request.extend_from_slice(&offset.to_be_bytes());
+        request.extend_from_slice(&length.to_be_bytes());
+        request.extend_from_slice(payload);
+        self.stream.write_all(&request).unwrap();
+        let mut reply = [0; 16];
+        self.stream.read_exact(&mut reply).unwrap();
+        assert_eq!(reply[..4], 0x6744_6698_u32.to_be_bytes());
+        assert_eq!(reply[8..], 42_u64.to_be_bytes());
+        u32::from_be_bytes([reply[4], reply[5], reply[6], reply[7]])
+    }
+}

@@ -16,7 +16,8 @@ pub use entry::SpooledKey;
 
 use bcdr_disk::{Access, CreateOptions, DiskError, DiskErrorKind, Storage};
 use bcdr_format::{
-    DataKeyId, DecodeError, batch::BatchLayout, continuity::Arriving, sync::SyncEvent,
+    DataKeyId, DecodeError, batch::BatchLayout, continuity::Arriving, position::Generation,
+    sync::SyncEvent,
 };
 use segment::{Scanned, Segment, name, number};
 use std::{
@@ -109,6 +110,8 @@ pub struct Found {
     pub location: SpoolLocation,
     /// Its place in the stream.
     pub arriving: Arriving,
+    /// The generation that it was sealed under.
+    pub generation: Generation,
     /// The data keys of its chunks.
     pub keys: Vec<DataKeyId>,
     /// The sync intervals begun and ended in it.

@@ -23,6 +23,7 @@ use bcdr_format::{
 use bcdr_wire::{
     feed::{CaptureReport, Refusal, ToCapture},
     identity::{IdentitySource, PeerIdentity},
+    order::{Duty, SourceOrder},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,7 @@ pub enum FeedEvent {
     /// Records, in order.
     Records(Vec<Record<Bytes>>),
     /// How the capture is.
-    Report(CaptureReport),
+    Report(Box<CaptureReport>),
 }
 
 /// A capture's session, as its stream's owner sees it.
@@ -53,8 +54,8 @@ pub enum FeedEvent {
 pub struct FeedSession {
     /// Who it is.
     pub peer: PeerIdentity,
-    /// The capture's current incarnation.
-    pub opening: Opening,
+    /// The capture's current incarnation; none while it stands by and feeds nothing.
+    pub opening: Option<Opening>,
     /// The capture's wall clock when it said hello.
     pub capture_now: Timestamp,
     /// Where messages to it go. A session that lets it fill up is ended.
@@ -74,6 +75,8 @@ pub struct StreamStatus {
     pub bound_to: Option<String>,
     /// Whether a receiver has ever said that it knows the stream.
     pub confirmed: bool,
+    /// What the source was told last, as far as this gateway heard.
+    pub order: Option<SourceOrder>,
     /// Whether a receiver has said, in this process's life, what it holds. Captures are let in then.
     pub receiver_known: bool,
     /// For how many seconds nothing was taken from the capture because the memory is full.
@@ -196,9 +199,25 @@ struct Remembered {
     stream: StreamId,
     /// The highest generation met; older ones are refused for ever.
     generation: Generation,
+    /// What the source was to do under it; an earlier release knew of one duty only.
+    #[serde(default = "serve")]
+    duty: Duty,
     /// The certificate name of the capture that was let in first, and the only one since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capture: Option<String>,
+}
+
+const fn serve() -> Duty {
+    Duty::Serve
+}
+
+impl Remembered {
+    fn order(&self) -> SourceOrder {
+        SourceOrder {
+            generation: self.generation,
+            duty: self.duty.clone(),
+        }
+    }
 }
 
 /// A capture's session on its way to the stream's owner, and where the verdict goes.

@@ -14,6 +14,8 @@ mod image;
 mod intruders;
 #[path = "gateway/lives.rs"]
 mod lives;
+#[path = "gateway/orders.rs"]
+mod orders;
 #[path = "gateway/outages.rs"]
 mod outages;
 #[path = "gateway/receiver.rs"]

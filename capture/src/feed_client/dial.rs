@@ -10,6 +10,7 @@ use bcdr_wire::{
     feed::{FEED_VERSION, FromCapture, Refusal, ToCapture},
     frame::{FrameError, FrameReader, decode_control, send_control},
     identity::{IdentitySource, Role},
+    order::SourceOrder,
     transport::{self, CloseCode, Protocol, TransportError},
 };
 use quinn::{Connection, Endpoint, RecvStream};
@@ -25,7 +26,7 @@ const INCOMING: usize = 256;
 
 /// Why a gateway could not be won.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DialError {
+pub(crate) enum DialError {
     #[error("cannot reach the gateway: {0}")]
     Transport(#[from] TransportError),
     #[error("the gateway's stream failed: {0}")]
@@ -39,22 +40,24 @@ pub(super) enum DialError {
 }
 
 /// A gateway that answered.
-pub(super) struct Dialed {
-    pub(super) peer: Peer,
+pub(crate) struct Dialed {
+    pub(crate) peer: Peer,
     pub(super) held: Option<Held>,
     pub(super) fork: Option<Fork>,
 }
 
 /// The connection to a gateway; dropped, it is closed.
-pub(super) struct Peer {
-    pub(super) name: String,
-    pub(super) address: SocketAddr,
-    pub(super) outgoing: mpsc::Sender<Outgoing>,
-    pub(super) incoming: mpsc::Receiver<ToCapture>,
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) outgoing: mpsc::Sender<Outgoing>,
+    pub(crate) incoming: mpsc::Receiver<ToCapture>,
     /// Where it was when it answered.
     pub(super) standing: PeerStanding,
     /// Set while it waits for a life that suits it.
     pub(super) waiting: Option<PeerStanding>,
+    /// The last order it told.
+    pub(crate) order: SourceOrder,
     connection: Connection,
     // Sends its last packets as long as it lives.
     _endpoint: Endpoint,
@@ -62,12 +65,12 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Ends the connection, with words for the other side.
-    pub(super) fn close(&self, reason: &str) {
+    pub(crate) fn close(&self, reason: &str) {
         transport::close(&self.connection, CloseCode::Done, reason);
     }
 
     /// Why the connection ended.
-    pub(super) fn why_closed(&self) -> String {
+    pub(crate) fn why_closed(&self) -> String {
         self.connection.close_reason().map_or_else(
             || "the gateway ended the stream".to_owned(),
             |reason| format!("the connection to the gateway ended: {reason}"),
@@ -82,12 +85,12 @@ impl Drop for Peer {
 }
 
 /// Calls a gateway and says hello.
-pub(super) async fn dial(
+pub(crate) async fn dial(
     address: SocketAddr,
     identity: IdentitySource,
     group: GroupId,
     stream: StreamId,
-    opening: Opening,
+    opening: Option<Opening>,
 ) -> Result<Dialed, DialError> {
     let call = call(address, identity, group, stream, opening);
     timeout(PATIENCE, call)
@@ -100,7 +103,7 @@ async fn call(
     identity: IdentitySource,
     group: GroupId,
     stream: StreamId,
-    opening: Opening,
+    opening: Option<Opening>,
 ) -> Result<Dialed, DialError> {
     let endpoint = transport::client_endpoint(address)?;
     // The certificate may have been renewed since the last call.
@@ -113,7 +116,7 @@ async fn call(
         version: FEED_VERSION,
         group,
         stream,
-        opening: Some(opening),
+        opening,
         now: clock::wall(),
     };
     send_control(&mut send, &hello).await?;
@@ -122,13 +125,14 @@ async fn call(
         Ok(frame) => decode_control::<ToCapture>(&frame)?,
         Err(error) => return Err(explained(&connection, error)),
     };
-    let (held, fork) = match answer {
+    let (held, fork, order) = match answer {
         ToCapture::Welcome {
             version,
             held,
             fork,
+            order,
             ..
-        } if version == FEED_VERSION => (held, fork),
+        } if version == FEED_VERSION => (held, fork, order),
         ToCapture::Refused(refusal) => return Err(DialError::Refused(refusal)),
         _ => return Err(DialError::Unexpected),
     };
@@ -143,6 +147,7 @@ async fn call(
         incoming,
         standing: super::standing(held),
         waiting: None,
+        order,
         connection,
         _endpoint: endpoint,
     };

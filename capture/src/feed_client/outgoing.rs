@@ -17,7 +17,7 @@ use std::sync::Arc;
 const COPY_BELOW: usize = 16 * 1024;
 
 /// Something to send.
-pub(super) enum Outgoing {
+pub(crate) enum Outgoing {
     /// How the capture is.
     Report(Box<CaptureReport>),
     /// Items in feed order, and the opening of the life that the first one belongs to.

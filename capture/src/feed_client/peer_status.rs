@@ -24,14 +24,14 @@ pub struct FeedStatus {
 }
 
 impl FeedStatus {
-    pub(super) fn connected(&mut self, name: &str, address: SocketAddr) {
+    pub(crate) fn connected(&mut self, name: &str, address: SocketAddr) {
         self.connected = true;
         self.gateway = Some(name.to_owned());
         self.address = Some(address);
         self.last_error = None;
     }
 
-    pub(super) fn disconnected(&mut self, why: String) {
+    pub(crate) fn disconnected(&mut self, why: String) {
         self.connected = false;
         self.last_error = Some(why);
     }

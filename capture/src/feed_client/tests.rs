@@ -1,215 +1,31 @@
 //! The feed against a gateway that the test plays: real QUIC, a real group, scripted answers.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
-
 use bcdr_disk::RealStorage;
 use bcdr_format::{
-    GroupId, IncarnationId, MarkerId, Opening, Sequence, StreamId,
-    position::Generation,
-    record::{
-        FEED_SEED, Marker, MarkerKind, RECORD_HEADER_BYTES, Record, RecordBody, assemble,
-        decode_header,
-    },
+    IncarnationId, MarkerId, Sequence,
+    record::{Marker, MarkerKind},
 };
 use bcdr_wire::{
-    feed::{CaptureReport, FEED_VERSION, FromCapture},
-    frame::{FrameKind, FrameReader, decode_control, send_control},
     identity::Role,
-    transport::{self, CloseCode, Protocol},
+    order::Duty,
+    transport::{self, CloseCode},
 };
 use bytes::Bytes;
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
 
 use super::*;
 use crate::{
     group::RunningGroup,
     ring::Engine,
+    test_gateway::{Gateway, Heard, Replica, Session, order},
     test_site::{Site, TestAuthority, VOLUME_BYTES, close, is_continuous, until},
 };
-
-/// A gateway in the hands of a test.
-struct Gateway {
-    endpoint: Endpoint,
-}
-
-/// One session of a capture with it.
-struct Session {
-    hello: Opening,
-    send: SendStream,
-    reader: FrameReader<RecvStream>,
-    opening: Option<Opening>,
-    next: Option<Sequence>,
-    connection: Connection,
-}
-
-/// What a gateway received.
-enum Heard {
-    Opening(Opening),
-    Records(Vec<Record<Vec<u8>>>),
-    Report(CaptureReport),
-}
-
-impl Gateway {
-    fn new(authority: &TestAuthority) -> (Self, SocketAddr) {
-        let identity = authority.identity(Role::Gateway);
-        let address = (Ipv4Addr::LOCALHOST, 0).into();
-        let accepted = [Role::Capture];
-        let endpoint =
-            transport::server_endpoint(address, &identity, &accepted, Protocol::Feed).unwrap();
-        let address = endpoint.local_addr().unwrap();
-        (Self { endpoint }, address)
-    }
-
-    /// The next capture's hello.
-    async fn called(&self) -> Session {
-        let incoming = self.endpoint.accept().await.unwrap();
-        let (connection, _) = transport::accept(incoming).await.unwrap();
-        let (send, receive) = connection.accept_bi().await.unwrap();
-        let mut reader = FrameReader::new(receive);
-        let frame = reader.read_frame().await.unwrap();
-        let FromCapture::Hello {
-            version,
-            group,
-            stream,
-            opening,
-            ..
-        } = decode_control(&frame).unwrap()
-        else {
-            panic!("no hello")
-        };
-        assert_eq!((version, group), (FEED_VERSION, GroupId::from_u128(1)));
-        assert_eq!(stream, StreamId::from_u128(2));
-        Session {
-            hello: opening.unwrap(),
-            send,
-            reader,
-            opening: None,
-            next: None,
-            connection,
-        }
-    }
-}
-
-impl Session {
-    async fn say(&mut self, message: ToCapture) {
-        send_control(&mut self.send, &message).await.unwrap();
-    }
-
-    async fn welcome(&mut self, held: Option<Held>) {
-        let (version, generation, now) = (FEED_VERSION, Generation::FIRST, clock::wall());
-        self.say(ToCapture::Welcome {
-            version,
-            held,
-            fork: None,
-            order: bcdr_wire::order::SourceOrder {
-                generation,
-                duty: bcdr_wire::order::Duty::Serve,
-            },
-            now,
-        })
-        .await;
-        // The next record follows what is held, unless another life begins.
-        self.next = held.map(|held| held.position.sequence.next());
-    }
-
-    /// The next message, after checking that records follow one another.
-    async fn hear(&mut self) -> Heard {
-        let frame = self.reader.read_frame().await.unwrap();
-        if frame.kind == FrameKind::Control {
-            return match decode_control(&frame).unwrap() {
-                FromCapture::Incarnation(opening) => {
-                    if self.opening.is_some() || self.next.is_none() {
-                        self.next = Some(opening.first);
-                    }
-                    self.opening = Some(opening);
-                    Heard::Opening(opening)
-                }
-                FromCapture::Report(report) => Heard::Report(report),
-                FromCapture::Hello { .. } => panic!("a second hello"),
-            };
-        }
-        assert_eq!(frame.kind, FrameKind::Records);
-        assert!(self.opening.is_some(), "records of an unknown life");
-        let records = decode(&frame.payload);
-        for record in &records {
-            let next = self.next.replace(record.sequence.next());
-            assert_eq!(next, Some(record.sequence), "a gap or a repetition");
-        }
-        Heard::Records(records)
-    }
-
-    fn position(&self) -> Option<Held> {
-        let (opening, next) = (self.opening?, self.next?);
-        let position = Position::new(opening.ordinal, next.previous());
-        Some(Held {
-            position,
-            id: opening.id,
-        })
-    }
-}
-
-fn decode(mut bytes: &[u8]) -> Vec<Record<Vec<u8>>> {
-    let mut records = Vec::new();
-    while !bytes.is_empty() {
-        let header = decode_header(bytes, FEED_SEED).unwrap();
-        let end = RECORD_HEADER_BYTES + header.payload_length();
-        let payload = bytes[RECORD_HEADER_BYTES..end].to_vec();
-        records.push(assemble(&header, payload).unwrap());
-        bytes = &bytes[end..];
-    }
-    records
-}
-
-/// Volumes as the records describe them.
-#[derive(Default)]
-struct Replica {
-    volumes: BTreeMap<u16, Vec<u8>>,
-    markers: Vec<Marker>,
-    syncing: bool,
-}
-
-impl Replica {
-    fn apply(&mut self, records: Vec<Record<Vec<u8>>>) {
-        for record in records {
-            match &record.body {
-                RecordBody::Marker(marker) => self.markers.push(marker.clone()),
-                RecordBody::Sync(event) => {
-                    self.syncing = matches!(event, bcdr_format::sync::SyncEvent::Begin { .. });
-                }
-                _ => {}
-            }
-            let Some(range) = record.body.range() else {
-                continue;
-            };
-            let volume = self
-                .volumes
-                .entry(range.volume.0)
-                .or_insert_with(|| vec![0xee; VOLUME_BYTES as usize]);
-            let target = &mut volume[range.offset as usize..range.end() as usize];
-            match record.body.payload() {
-                Some(payload) => target.copy_from_slice(payload),
-                None => target.fill(0),
-            }
-        }
-    }
-
-    /// Hears until the volume looks like this and no interval is open.
-    async fn catch_up(&mut self, session: &mut Session, volume: u16, disk: &[u8]) {
-        loop {
-            if !self.syncing && self.volumes.get(&volume).is_some_and(|found| found == disk) {
-                return;
-            }
-            if let Heard::Records(records) = session.hear().await {
-                self.apply(records);
-            }
-        }
-    }
-}
 
 struct Feed {
     stop: CancellationToken,
     task: JoinHandle<()>,
     shown: watch::Receiver<FeedStatus>,
+    orders: mpsc::UnboundedReceiver<SourceOrder>,
+    stance: watch::Sender<Stance>,
 }
 
 fn start_feed(
@@ -219,6 +35,11 @@ fn start_feed(
 ) -> Feed {
     let input = group.feed.take().unwrap();
     let (shown, watched) = watch::channel(FeedStatus::default());
+    let (told, orders) = mpsc::unbounded_channel();
+    let stance = watch::Sender::new(Stance {
+        order: Some(order(1, Duty::Serve)),
+        ..Stance::default()
+    });
     let client = FeedClient::new(FeedParts {
         description: group.description.clone(),
         identity: identity.into(),
@@ -233,12 +54,16 @@ fn start_feed(
         direct: input.direct,
         shown,
         metrics: group.metrics.clone(),
+        orders: told,
+        stance: stance.subscribe(),
     });
     let stop = CancellationToken::new();
     Feed {
         task: tokio::spawn(client.run(stop.clone())),
         stop,
         shown: watched,
+        orders,
+        stance,
     }
 }
 
@@ -272,7 +97,7 @@ async fn a_gateway_is_fed_and_its_commands_are_obeyed() {
         .unwrap();
     let disk = site.contents(0);
     replica.catch_up(&mut session, 0, &disk).await;
-    assert_eq!(session.opening, Some(session.hello));
+    assert_eq!(session.opening, session.hello);
 
     let marker = Marker {
         id: MarkerId::from_u128(9),
@@ -355,7 +180,7 @@ async fn a_peer_with_another_history_gets_everything_in_a_new_life() {
     until(&mut group, is_continuous).await;
     let feed = start_feed(&mut group, authority.identity(Role::Capture), vec![address]);
     let mut session = gateway.called().await;
-    assert_eq!(session.hello.ordinal, IncarnationOrdinal(1));
+    assert_eq!(session.hello.unwrap().ordinal, IncarnationOrdinal(1));
     let foreign = Held {
         position: Position::new(IncarnationOrdinal(5), Sequence(1000)),
         id: IncarnationId::from_u128(5),
@@ -372,15 +197,45 @@ async fn a_peer_with_another_history_gets_everything_in_a_new_life() {
     // The same, told by a refusal: the next hello comes from a life above.
     session.connection.close(0_u32.into(), b"gone");
     let mut session = gateway.called().await;
-    assert_eq!(session.hello.ordinal, IncarnationOrdinal(6));
+    assert_eq!(session.hello.unwrap().ordinal, IncarnationOrdinal(6));
     session
         .say(ToCapture::Refused(Refusal::Superseded {
             highest: IncarnationOrdinal(8),
         }))
         .await;
     let mut session = gateway.called().await;
-    assert_eq!(session.hello.ordinal, IncarnationOrdinal(9));
+    assert_eq!(session.hello.unwrap().ordinal, IncarnationOrdinal(9));
     session.welcome(None).await;
+    let mut replica = Replica::default();
+    replica.catch_up(&mut session, 0, &site.contents(0)).await;
+    finish(feed, group).await;
+}
+
+/// What the gateway orders is told at once, and records wait until it is durable here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_go_out_only_under_the_order_that_is_durable() {
+    let authority = TestAuthority::new();
+    let (gateway, address) = Gateway::new(&authority);
+    let site = Site::new(Engine::Auto, 1);
+    let mut group = site.start();
+    let mut feed = start_feed(&mut group, authority.identity(Role::Capture), vec![address]);
+    let client = site.client(0).await;
+    client
+        .write(0, Bytes::from(vec![1; 4096]), true)
+        .await
+        .unwrap();
+    let mut session = gateway.called().await;
+    let told = order(2, Duty::Serve);
+    session.welcome_under(told.clone(), None).await;
+    assert_eq!(feed.orders.recv().await, Some(told.clone()));
+    // Reports come every second, records would come before the second of them.
+    for _ in 0..2 {
+        let Heard::Report(report) = session.hear().await else {
+            panic!("fed under an order that is not durable")
+        };
+        assert_eq!(report.standing.generation.0, 1);
+    }
+    feed.stance.send_modify(|stance| stance.order = Some(told));
     let mut replica = Replica::default();
     replica.catch_up(&mut session, 0, &site.contents(0)).await;
     finish(feed, group).await;

@@ -39,6 +39,8 @@ pub enum GroupCommand {
     OpenAbove(IncarnationOrdinal),
     /// The receiver found a fork; see that an interval closes it.
     ForkFound(Fork),
+    /// Take no more writes. Those that were begun are finished; reads go on.
+    Quiesce,
     /// Stop serving, finish what was begun, and end.
     Close,
 }
@@ -102,6 +104,8 @@ impl GroupThread {
                     Err(error) => tracing::warn!(marker = %id, %error, "marker not placed"),
                 }
             }
+            // Each would be one more record to wait for.
+            GroupCommand::PlaceBeat(_) if self.quiesced => {}
             GroupCommand::PlaceBeat(beat) => {
                 if !self.tap.place_beat(now, beat) {
                     tracing::debug!("a beat was dropped; the measured lag grows");
@@ -109,6 +113,7 @@ impl GroupThread {
             }
             GroupCommand::OpenAbove(above) => self.tap.open_above(now, above),
             GroupCommand::ForkFound(fork) => self.close_fork(fork),
+            GroupCommand::Quiesce => self.quiesce(),
             GroupCommand::Close => self.begin_close(),
         }
     }

@@ -9,6 +9,7 @@ use bcdr_nbd::{Command, Event, NbdError, Request as NbdRequest};
 use super::{
     GroupThread, Watched,
     connection::{Connection, ConnectionId, Outstanding, Received, TapSession},
+    quiescing::modifies,
 };
 use crate::{
     Payload,
@@ -125,6 +126,9 @@ impl GroupThread {
         let Some(connection) = self.connections.get_mut(&connection_id) else {
             return;
         };
+        if self.quiesced && modifies(&command) {
+            return connection.session.reply(ticket, Err(NbdError::Shutdown));
+        }
         let Some((request, bytes)) = translate(connection.volume, command) else {
             return connection.session.reply(ticket, Err(NbdError::Invalid));
         };

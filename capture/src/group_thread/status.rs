@@ -33,6 +33,8 @@ pub struct GroupStatus {
     pub clients: usize,
     /// Requests not yet answered.
     pub requests: usize,
+    /// Whether no more writes are taken.
+    pub quiesced: bool,
 }
 
 impl GroupThread {
@@ -49,6 +51,7 @@ impl GroupThread {
                 .collect(),
             clients: self.connections.len(),
             requests: self.requests.len(),
+            quiesced: self.quiesced,
         }));
     }
 }

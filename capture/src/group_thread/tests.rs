@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     feed::FeedItem,
     ring::Engine,
-    test_site::{Site, VOLUME_BYTES, close, is_continuous, until},
+    test_site::{RawSession, Site, VOLUME_BYTES, close, is_continuous, until},
 };
 
 /// What the feed's data records, applied in order, make of empty volumes.
@@ -370,41 +370,4 @@ async fn zeroes_trims_and_bad_requests_over_a_raw_session() {
     replay(&mut items, &mut replica);
     assert!(site.contents(0) == replica[0]);
     assert!(site.directory.path().exists());
-}
-
-/// A session with simple replies, one request at a time.
-struct RawSession {
-    stream: std::os::unix::net::UnixStream,
-}
-
-impl RawSession {
-    fn enter(socket: &Path) -> Self {
-        use std::io::{Read as _, Write as _};
-        let mut stream = bcdr_nbd::connect_unix(socket).unwrap();
-        stream.write_all(&3_u32.to_be_bytes()).unwrap();
-        stream
-            .write_all(&0x4948_4156_454f_5054_u64.to_be_bytes())
-            .unwrap();
-        stream.write_all(&[0, 0, 0, 1, 0, 0, 0, 0]).unwrap();
-        // Greeting, then size and flags.
-        stream.read_exact(&mut [0; 18 + 10]).unwrap();
-        Self { stream }
-    }
-
-    fn ask(&mut self, command: u16, offset: u64, length: u32, payload: &[u8]) -> u32 {
-        use std::io::{Read as _, Write as _};
-        let mut request = 0x2560_9513_u32.to_be_bytes().to_vec();
-        request.extend_from_slice(&[0, 0]);
-        request.extend_from_slice(&command.to_be_bytes());
-        request.extend_from_slice(&42_u64.to_be_bytes());
-        request.extend_from_slice(&offset.to_be_bytes());
-        request.extend_from_slice(&length.to_be_bytes());
-        request.extend_from_slice(payload);
-        self.stream.write_all(&request).unwrap();
-        let mut reply = [0; 16];
-        self.stream.read_exact(&mut reply).unwrap();
-        assert_eq!(reply[..4], 0x6744_6698_u32.to_be_bytes());
-        assert_eq!(reply[8..], 42_u64.to_be_bytes());
-        u32::from_be_bytes([reply[4], reply[5], reply[6], reply[7]])
-    }
 }

@@ -1,19 +1,15 @@
 //! What the capture serves volumes without: told as not ready, and tried again until it is there.
+//! A group that cannot be served is its keeper's business.
 
 use super::Role;
-use crate::{
-    clock,
-    group::{self, GroupContext},
-};
+use crate::clock;
 use bcdr_http::Check;
 use bcdr_wire::identity::IdentitySource;
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
 
 /// A part of the role that others do not need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// A group, by its place in the configuration.
-    Group(usize),
     /// Certificate and key. Without them nothing is fed, and nothing is served over TLS.
     Identity,
     /// The local API.
@@ -36,7 +32,6 @@ impl Role {
     pub(super) fn miss(&mut self, part: Part, error: &impl fmt::Display) {
         let reason = error.to_string();
         let name = match part {
-            Part::Group(index) => format!("group {}", self.config.groups[index].name),
             Part::Identity => "identity".to_owned(),
             Part::LocalApi => "local API".to_owned(),
             Part::NbdTls => "NBD over TLS".to_owned(),
@@ -84,23 +79,7 @@ impl Role {
                 let paths = self.config.identity.clone();
                 let source = IdentitySource::load_from(paths, clock::wall())
                     .map_err(|error| error.to_string())?;
-                self.identity = Some(source);
-                self.start_feeds();
-                Ok(())
-            }
-            Part::Group(index) => {
-                let config = Arc::clone(&self.config);
-                // The others' ends and a shutdown wait for this, and it is tried again.
-                let context = GroupContext {
-                    lock_patience: Duration::ZERO,
-                    ..self.context.clone()
-                };
-                let start = move || group::start(&config, &config.groups[index], &context);
-                let group = tokio::task::spawn_blocking(start)
-                    .await
-                    .map_err(|error| error.to_string())?
-                    .map_err(|error| error.to_string())?;
-                self.adopt(group);
+                self.identity.send_replace(Some(source));
                 Ok(())
             }
         }

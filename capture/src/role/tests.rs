@@ -1,5 +1,7 @@
 //! The whole role on temporary files: what is missing keeps nothing else from its clients.
 
+mod orders;
+
 use super::*;
 use crate::{
     config::{GroupConfig, JournalConfig, VolumeConfig},
@@ -24,9 +26,14 @@ async fn entered(socket: &Path) -> Client {
 
 /// What the local API says is not ready.
 async fn readiness(socket: &Path) -> String {
+    asked(socket, "/readyz").await
+}
+
+/// What the local API answers.
+async fn asked(socket: &Path, path: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
-    let request = "GET /readyz HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n";
+    let request = format!("GET {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -140,7 +147,10 @@ async fn a_volume_that_is_held_lets_no_other_group_wait() {
     drop(entered(&socket).await);
     lock.unlock().unwrap();
     let (_lock, started) = starting.await.unwrap();
-    for group in started {
-        close(group.unwrap()).await;
+    for (_, begun) in started {
+        let Begun::Serving(group) = begun else {
+            panic!("a group is not served")
+        };
+        close(*group).await;
     }
 }

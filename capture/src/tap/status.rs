@@ -71,6 +71,8 @@ pub struct TapStatus {
     pub journal: JournalUsage,
     /// How long the oldest record has been unsettled.
     pub unsettled_for: Duration,
+    /// Writes that were begun, or wait, and are not done.
+    pub writes: usize,
     /// Writes that wait for the journal or for the window.
     pub waiting_writes: usize,
     /// Bytes of records waiting to be written to the journal.
@@ -119,6 +121,7 @@ impl TapCore {
             trimmed: self.journal.usage.trimmed,
             journal: self.journal.usage,
             unsettled_for,
+            writes: self.writes.len(),
             waiting_writes: self.parked.len() + self.locks.waiting(),
             journal_queue_bytes: self.journal.queued_bytes,
             volumes: self.volumes.values().map(volume).collect(),

@@ -152,8 +152,9 @@ async fn serve(
         };
         return refuse(&mut to_capture, refusal).await;
     }
-    let opening = opening.ok_or(SessionError::NoHello)?;
-    opening.check().map_err(SessionError::Opening)?;
+    if let Some(opening) = &opening {
+        opening.check().map_err(SessionError::Opening)?;
+    }
     let (to_session, outbox) = mpsc::channel(MESSAGES_WAITING);
     let (to_owner, inbox) = mpsc::channel(FRAMES_WAITING);
     let session = FeedSession {
@@ -220,7 +221,7 @@ async fn read(
                         opening.check().map_err(SessionError::Opening)?;
                         FeedEvent::Incarnation(opening)
                     }
-                    FromCapture::Report(report) => FeedEvent::Report(report),
+                    FromCapture::Report(report) => FeedEvent::Report(Box::new(report)),
                     FromCapture::Hello { .. } => return Err(SessionError::NoHello),
                 }
             }

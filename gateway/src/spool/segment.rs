@@ -170,6 +170,7 @@ fn next_entry(
                     length: header.length,
                 },
                 arriving: layout.header.arriving(),
+                generation: layout.header.generation,
                 keys: layout.data_keys(),
                 sync_events: layout.header.sync_events,
             });

@@ -25,8 +25,11 @@ use crate::{
     },
     spool::thread::{SpoolDone, SpoolWork},
 };
-use bcdr_format::{DataKeyId, GroupId, Position, StreamId, Timestamp, position::Generation};
-use bcdr_wire::feed::{Acknowledged, CaptureReport, Refusal};
+use bcdr_format::{DataKeyId, GroupId, Position, StreamId, Timestamp};
+use bcdr_wire::{
+    feed::{Acknowledged, CaptureReport, Refusal},
+    order::SourceOrder,
+};
 use std::{
     collections::{HashMap, VecDeque},
     path::PathBuf,
@@ -48,7 +51,7 @@ struct Inboxes {
 /// What was remembered of the stream when the owner starts.
 struct Known {
     directory: PathBuf,
-    generation: Option<Generation>,
+    order: Option<SourceOrder>,
     bound_to: Option<String>,
 }
 
@@ -57,12 +60,12 @@ struct Owner {
     group: GroupId,
     stream: StreamId,
     directory: PathBuf,
-    /// The highest generation met.
-    generation: Option<Generation>,
+    /// The last order, under the highest generation met.
+    order: Option<SourceOrder>,
     /// The certificate name of the only capture that may feed the stream.
     bound_to: Option<String>,
-    /// Whether the generation is on disk.
-    generation_kept: bool,
+    /// Whether the order is on disk.
+    order_kept: bool,
     /// Whether `taken` is what a receiver, asked in this process's life, makes of it.
     receiver_known: bool,
     receiver_refusal: Option<Refusal>,
@@ -87,7 +90,7 @@ struct Owner {
     forks: Forks,
     published: Option<Position>,
     acknowledged: Acknowledged,
-    report: Option<CaptureReport>,
+    report: Option<Box<CaptureReport>>,
     capture_since: Timestamp,
     relay_due: Instant,
     /// Since when nothing is taken from the capture, because the memory is full.
@@ -124,7 +127,7 @@ impl Owner {
         };
         let Known {
             directory,
-            generation,
+            order,
             bound_to,
         } = known;
         let keys = HashMap::from([(
@@ -135,9 +138,9 @@ impl Owner {
             group,
             stream,
             directory,
-            generation,
+            order_kept: order.is_some(),
+            order,
             bound_to,
-            generation_kept: generation.is_some(),
             receiver_known: false,
             receiver_refusal: None,
             unknown_to: 0,
@@ -226,6 +229,11 @@ impl Owner {
         }
     }
 
+    /// Whether what the capture writes is taken under the order that holds.
+    fn takes_records(&self) -> bool {
+        self.order.as_ref().is_some_and(SourceOrder::takes_records)
+    }
+
     fn takes_more(&self) -> bool {
         self.memory_bytes() < self.settings.batch.memory_bytes
     }
@@ -255,6 +263,12 @@ impl Owner {
     /// Lets go of everything between the capture and the receiver. The capture is told `refusal`
     /// and feeds it again.
     fn let_go(&mut self, refusal: Refusal) {
+        self.drop_queue();
+        self.end_feed(refusal);
+    }
+
+    /// Lets go of what was taken and is not at the receiver.
+    fn drop_queue(&mut self) {
         let forgotten = self.window.clear();
         self.perform(forgotten);
         self.to_send.clear();
@@ -262,7 +276,6 @@ impl Owner {
         self.packers.abandon();
         self.forks.let_go();
         self.taken = Taken::new(self.window.receiver_held());
-        self.end_feed(refusal);
     }
 
     fn publish_status(&mut self) {
@@ -275,7 +288,8 @@ impl Owner {
         };
         let stalled = self.stalled_since.map(|since| since.elapsed().as_secs());
         self.status.stalled_seconds = stalled.unwrap_or_default();
-        self.status.confirmed = self.generation.is_some();
+        self.status.confirmed = self.order.is_some();
+        self.status.order.clone_from(&self.order);
         self.status.receiver_connected = self.ship.is_some();
         self.status.received = self.taken.held().map(|held| held.position);
         self.status.gateway_durable = self.acknowledged.gateway;

@@ -16,6 +16,7 @@ use bcdr_wire::{
     feed::{Acknowledged, FEED_VERSION, FromCapture, Refusal, ToCapture},
     frame::{FrameKind, FrameReader, decode_control, send_control, write_frame},
     identity::Role,
+    order::SourceOrder,
     transport::{CloseCode, Protocol, client_endpoint, close, connect},
 };
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub(crate) struct Capture {
     next: Sequence,
     /// The name in its certificate.
     pub(crate) certificate: String,
+    /// It stands by, and has nothing to feed.
+    pub(crate) stands: bool,
     pub(crate) model: Image,
     pub(crate) random: Random,
 }
@@ -48,6 +51,7 @@ impl Capture {
             lives: vec![],
             next: Sequence::FIRST,
             certificate: Role::Capture.to_string(),
+            stands: false,
             model: Image::default(),
             random: Random(seed),
         };
@@ -182,14 +186,17 @@ impl Capture {
             version: FEED_VERSION,
             group: site.group,
             stream: site.stream,
-            opening: Some(self.opening()),
+            opening: (!self.stands).then(|| self.opening()),
             now: clock::wall(),
         };
         send_control(&mut send, &hello).await.ok()?;
         let mut frames = FrameReader::new(receive);
         let answer = frames.read_frame().await.ok()?;
         match decode_control(&answer).unwrap() {
-            ToCapture::Welcome { held, fork, .. } => Some(Ok(Feed {
+            ToCapture::Welcome {
+                held, fork, order, ..
+            } => Some(Ok(Feed {
+                order,
                 connection,
                 sender: FeedSender {
                     send,
@@ -282,6 +289,7 @@ pub(crate) struct Feed {
     pub(crate) sender: FeedSender,
     pub(crate) frames: FrameReader<quinn::RecvStream>,
     /// What the welcome said.
+    pub(crate) order: SourceOrder,
     pub(crate) held: Option<Held>,
     pub(crate) fork: Option<bcdr_format::continuity::Fork>,
     pub(crate) acknowledged: Acknowledged,

@@ -151,7 +151,7 @@ async fn invented_streams_leave_nothing_behind() {
 enum Garbage {
     Bytes(Vec<u8>),
     Frame(FrameKind, Vec<u8>),
-    Message(FromCapture),
+    Message(Box<FromCapture>),
 }
 
 fn record(sequence: u64, offset: u64) -> Vec<u8> {
@@ -200,10 +200,10 @@ fn garbage(site: &Site, capture: &Capture) -> Vec<Garbage> {
         Garbage::Frame(FrameKind::Records, record(1, 0)[..500].to_vec()),
         Garbage::Frame(FrameKind::Records, record(u64::MAX, 0)),
         Garbage::Frame(FrameKind::Records, record(1, 7)),
-        Garbage::Message(FromCapture::Incarnation(nowhere)),
-        Garbage::Message(FromCapture::Incarnation(endless)),
-        Garbage::Message(hello(nowhere, FEED_VERSION)),
-        Garbage::Message(hello(opening, FEED_VERSION + 1)),
+        Garbage::Message(Box::new(FromCapture::Incarnation(nowhere))),
+        Garbage::Message(Box::new(FromCapture::Incarnation(endless))),
+        Garbage::Message(Box::new(hello(nowhere, FEED_VERSION))),
+        Garbage::Message(Box::new(hello(opening, FEED_VERSION + 1))),
     ]
 }
 

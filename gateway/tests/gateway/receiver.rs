@@ -19,6 +19,7 @@ use bcdr_wire::{
     feed::{Acknowledged, CaptureReport, Refusal},
     frame::{Frame, FrameKind, FrameReader, decode_control, send_control, write_frame},
     identity::{PeerIdentity, Role},
+    order::{Duty, SourceOrder},
     restore::ReturnHello,
     seal::{ChunkOpener, InstallationKey, KeyRing, verify_batch_mac},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
@@ -34,6 +35,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) struct State {
     pub(crate) held: Option<Held>,
     pub(crate) generation: Generation,
+    pub(crate) duty: Duty,
     pub(crate) fork: Option<Fork>,
     pub(crate) image: Image,
     /// The headers of the batches taken, in order.
@@ -45,7 +47,7 @@ pub(crate) struct State {
     pub(crate) hellos: usize,
     /// Who was let in, in order.
     pub(crate) callers: Vec<PeerIdentity>,
-    pub(crate) reports: Vec<Option<CaptureReport>>,
+    pub(crate) reports: Vec<Option<Box<CaptureReport>>>,
     /// Answers the next hello so.
     pub(crate) refuse_hellos: Option<Refusal>,
     /// Answers the next batch so, once, instead of taking it.
@@ -74,13 +76,24 @@ impl State {
         self.batches.clear();
     }
 
+    fn order(&self) -> SourceOrder {
+        SourceOrder {
+            generation: self.generation,
+            duty: self.duty.clone(),
+        }
+    }
+
+    /// Gives another order, in the session that is up and in those to come.
+    pub(crate) fn command(&mut self, generation: u64, duty: Duty) {
+        self.generation = Generation(generation);
+        self.duty = duty;
+        self.say(ToGateway::Order(self.order()));
+    }
+
     fn welcome(&self) -> ToGateway {
         ToGateway::Welcome {
             version: SHIP_VERSION,
-            order: bcdr_wire::order::SourceOrder {
-                generation: self.generation,
-                duty: bcdr_wire::order::Duty::Serve,
-            },
+            order: self.order(),
             held: self.held,
             fork: self.fork,
             chain: self.chain,
@@ -108,6 +121,9 @@ impl State {
         verify_batch_mac(key, &self.chain, prefix.authenticated(bytes), &mac)
             .map_err(|error| error.to_string())?;
         let header = &layout.header;
+        if !self.order().takes_records() {
+            return Err(format!("a batch under {:?}", self.duty));
+        }
         if header.generation != self.generation {
             return Err(format!("a batch of generation {}", header.generation));
         }
@@ -187,6 +203,7 @@ impl Store {
             state: Mutex::new(State {
                 held: None,
                 generation: Generation::FIRST,
+                duty: Duty::Serve,
                 fork: None,
                 image: Image::default(),
                 batches: vec![],
@@ -393,7 +410,7 @@ async fn read(
                 Ok(state.keys.insert_wrapped(id, &wrapped, key)?)
             }
             FromGateway::Capture { report, .. } => {
-                state.reports.push(report.map(|report| *report));
+                state.reports.push(report);
                 Ok(())
             }
             FromGateway::Hello { .. } => Err("a second hello".into()),

@@ -7,11 +7,13 @@ use crate::{
 };
 use bcdr_format::{
     MarkerId, ReceiverRunId, Sequence,
+    position::Generation,
     record::{Beat, Marker, MarkerKind},
 };
 use bcdr_wire::{
     feed::{CaptureReport, FromCapture, ToCapture, Tracking},
     frame::send_control,
+    order::{Serving, Standing},
     ship::ToGateway,
 };
 
@@ -125,9 +127,9 @@ async fn beats_go_around_and_reports_are_relayed() {
 
     let report = CaptureReport {
         at: bcdr_gateway::clock::wall(),
-        standing: bcdr_wire::order::Standing {
-            generation: bcdr_format::Generation::default(),
-            serving: bcdr_wire::order::Serving::Writable,
+        standing: Standing {
+            generation: Generation::FIRST,
+            serving: Serving::Writable,
             task: None,
         },
         tracking: Tracking::Continuous,
@@ -141,7 +143,7 @@ async fn beats_go_around_and_reports_are_relayed() {
     send_control(&mut feed.sender.send, &FromCapture::Report(report.clone()))
         .await
         .unwrap();
-    let relayed = Some(report);
+    let relayed = Some(Box::new(report));
     store
         .until("the report", |state| state.reports.contains(&relayed))
         .await;

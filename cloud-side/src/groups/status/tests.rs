@@ -3,11 +3,6 @@ use bcdr_format::{IncarnationOrdinal, Position, Sequence, SyncId};
 
 fn report(tracking: Tracking) -> CaptureReport {
     CaptureReport {
-        standing: bcdr_wire::order::Standing {
-            generation: bcdr_format::Generation::FIRST,
-            serving: bcdr_wire::order::Serving::Writable,
-            task: None,
-        },
         at: Timestamp(1),
         standing: bcdr_wire::order::Standing {
             generation: bcdr_format::Generation::default(),

@@ -45,10 +45,10 @@ impl Owner {
             version: FEED_VERSION,
             held: self.taken.held(),
             fork: self.forks.open(),
-            order: bcdr_wire::order::SourceOrder {
-                generation: self.generation.unwrap_or_default(),
-                duty: bcdr_wire::order::Duty::Serve,
-            },
+            order: self
+                .order
+                .clone()
+                .expect("sessions begin once an order is known"),
             now,
         });
         self.tell_capture(ToCapture::Acknowledged(self.acknowledged));
@@ -70,10 +70,12 @@ impl Owner {
             let reason = why.unwrap_or_else(|| "no receiver has been reached yet".to_owned());
             return Err(Refusal::NotReady { reason });
         }
-        if let Some(held) = self.taken.held() {
+        if let (Some(held), Some(opening)) = (self.taken.held(), session.opening)
+            && self.takes_records()
+        {
             let highest = held.position.ordinal;
-            let foreign = session.opening.ordinal == highest && session.opening.id != held.id;
-            if session.opening.ordinal < highest || foreign {
+            let foreign = opening.ordinal == highest && opening.id != held.id;
+            if opening.ordinal < highest || foreign {
                 return Err(Refusal::Superseded { highest });
             }
         }
@@ -100,7 +102,7 @@ impl Owner {
     /// While no receiver has confirmed the stream, the group it was first asked for may be wrong.
     fn of_another_group(&self, group: GroupId) -> Refusal {
         let stream = self.stream;
-        if self.generation.is_none() {
+        if self.order.is_none() {
             let reason = "another group was asked for with this stream, and the receiver has yet to say whose it is".to_owned();
             return Refusal::NotReady { reason };
         }
@@ -113,10 +115,9 @@ impl Owner {
         if self.bound_to.is_some() {
             return Ok(());
         }
-        let generation = self
-            .generation
-            .expect("sessions begin once a generation is known");
-        match self.remember(generation, Some(name.to_owned())).await {
+        let order = self.order.clone();
+        let order = order.expect("sessions begin once an order is known");
+        match self.remember(&order, Some(name.to_owned())).await {
             Ok(()) => {
                 tracing::info!(stream = %self.stream, capture = name, "the stream is bound to its first capture");
                 self.bound_to = Some(name.to_owned());
@@ -135,6 +136,9 @@ impl Owner {
                 self.relay_due = Instant::now();
                 Ok(())
             }
+            // What is on its way while nothing is taken stays with the capture: its journal keeps
+            // what is not durable cloud-side, and another session begins when records are taken.
+            FeedEvent::Incarnation(_) | FeedEvent::Records(_) if !self.takes_records() => Ok(()),
             FeedEvent::Incarnation(opening) => self.taken.incarnation(opening).map(|()| {
                 let closed = self.batcher.incarnation(opening);
                 self.pack(closed);
@@ -165,9 +169,10 @@ impl Owner {
 
     pub(super) fn pack(&mut self, closed: impl IntoIterator<Item = ClosedBatch>) {
         for batch in closed {
-            let generation = self
-                .generation
-                .expect("sessions begin once a generation is known");
+            let order = self.order.as_ref();
+            let generation = order
+                .expect("sessions begin once an order is known")
+                .generation;
             self.forks.passed(batch.header.sync_events.iter().copied());
             self.packers.start(batch, generation);
         }

@@ -13,8 +13,8 @@ use bcdr_disk::{DiskErrorKind, Storage, read_whole};
 use bcdr_format::{
     GroupId, StreamId,
     continuity::{Verdict, judge},
-    position::Generation,
 };
+use bcdr_wire::order::{Duty, SourceOrder};
 use std::{path::PathBuf, time::Instant};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
@@ -69,7 +69,7 @@ pub(in crate::stream) struct Prepared {
     pub(super) group: GroupId,
     pub(super) stream: StreamId,
     pub(super) directory: PathBuf,
-    pub(super) generation: Option<Generation>,
+    pub(super) order: Option<SourceOrder>,
     pub(super) bound_to: Option<String>,
     spool: Spool,
     contents: Contents,
@@ -101,7 +101,7 @@ impl Prepared {
             group,
             stream,
             directory,
-            generation: state.as_ref().map(|state| state.generation),
+            order: state.as_ref().map(Remembered::order),
             bound_to: state.and_then(|state| state.capture),
             spool,
             contents,
@@ -141,7 +141,7 @@ pub(in crate::stream) fn spawn(
     tasks.spawn(session::run(ship, events));
     let remembered = Known {
         directory: prepared.directory,
-        generation: prepared.generation,
+        order: prepared.order,
         bound_to: prepared.bound_to,
     };
     let mut owner = Owner::new(settings, group, stream, remembered, spool, publish);
@@ -156,15 +156,24 @@ pub(in crate::stream) fn spawn(
 }
 
 impl Owner {
-    /// Puts what the spool holds in the window, as far as it is contiguous and can be opened.
+    /// Puts what the spool holds in the window, as far as it is contiguous, can be opened and was
+    /// sealed under the newest generation: an older one is refused for ever, and a process that was
+    /// killed after it had met a newer one may have left such batches. Captures still have them.
     fn restore(&mut self, contents: Contents) {
         for remark in &contents.remarks {
             tracing::warn!(stream = %self.stream, %remark, "spool");
         }
+        self.met_in_spool(&contents);
         self.keys
             .extend(contents.keys.into_iter().map(|key| (key.id, key.wrapped)));
+        let ships = self.takes_records();
+        let generation = self.order.as_ref().map(|order| order.generation);
         let mut broken = false;
         for found in contents.batches {
+            if !ships || generation.is_some_and(|newest| found.generation < newest) {
+                self.spool_work(SpoolWork::Forget(found.location));
+                continue;
+            }
             let held = self.window.held();
             let verdict = held.map_or(Verdict::Continues, |held| {
                 judge(Some(&held), &found.arriving)
@@ -182,6 +191,19 @@ impl Owner {
             let bytes = u64::from(found.location.length());
             let id = self.window.restore(found.arriving, bytes, Instant::now());
             self.kept.in_spool(id, found.location, found.keys);
+        }
+    }
+    /// Batches sealed under a newer generation than the one remembered show that it was met, and
+    /// could not be kept.
+    fn met_in_spool(&mut self, contents: &Contents) {
+        let sealed = contents.batches.iter().map(|found| found.generation).max();
+        let known = self.order.as_ref().map(|order| order.generation);
+        if let Some(generation) = sealed.filter(|sealed| Some(*sealed) > known) {
+            self.order_kept = false;
+            self.order = Some(SourceOrder {
+                generation,
+                duty: Duty::Serve,
+            });
         }
     }
 }

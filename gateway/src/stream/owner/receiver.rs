@@ -11,12 +11,10 @@ use crate::{
     stream::Remembered,
 };
 use bcdr_disk::{DiskError, replace_atomically};
-use bcdr_format::{
-    continuity::{Fork, Held},
-    position::Generation,
-};
+use bcdr_format::continuity::{Fork, Held};
 use bcdr_wire::{
     feed::{Refusal, ToCapture},
+    order::SourceOrder,
     ship::{FromGateway, ToGateway},
 };
 use bytes::Bytes;
@@ -30,26 +28,21 @@ impl Owner {
         match event {
             ShipEvent::Up { welcome, commands } => {
                 if let ToGateway::Welcome {
-                    order: bcdr_wire::order::SourceOrder { generation, .. },
-                    held,
-                    fork,
-                    ..
+                    order, held, fork, ..
                 } = welcome
                 {
                     self.ship = Some(commands);
-                    self.ship_up(generation, held, fork).await;
+                    self.ship_up(order, held, fork).await;
                 }
             }
+            ShipEvent::Message(ToGateway::Order(order)) => self.ordered(order).await,
             ShipEvent::Message(message) => self.receiver_says(message),
             ShipEvent::Down { reason, refusal } => self.ship_down(reason, refusal),
         }
     }
 
-    async fn ship_up(&mut self, generation: Generation, held: Option<Held>, fork: Option<Fork>) {
-        if let Some(known) = self.generation.filter(|known| *known > generation) {
-            let reason = format!(
-                "the receiver is at generation {generation}, which generation {known} has fenced off: it may have been restored from a backup"
-            );
+    async fn ship_up(&mut self, order: SourceOrder, held: Option<Held>, fork: Option<Fork>) {
+        if let Some(reason) = self.fenced_off(&order) {
             return self.end_ship(reason);
         }
         self.receiver_refusal = None;
@@ -60,44 +53,83 @@ impl Owner {
         {
             self.tell_capture(ToCapture::Fork(fork));
         }
-        self.met_generation(generation).await;
+        self.met_order(order).await;
         self.connect(held);
         self.receiver_known = true;
         self.relay_due = Instant::now();
     }
 
-    /// Persists the highest generation met before acting on it.
-    async fn met_generation(&mut self, generation: Generation) {
-        let newer = self.generation.is_none_or(|known| generation > known);
-        if !newer && self.generation_kept {
-            return;
+    /// The receiver gives another order while a session is up.
+    async fn ordered(&mut self, order: SourceOrder) {
+        match self.fenced_off(&order) {
+            Some(reason) => self.end_ship(reason),
+            None => {
+                if self.met_order(order).await {
+                    // What is under way to the receiver is not to arrive, and where that leaves it
+                    // only its next welcome tells.
+                    self.end_ship("the source has another order".to_owned());
+                }
+            }
         }
-        let written = self.remember(generation, self.bound_to.clone()).await;
-        self.generation_kept = written.is_ok();
+    }
+
+    fn fenced_off(&self, order: &SourceOrder) -> Option<String> {
+        let generation = order.generation;
+        let known = self.order.as_ref()?.generation;
+        (known > generation).then(|| {
+            format!(
+                "the receiver is at generation {generation}, which generation {known} has fenced off: it may have been restored from a backup"
+            )
+        })
+    }
+
+    /// Persists the order, and with it the highest generation met, before acting on it. Returns
+    /// whether what was queued was let go of.
+    async fn met_order(&mut self, order: SourceOrder) -> bool {
+        let known = self.order.as_ref();
+        if known == Some(&order) && self.order_kept {
+            return false;
+        }
+        let changed = known != Some(&order);
+        let newer = known.is_some_and(|known| order.generation > known.generation);
+        let written = self.remember(&order, self.bound_to.clone()).await;
+        self.order_kept = written.is_ok();
         if let Err(error) = written {
             // Without it a restart might ship under an older generation; the receiver refuses
             // that, so going on is safe, and the next welcome tries again.
-            tracing::error!(stream = %self.stream, %error, "the generation could not be kept");
+            tracing::error!(stream = %self.stream, %error, "the order could not be kept");
         }
-        let fenced = self.generation.is_some() && newer;
-        self.generation = Some(generation);
-        if fenced {
+        let took = self.takes_records();
+        self.order = Some(order.clone());
+        if !changed {
+            return false;
+        }
+        let (generation, takes) = (order.generation, order.takes_records());
+        tracing::info!(stream = %self.stream, ?order, "the source's order changed");
+        // Before the session ends, if it does: the capture may be slow to come back.
+        self.tell_capture(ToCapture::Order(order));
+        if newer {
             // What is queued was sealed under the old one, which is refused for ever.
             let reason = format!("generation {generation} began");
             self.let_go(Refusal::Discontinuous { reason });
+        } else if took && !takes {
+            // It would not be taken. The capture has all of it, and stays connected.
+            self.drop_queue();
         }
+        newer || (took && !takes)
     }
 
     /// Puts the stream's state on disk.
     pub(super) async fn remember(
         &self,
-        generation: Generation,
+        order: &SourceOrder,
         capture: Option<String>,
     ) -> Result<(), DiskError> {
         let state = Remembered {
             group: self.group,
             stream: self.stream,
-            generation,
+            generation: order.generation,
+            duty: order.duty.clone(),
             capture,
         };
         let (storage, directory) = (self.settings.storage.clone(), self.directory.clone());
@@ -194,12 +226,14 @@ impl Owner {
                 self.published = acknowledged.published;
             }
             ToGateway::PlaceMarker(marker) => self.tell_capture(ToCapture::PlaceMarker(marker)),
+            // A beat that nobody takes back would only fill the capture's journal.
+            ToGateway::Beat(_) if !self.takes_records() => {}
             ToGateway::Beat(beat) => self.tell_capture(ToCapture::Beat(beat)),
             ToGateway::Fork(fork) => {
                 self.forks.told(Some(fork));
                 self.tell_capture(ToCapture::Fork(fork));
             }
-            ToGateway::Welcome { .. } | ToGateway::Refused(_) | ToGateway::Order(_) => {}
+            ToGateway::Welcome { .. } | ToGateway::Order(_) | ToGateway::Refused(_) => {}
         }
     }
 
@@ -247,7 +281,7 @@ impl Owner {
             && self.relayed.upgrade().is_none()
         {
             let message = FromGateway::Capture {
-                report: self.report.clone().map(Box::new),
+                report: self.report.clone(),
                 since: self.capture_since,
                 spooled_bytes: self.window.waiting_bytes(),
             };

@@ -207,6 +207,7 @@ impl CaptureHost {
             ToCapture::Beat(beat) => {
                 process.tap.place_beat(now, beat);
             }
+            // Here the source always serves.
             ToCapture::Order(_) => {}
             ToCapture::Fork(fork) => process.close_fork(cx, fork),
         }

@@ -13,6 +13,7 @@ use bcdr_cloud::{
 use bcdr_format::batch::BatchLayout;
 use bcdr_wire::{
     feed::{Acknowledged, Refusal},
+    order::{Duty, SourceOrder},
     seal::verify_batch_mac,
     ship::{FromGateway, SHIP_VERSION, ToGateway},
 };
@@ -96,9 +97,9 @@ impl CloudHost {
         let state = process.store.durable();
         let welcome = ToGateway::Welcome {
             version: SHIP_VERSION,
-            order: bcdr_wire::order::SourceOrder {
+            order: SourceOrder {
                 generation: state.generation(),
-                duty: bcdr_wire::order::Duty::Serve,
+                duty: Duty::Serve,
             },
             held: state.held(),
             fork: state.open_forks().last().copied(),

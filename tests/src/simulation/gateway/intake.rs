@@ -11,7 +11,10 @@ use bcdr_gateway::intake::{
     acceptance::{Acceptance, Discontinuous},
     records,
 };
-use bcdr_wire::feed::{FEED_VERSION, FromCapture, Refusal, ToCapture};
+use bcdr_wire::{
+    feed::{FEED_VERSION, FromCapture, Refusal, ToCapture},
+    order::{Duty, SourceOrder},
+};
 
 impl GatewayHost {
     /// Something arrives from a capture. While memory is short it waits.
@@ -22,9 +25,8 @@ impl GatewayHost {
             return cx.feed.sever(&mut cx.schedule, session);
         }
         if let FeedUp::Control(FromCapture::Hello { opening, now, .. }) = &message {
-            if let Some(opening) = opening {
-                self.attach(cx, session, *opening, *now);
-            }
+            let opening = opening.expect("a source that serves tells its life");
+            self.attach(cx, session, opening, *now);
         } else if let Some(process) = self.process(life)
             && process.feed == Some(session)
         {
@@ -80,9 +82,9 @@ impl GatewayHost {
             version: FEED_VERSION,
             held: process.taken.held(),
             fork: process.forks.open(),
-            order: bcdr_wire::order::SourceOrder {
+            order: SourceOrder {
                 generation: generation.unwrap_or_default(),
-                duty: bcdr_wire::order::Duty::Serve,
+                duty: Duty::Serve,
             },
             now: wall,
         };

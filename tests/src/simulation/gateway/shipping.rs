@@ -96,7 +96,7 @@ impl GatewayHost {
         }
         match message {
             ToGateway::Welcome {
-                order: bcdr_wire::order::SourceOrder { generation, .. },
+                order,
                 held,
                 fork,
                 chain,
@@ -112,13 +112,13 @@ impl GatewayHost {
                         process.tell_capture(cx, ToCapture::Fork(fork));
                     }
                 }
-                self.met(cx, life, generation);
+                self.met(cx, life, order.generation);
                 if let Some(process) = self.process(life) {
                     process.connect(cx, held);
                     process.receiver_known = true;
                 }
             }
-            ToGateway::Order(_) => {}
+            ToGateway::Order(order) => self.met(cx, life, order.generation),
             ToGateway::Refused(refusal) => {
                 cx.trace(|| format!("the cloud side refuses: {refusal}"));
                 if let Some(session) = self.process(life).and_then(|process| process.ship.as_mut())
