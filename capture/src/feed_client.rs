@@ -8,8 +8,10 @@
 //! gateway is the one that is durable here, and lets them.
 
 pub(crate) mod dial;
+mod orders;
 pub(crate) mod outgoing;
 mod peer_status;
+mod reading;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,7 @@ use std::{
 };
 
 use bcdr_disk::Storage;
-use bcdr_format::{Position, continuity::Held, incarnation::IncarnationOrdinal};
+use bcdr_format::{continuity::Held, incarnation::IncarnationOrdinal};
 use bcdr_wire::{
     feed::{Acknowledged, Refusal, ToCapture},
     identity::IdentitySource,
@@ -41,9 +43,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    feed::{FeedItem, FeedSession, FeedStart, FeedStep, Handshake, History, PeerStanding},
+    feed::{FeedItem, FeedSession, FeedStep, Handshake, History, PeerStanding},
     group_thread::{GroupCommand, GroupHandle, GroupStatus},
-    journal::{JournalReader, ReadError},
+    journal::ReadError,
     journal_thread::JournalHandle,
     metrics::GroupMetrics,
     standing::Stance,
@@ -51,6 +53,7 @@ use crate::{
 };
 use dial::{DialError, Dialed, Peer};
 use outgoing::Outgoing;
+use reading::{Reading, finished};
 
 /// Bytes of records in one frame, unless a single record is longer.
 const FRAME_BYTES: usize = 1 << 20;
@@ -143,13 +146,6 @@ enum Link {
 
 /// What is worth a report of its own when it changes.
 type Gist = (std::mem::Discriminant<bcdr_wire::feed::Tracking>, Serving);
-
-struct Reading {
-    from: FeedStart,
-    through: Position,
-    second: bool,
-    task: JoinHandle<Result<Vec<FeedItem>, ReadError>>,
-}
 
 /// What woke the task.
 enum Wake {
@@ -347,54 +343,6 @@ impl FeedClient {
         self.shake_hands(standing);
     }
 
-    fn tell(&self, order: SourceOrder) {
-        if self.orders.send(order).is_err() {
-            tracing::debug!("nobody hears orders any more");
-        }
-    }
-
-    /// The gateway gives another order.
-    fn ordered(&mut self, order: SourceOrder) {
-        let Link::Up(peer) = &mut self.link else {
-            return;
-        };
-        let before = std::mem::replace(&mut peer.order, order.clone());
-        match (before.takes_records(), order.takes_records()) {
-            (true, false) => {
-                self.session.disconnected();
-                self.reading = None;
-            }
-            (false, true) => {
-                // Where the gateway is by now only its next welcome tells.
-                peer.close("records are taken again");
-                self.tell(order);
-                let why = "the gateway is asked anew where it is".to_owned();
-                return self.go_down(why, Duration::ZERO);
-            }
-            (true, true) | (false, false) => {}
-        }
-        self.tell(order);
-    }
-
-    /// Whether records may go out: the order that the gateway told is durable here.
-    fn may_feed(&self) -> bool {
-        let Link::Up(peer) = &self.link else {
-            return false;
-        };
-        peer.order.takes_records() && self.stance.borrow().order.as_ref() == Some(&peer.order)
-    }
-
-    fn stance_changed(&mut self) {
-        self.stance.mark_unchanged();
-        self.report_due = true;
-        self.eager = true;
-        if let Link::Up(peer) = &self.link
-            && let Some(standing) = peer.waiting
-        {
-            self.shake_hands(standing);
-        }
-    }
-
     fn shake_hands(&mut self, standing: PeerStanding) {
         if !self.may_feed() {
             return;
@@ -557,55 +505,6 @@ impl FeedClient {
         }
     }
 
-    fn read_journal(&mut self, from: FeedStart, through: Position, second: bool) {
-        let snapshot = self.journal.snapshot();
-        let reader = JournalReader::new(Arc::clone(&self.storage), snapshot, self.direct);
-        let task =
-            tokio::task::spawn_blocking(move || reader.read(from, through, JOURNAL_READ_BYTES));
-        self.reading = Some(Reading {
-            from,
-            through,
-            second,
-            task,
-        });
-        self.eager = false;
-    }
-
-    fn journal_was_read(&mut self, result: Result<Vec<FeedItem>, ReadError>) {
-        let Some(Reading {
-            from,
-            through,
-            second,
-            ..
-        }) = self.reading.take()
-        else {
-            return;
-        };
-        match result {
-            Ok(items) => {
-                self.session.supply(items);
-                self.eager = true;
-            }
-            // The segment may have been recycled under the reader.
-            Err(error) if !second => {
-                tracing::debug!(%error, "reading the journal again");
-                self.read_journal(from, through, true);
-            }
-            Err(error) => {
-                tracing::error!(group = self.description.name, %error, "the feed cannot be read");
-                let standing = match &self.link {
-                    Link::Up(peer) => peer.standing,
-                    _ => return,
-                };
-                let handshake = self.session.cannot_read();
-                if let Link::Up(peer) = &mut self.link {
-                    peer.waiting = Some(standing);
-                }
-                self.follow(handshake);
-            }
-        }
-    }
-
     fn look_at_status(&mut self) {
         let status = self.status.borrow_and_update();
         let Some(status) = &*status else { return };
@@ -642,19 +541,6 @@ impl Link {
                 }
             }
         }
-    }
-}
-
-/// The end of a journal read; never, if there is none.
-async fn finished(reading: &mut Option<Reading>) -> Result<Vec<FeedItem>, ReadError> {
-    match reading {
-        Some(reading) => match (&mut reading.task).await {
-            Ok(result) => result,
-            Err(_) => Err(ReadError::Missing {
-                after: reading.through,
-            }),
-        },
-        None => std::future::pending().await,
     }
 }
 

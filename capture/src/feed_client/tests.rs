@@ -2,7 +2,7 @@
 
 use bcdr_disk::RealStorage;
 use bcdr_format::{
-    IncarnationId, MarkerId, Sequence,
+    IncarnationId, MarkerId, Position, Sequence,
     record::{Marker, MarkerKind},
 };
 use bcdr_wire::{

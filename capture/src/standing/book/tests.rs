@@ -70,6 +70,20 @@ fn a_directory_that_cannot_be_asked_holds_no_order() {
     assert_eq!(book.order(), None, "what is not durable is not said");
 }
 
+#[test]
+fn what_cannot_be_written_is_not_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut book = OrderBook::open(real(), directory.path()).unwrap();
+    book.remember(&order(1, Duty::Serve)).unwrap();
+    let obstacle = directory.path().join("orders.json.incomplete");
+    std::fs::create_dir(&obstacle).unwrap();
+    assert!(book.remember(&order(2, Duty::StandBy)).is_err());
+    assert_eq!(book.order(), Some(&order(1, Duty::Serve)));
+    std::fs::remove_dir(&obstacle).unwrap();
+    book.remember(&order(2, Duty::StandBy)).unwrap();
+    assert_eq!(book.order(), Some(&order(2, Duty::StandBy)));
+}
+
 /// What was acted on before the power failed is known afterwards; whatever the moment, the book is
 /// whole.
 #[test]
