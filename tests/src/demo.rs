@@ -5,11 +5,13 @@
 //! [`run`]; [`production`] is the machine that dies, [`recovery`] the drills and what they prove,
 //! [`samples`] what is measured on the way, [`leftovers`] the proof that nothing is left.
 
+pub mod failover;
 mod leftovers;
 mod production;
 mod recovery;
 mod samples;
 mod say;
+mod workload;
 
 use crate::end_to_end::{
     lab::{Lab, wait_for},

@@ -1,14 +1,16 @@
 //! The machine that is protected and killed: QEMU from the capture's NBD export.
 
-use super::{BOOT_PATIENCE, say::note};
+use super::{
+    say::note,
+    workload::{Seen, WorkloadLog},
+};
 use anyhow::{Context, bail, ensure};
-use jiff::Timestamp;
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpStream},
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -16,41 +18,12 @@ use std::{
 /// Where the guest finds the host's clock, which is also what a clone must not reach.
 const CLOCK_PORT: u16 = 7411;
 
-/// What the host saw of the workload: when it read each line, and how far the canaries were.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
-    lines: Vec<(Timestamp, u64)>,
-}
-
-impl Seen {
-    /// What had been seen before an instant.
-    pub(super) fn before(&self, instant: Timestamp) -> Self {
-        Self {
-            lines: self
-                .lines
-                .iter()
-                .copied()
-                .filter(|(at, _)| *at < instant)
-                .collect(),
-        }
-    }
-
-    /// The last canary that is known to have been durable.
-    pub(super) fn durable(&self) -> u64 {
-        self.lines.last().map_or(0, |(_, sequence)| *sequence)
-    }
-}
-
 /// The running machine, and the clock service that its guest asks.
 #[derive(Debug)]
 pub(super) struct Production {
     machine: Child,
     clock: Child,
-    log: PathBuf,
-    read_to: u64,
-    partial: String,
-    seen: Seen,
-    reached_network: bool,
+    log: WorkloadLog,
 }
 
 impl Production {
@@ -96,11 +69,7 @@ impl Production {
         Ok(Self {
             machine,
             clock,
-            log,
-            read_to: 0,
-            partial: String::new(),
-            seen: Seen::default(),
-            reached_network: false,
+            log: WorkloadLog::new(log),
         })
     }
 
@@ -117,32 +86,17 @@ impl Production {
 
     /// Waits until `count` canaries are durable; returns how many are.
     pub(super) fn wait_for_canaries(&mut self, count: u64) -> anyhow::Result<u64> {
-        let deadline = Instant::now() + BOOT_PATIENCE;
-        loop {
-            self.read_log()?;
-            if self.seen.durable() >= count {
-                return Ok(self.seen.durable());
-            }
-            if let Some(status) = self.machine.try_wait()? {
-                bail!(
-                    "the production machine ended with {status}: see {}",
-                    self.log.display()
-                );
-            }
-            ensure!(
-                Instant::now() < deadline,
-                "the production machine did not get to {count} canaries: see {}",
-                self.log.display()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let machine = &mut self.machine;
+        self.log.wait_for(count, || {
+            let ended = machine.try_wait()?;
+            Ok(ended.map(|status| format!("the production machine ended with {status}")))
+        })
     }
 
     /// Production must have reached the network, or a clone that does not would prove nothing.
     pub(super) fn require_network(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.reached_network {
-            self.read_log()?;
+        while !self.log.reached_network()? {
             ensure!(
                 Instant::now() < deadline,
                 "production does not reach the network, so the clones' isolation cannot be shown"
@@ -153,46 +107,17 @@ impl Production {
         Ok(())
     }
 
-    fn read_log(&mut self) -> anyhow::Result<()> {
-        let mut file = File::open(&self.log)?;
-        file.seek(SeekFrom::Start(self.read_to))?;
-        let mut bytes = Vec::new();
-        self.read_to += file.read_to_end(&mut bytes)? as u64;
-        self.partial += &String::from_utf8_lossy(&bytes);
-        let Some(end) = self.partial.rfind('\n') else {
-            return Ok(());
-        };
-        let whole: String = self.partial.drain(..=end).collect();
-        for line in whole.lines() {
-            self.line(line);
-        }
-        Ok(())
-    }
-
-    fn line(&mut self, line: &str) {
-        self.reached_network |= line.contains("BCDR-NETWORK reachable");
-        let Some((_, rest)) = line.split_once("BCDR-WORKLOAD ") else {
-            return;
-        };
-        let mut words = rest.split_whitespace();
-        let sequence = words.nth(1).and_then(|word| word.parse().ok());
-        let now = Timestamp::now();
-        if let Some(sequence) = sequence.filter(|sequence| *sequence > self.seen.durable()) {
-            self.seen.lines.push((now, sequence));
-        }
-    }
-
     /// Kills the machine as a power failure would; returns what was seen of it.
     pub(super) fn kill(&mut self) -> anyhow::Result<Seen> {
-        self.read_log()?;
+        self.log.seen()?;
         self.machine.kill()?;
         self.machine.wait()?;
-        self.read_log()?;
+        let seen = self.log.seen()?;
         note(&format!(
             "killed; canary {} was the last known durable",
-            self.seen.durable()
+            seen.durable()
         ));
-        Ok(self.seen.clone())
+        Ok(seen)
     }
 
     /// The service that a clone must not reach has to be there to be reached.

@@ -1,8 +1,9 @@
 //! A drill of the demo, and what must be true of it.
 
 use super::{
-    production::{Production, Seen},
+    production::Production,
     say::{bytes, note},
+    workload::Seen,
 };
 use crate::end_to_end::{lab::Lab, tool};
 use anyhow::{Context, ensure};
