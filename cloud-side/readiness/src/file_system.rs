@@ -88,6 +88,8 @@ pub(crate) enum TreeError {
     NotAFile,
     #[error("it is not text")]
     NotText,
+    #[error("it cannot be read here: {0}")]
+    Unsupported(String),
     #[error("{0}")]
     Unreadable(String),
 }

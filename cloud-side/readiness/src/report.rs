@@ -106,6 +106,7 @@ pub enum Readiness {
 /// Which defect an edit puts right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReadinessFixUpCode)]
 pub enum FixUpCode {
     /// Entries of `/etc/fstab` that would stop the boot.
     Fstab,

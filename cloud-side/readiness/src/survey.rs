@@ -5,7 +5,7 @@
 
 use crate::{
     disk::{Budget, Disk, Window},
-    file_system::{ExtTree, Recognised, Tree, recognise},
+    file_system::{ExtTree, Recognised, Tree, TreeError, recognise},
     partition::{self, Partition, Role, Scheme, Table},
     report::{CheckCode, Findings},
 };
@@ -287,6 +287,10 @@ fn check(volume: &mut Volume, findings: &mut Findings) {
         }
         match ExtTree::open(&volume.window, state) {
             Ok(tree) => volume.tree = Some(Rc::new(tree)),
+            Err(TreeError::Unsupported(reason)) => findings.unknown(
+                CheckCode::FileSystem,
+                format!("{name}: this {format} cannot be read here: {reason}"),
+            ),
             Err(error) => findings.fail(
                 CheckCode::FileSystem,
                 format!("{name}: the {format} cannot be opened: {error}"),

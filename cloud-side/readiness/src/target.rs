@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 /// What starts the boot loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReadinessFirmware)]
 pub enum Firmware {
     /// Runs the boot code in the first sector of the first disk.
     Bios,
@@ -16,6 +17,7 @@ pub enum Firmware {
 /// How the disks are attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReadinessDiskBus)]
 pub enum DiskBus {
     /// virtio-blk on PCI: `/dev/vda`, `/dev/vdb`, …
     Virtio,
@@ -47,6 +49,7 @@ impl DiskBus {
 
 /// The machine that shall boot the disks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReadinessTarget)]
 pub struct TargetMachine {
     /// Its firmware.
     pub firmware: Firmware,

@@ -11,6 +11,7 @@ use std::io::Read;
 const FALLBACK: &str = "/EFI/BOOT/BOOTX64.EFI";
 /// The machine type of x86-64 programs.
 const X86_64: u16 = 0x8664;
+const VENDORS_MAX: usize = 32;
 const REMEDY: &str = "firmware of another machine does not know the source's boot entries; install the loader at the fallback path too: grub-install --target=x86_64-efi --removable, or dpkg-reconfigure grub-efi-amd64 with force_efi_extra_removable";
 
 /// Checks the EFI system partition.
@@ -96,7 +97,9 @@ fn program(tree: &dyn Tree, path: &str) -> Result<u64, TreeError> {
 
 fn loaders(tree: &dyn Tree) -> Vec<String> {
     let mut found = Vec::new();
-    for vendor in tree.list("/EFI").unwrap_or_default() {
+    let vendors = tree.list("/EFI").unwrap_or_default();
+    let vendors = vendors.iter().filter(|entry| entry.is_directory);
+    for vendor in vendors.take(VENDORS_MAX) {
         let directory = format!("/EFI/{}", vendor.name);
         for file in tree.list(&directory).unwrap_or_default() {
             let name = file.name.to_ascii_lowercase();

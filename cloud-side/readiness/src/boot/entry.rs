@@ -131,16 +131,17 @@ pub(crate) fn unread(survey: &Survey) -> Option<String> {
     use crate::file_system::Format;
     survey.hidden().or_else(|| {
         survey.volumes.iter().find_map(|volume| {
-            let format = volume.holds.as_ref()?.format;
-            matches!(
-                format,
+            let holds = volume.holds.as_ref()?;
+            let never = matches!(
+                holds.format,
                 Format::Xfs | Format::Btrfs | Format::Ntfs | Format::BitLocker
-            )
-            .then(|| {
+            );
+            let not_this = holds.ext.is_some() && volume.tree.is_none();
+            (never || not_this).then(|| {
                 format!(
                     "{} is {}, whose files are not read here",
                     volume.name(),
-                    format.name()
+                    holds.format.name()
                 )
             })
         })

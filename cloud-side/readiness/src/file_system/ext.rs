@@ -148,6 +148,8 @@ fn error(error: Ext4Error) -> TreeError {
     match error {
         Ext4Error::NotFound | Ext4Error::NotADirectory => TreeError::NotFound,
         Ext4Error::IsADirectory | Ext4Error::IsASpecialFile => TreeError::NotAFile,
+        Ext4Error::Incompatible(reason) => TreeError::Unsupported(reason.to_string()),
+        Ext4Error::Encrypted => TreeError::Unsupported("it is encrypted".to_owned()),
         other => TreeError::Unreadable(other.to_string()),
     }
 }

@@ -132,7 +132,7 @@ impl FatTree {
         let next = match self.width {
             Width::Twelve => {
                 let pair = u16::from_le_bytes(self.window.bytes(self.table + at)?);
-                u32::from(if cluster % 2 == 0 {
+                u32::from(if cluster.is_multiple_of(2) {
                     pair & 0xfff
                 } else {
                     pair >> 4
@@ -250,8 +250,17 @@ fn long_part(entry: &[u8]) -> Vec<u16> {
         .collect()
 }
 
+/// The short name, in the case that two bits ask for.
 fn short_name(entry: &[u8]) -> String {
-    let (base, extension) = (field::text(&entry[..8]), field::text(&entry[8..11]));
+    let part = |range: std::ops::Range<usize>, lower: u8| {
+        let text = field::text(&entry[range]);
+        if entry[12] & lower == 0 {
+            text
+        } else {
+            text.to_ascii_lowercase()
+        }
+    };
+    let (base, extension) = (part(0..8, 0x08), part(8..11, 0x10));
     if extension.is_empty() {
         base
     } else {

@@ -168,7 +168,8 @@ fn warn(place: &Place, path: &str, text: &str, old_names: bool, findings: &mut F
     // The target's cards are virtio cards, which have names of their own by their place on the bus.
     let Some(name) = named.filter(|name| {
         let any = name.is_empty() || name.contains('*') || *name == "lo";
-        !any && !(old_names && name.starts_with("eth"))
+        let kept = old_names && name.starts_with("eth");
+        !any && !kept
     }) else {
         return false;
     };

@@ -256,17 +256,18 @@ impl Image {
         inspect(&[disk], target, Limits::default())
     }
 
-    /// Lets a tool work on the root file system.
-    pub(crate) fn with_root(&mut self, tool: &str, arguments: &[&str]) {
+    /// Lets a tool work on the root file system, and says what it said.
+    pub(crate) fn with_root(&mut self, tool: &str, arguments: &[&str]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         let end = self.bytes.len() - MEBIBYTE;
         fs::write(file.path(), &self.bytes[self.root..end]).unwrap();
-        run(
+        let said = run(
             tool,
             &[arguments, &[file.path().to_str().unwrap()]].concat(),
             "",
         );
         let changed = fs::read(file.path()).unwrap();
         put(&mut self.bytes, self.root, &changed);
+        said
     }
 }

@@ -77,22 +77,44 @@ fn bytes_that_are_not_what_they_were_on_a_uefi_machine() {
 
 #[test]
 fn a_chain_of_clusters_that_leads_in_a_circle_ends() {
-    let mut image = Machine::good(Layout::GptUefi).build();
+    let mut machine = Machine::good(Layout::GptUefi);
+    let program = machine.esp.remove("EFI/BOOT/BOOTX64.EFI").unwrap();
+    machine.esp.insert("EFI/debian/grubx64.efi", program);
+    let mut image = machine.build();
     let esp = 1 << 20;
-    let reserved = usize::from(image.bytes[esp + 14]) * 512;
-    let before = image.clone().inspect(UEFI);
-    // Every cluster is followed by the third one.
-    let table = esp + reserved;
-    let bytes = if image.bytes[esp + 54..esp + 59] == *b"FAT12" {
-        vec![3, 0x30, 0]
-    } else {
-        vec![3, 0]
-    };
-    for (place, byte) in (table..table + 6000).zip(bytes.into_iter().cycle()) {
-        image.bytes[place] = byte;
+    assert_eq!(image.bytes[esp + 54..esp + 59], *b"FAT16");
+    let table = esp + usize::from(image.bytes[esp + 14]) * 512;
+    // The directory's first cluster is followed by a full one, which is followed by itself.
+    let root =
+        esp + usize::from(crate::disk::field::le16(&image.bytes, esp + 22)) * 2 * 512 + table - esp;
+    let entry = (root..root + 512)
+        .step_by(32)
+        .find(|at| image.bytes[*at..].starts_with(b"EFI "))
+        .unwrap();
+    let first = usize::from(crate::disk::field::le16(&image.bytes, entry + 26));
+    let cluster_bytes = usize::from(image.bytes[esp + 13]) * 512;
+    let data = root + usize::from(crate::disk::field::le16(&image.bytes, esp + 17)) * 32;
+    for (number, next) in [(first, 5000_u16), (5000, 5000)] {
+        image.bytes[table + number * 2..table + number * 2 + 2]
+            .copy_from_slice(&next.to_le_bytes());
+        let at = data + (number - 2) * cluster_bytes;
+        let full = [*b"NAME    TXT\x20", [0; 12], [0; 12]];
+        for slot in (at..at + cluster_bytes).step_by(32) {
+            if image.bytes[slot] == 0 {
+                image.bytes[slot..slot + 32].copy_from_slice(&full.concat()[..32]);
+            }
+        }
     }
-    let after = image.inspect(UEFI);
-    assert_ne!(before, after);
+    let report = image.inspect(UEFI);
+    let loader = report
+        .checks
+        .iter()
+        .find(|check| check.code == CheckCode::EfiLoader)
+        .unwrap();
+    assert!(
+        loader.evidence.contains("/EFI/debian/grubx64.efi"),
+        "{loader:?}"
+    );
 }
 
 #[test]

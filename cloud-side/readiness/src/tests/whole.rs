@@ -38,8 +38,8 @@ fn a_machine_that_boots_passes_every_check() {
         assert!(report.fix_ups.is_empty(), "{report:#?}");
         let asked = codes(&report, Verdict::Pass);
         let expected = match layout {
-            Layout::Mbr => 15,
-            Layout::GptBios | Layout::GptUefi => 16,
+            Layout::Mbr => 17,
+            Layout::GptBios | Layout::GptUefi => 18,
         };
         assert_eq!(asked.len(), expected, "{asked:?}");
     }
@@ -69,11 +69,29 @@ fn a_report_is_the_same_after_a_journey_as_json() {
     );
 }
 
+/// What a point of a running machine looks like: the newest `/etc/fstab` is in the journal only.
 #[test]
-fn a_file_system_that_was_in_use_is_ready() {
-    let mut image = Machine::good(Layout::Mbr).build();
-    // What a point of a running machine looks like: the flag says that the journal is to be replayed.
-    image.with_root("debugfs", &["-w", "-R", "feature +needs_recovery"]);
+fn a_file_system_that_was_in_use_is_read_through_its_journal() {
+    let mut machine = Machine::good(Layout::Mbr);
+    machine.file("etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n");
+    let mut image = machine.build();
+    let failed = codes(&image.clone().inspect(BIOS), Verdict::Fail);
+    assert_eq!(failed, BTreeSet::from([CheckCode::Fstab]));
+
+    let work = tempfile::tempdir().unwrap();
+    let (block, script) = (work.path().join("block"), work.path().join("script"));
+    let mut newest = b"LABEL=x /x ext4 nofail 0 2\n#\n".to_vec();
+    newest.resize(4096, 0);
+    std::fs::write(&block, newest).unwrap();
+    let number = image.with_root("debugfs", &["-R", "blocks /etc/fstab"]);
+    let commands = format!(
+        "jo -c -v 3\njw -b {} {}\njc\n",
+        number.trim(),
+        block.display()
+    );
+    std::fs::write(&script, commands).unwrap();
+    image.with_root("debugfs", &["-w", "-f", script.to_str().unwrap()]);
+
     let report = image.inspect(BIOS);
     assert_eq!(report.readiness, Readiness::Ready, "{report:#?}");
     let text = format!("{report:?}");
@@ -81,6 +99,15 @@ fn a_file_system_that_was_in_use_is_ready() {
         text.contains("its journal is replayed at the start"),
         "{text}"
     );
+}
+
+#[test]
+fn a_journal_of_an_older_kind_is_unknown() {
+    let mut image = Machine::good(Layout::Mbr).build();
+    image.with_root("debugfs", &["-w", "-R", "feature +needs_recovery"]);
+    let report = image.inspect(BIOS);
+    assert_eq!(report.readiness, Readiness::Unknown, "{report:#?}");
+    assert!(codes(&report, Verdict::Unknown).contains(&CheckCode::FileSystem));
 }
 
 #[test]
