@@ -15,6 +15,7 @@ mod groups;
 mod jobs;
 mod page;
 mod points;
+mod readiness;
 mod system;
 mod views;
 mod volumes;
@@ -39,6 +40,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(groups::routes())
             .merge(volumes::routes())
             .merge(points::routes())
+            .merge(readiness::routes())
             .merge(views::routes())
             .merge(drills::routes())
             .merge(jobs::routes()),

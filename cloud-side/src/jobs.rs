@@ -33,6 +33,8 @@ pub(crate) enum JobKind {
     CreatePoint,
     /// Boots a point in isolation.
     Drill,
+    /// Inspects a point's disks without booting them.
+    Readiness,
 }
 
 impl JobKind {
@@ -41,6 +43,7 @@ impl JobKind {
         match self {
             Self::CreatePoint => "create_point",
             Self::Drill => "drill",
+            Self::Readiness => "readiness",
         }
     }
 }
@@ -114,7 +117,7 @@ pub(crate) struct JobRecord {
     pub(crate) state: JobState,
     /// The group it is about.
     pub(crate) group: GroupId,
-    /// What it is about in that group: a label, or a drill's id.
+    /// What it is about in that group: a label, a drill's id, or a point's.
     pub(crate) subject: String,
     /// What it does at the moment.
     pub(crate) phase: Option<String>,

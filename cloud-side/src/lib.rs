@@ -22,6 +22,7 @@ mod keys;
 mod metrics;
 mod offload;
 mod points;
+mod readiness;
 pub mod receive;
 mod receiver;
 mod record_id;

@@ -10,6 +10,7 @@ use crate::{
     jobs::Jobs,
     keys::Keys,
     offload::offload,
+    readiness::Inspections,
     receiver::owner::{self, OwnerSettings},
     replica::SpaceFloor,
     views::Views,
@@ -47,6 +48,7 @@ pub(crate) struct Service {
     pub(crate) branches: Arc<Branches>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
+    pub(crate) inspections: Arc<Inspections>,
     pub(crate) idempotency: Idempotency,
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Api, answer,
     page::{Page, Wanted},
+    readiness::ReadinessAxis,
 };
 use crate::{
     catalog::{CreateGroupError, NewVolume},
@@ -60,6 +61,8 @@ pub(crate) struct GroupBody {
     placement: Placement,
     /// What its drill does.
     drill: DrillAxisBody,
+    /// Whether its newest inspected point would boot.
+    readiness: ReadinessAxis,
     /// How well it is.
     health: Health,
     /// The age of the newest point in seconds, measured; null when it is not known.
@@ -247,6 +250,7 @@ impl GroupBody {
                 allowed_actions: actions(known, latest_point.is_some(), drill.state),
                 latest_point,
                 drill,
+                readiness: ReadinessAxis::of(service.inspections.newest(record.id)),
                 capture: capture(known, link),
                 gateway: GatewayBody {
                     connected: link.gateway.is_some(),

@@ -22,6 +22,7 @@ use crate::{
     metrics::StateCollector,
     offload::offload,
     points,
+    readiness::{InspectionParts, Inspections},
     receive::Lineage,
     receiver::{self, Receiver, owner::OwnerSettings},
     replica::{ChunkCache, ChunkOpener},
@@ -258,6 +259,12 @@ impl Opened {
             Arc::clone(&opener),
             runtime,
         ));
+        let inspections = Arc::new(Inspections::new(InspectionParts {
+            catalog: Arc::clone(&catalog),
+            jobs: Arc::clone(&jobs),
+            opener: Arc::clone(&opener),
+            every: config.readiness_every(),
+        }));
         let branches = Arc::new(Branches::new(branch_settings(&self.owner, opener)));
         let drills = Arc::new(Drills::new(DrillParts {
             catalog: Arc::clone(&catalog),
@@ -289,6 +296,7 @@ impl Opened {
             branches,
             jobs,
             drills,
+            inspections,
         });
         let parts = Parts {
             lock: self.lock,
@@ -328,6 +336,7 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
         .views
         .reopen(&service.groups, |view| !dead.contains(&view))
         .await?;
+    service.inspections.load().await?;
     for job in service.jobs.left_over().await? {
         match job.kind {
             JobKind::CreatePoint => {
@@ -336,6 +345,7 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
             }
             // Its drill was settled above, and the job with it.
             JobKind::Drill => {}
+            JobKind::Readiness => service.inspections.settle_left_over(job).await?,
         }
     }
     Ok(())
@@ -365,6 +375,7 @@ impl Running {
                 tracing::error!(%error, "a part of the role broke");
             }
         }
+        self.service.inspections.stop();
         self.service.drills.stop_all().await;
         self.service.jobs.stop().await;
         self.service.views.stop().await;
