@@ -22,6 +22,7 @@ mod lab;
 mod output;
 mod point;
 mod progress;
+mod readiness;
 mod status;
 mod table;
 mod units;
