@@ -68,10 +68,17 @@ pub(crate) fn check_root(
                 );
             }
         }
-        VolumeName::Built(_) => findings.unknown(
-            code,
-            format!("root={text} is a volume built of others (LVM, RAID, encryption), which is not looked into here"),
-        ),
+        VolumeName::Built(_) => match survey.hidden() {
+            Some(hidden) => findings.unknown(
+                code,
+                format!("root={text} is a volume built of others, which is not looked into here ({hidden})"),
+            ),
+            None => findings.fail(
+                code,
+                format!("root={text} is a volume built of others (LVM, RAID, encryption), and no disk holds a part of one"),
+                "check that the disks with its parts are protected",
+            ),
+        },
         VolumeName::Hardware(_) => findings.fail(
             code,
             format!("root={text} is a name of the source's hardware"),

@@ -178,7 +178,12 @@ fn judge(survey: &Survey, root: &Root, entry: &Entry, target: TargetMachine) -> 
     let found = survey.named(&name);
     match &name {
         VolumeName::Built(_) => {
-            let hidden = survey.hidden()?;
+            if is_no_volume(device) {
+                return None;
+            }
+            let Some(hidden) = survey.hidden() else {
+                return absent(survey, entry, survivable);
+            };
             Some(Trouble {
                 reason: format!("{place} is on {device}, which is not looked into here ({hidden})"),
                 remedy: ABSENT,
@@ -251,6 +256,13 @@ fn absent(survey: &Survey, entry: &Entry, survivable: bool) -> Option<Trouble> {
         survivable,
         unknown: hidden.is_some() && !survivable,
     })
+}
+
+/// Devices that no disk of the machine is needed for.
+fn is_no_volume(device: &str) -> bool {
+    ["sr", "cdrom", "dvd", "fd", "loop", "zram", "shm", "ram"]
+        .iter()
+        .any(|name| device.starts_with(&format!("/dev/{name}")))
 }
 
 /// A floppy or a disc in a drive.

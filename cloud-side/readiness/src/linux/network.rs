@@ -10,6 +10,7 @@ use crate::{
 
 /// Where older systems keep the names that they gave to cards.
 pub(crate) const PERSISTENT_NAMES: &str = "/etc/udev/rules.d/70-persistent-net.rules";
+const NETPLAN: &str = "/etc/netplan";
 const FILES_MAX: usize = 128;
 
 /// A directory of configuration files, the ends of their names, and the keys that bind them to a card
@@ -22,7 +23,7 @@ struct Place {
 }
 
 const PLACES: [Place; 8] = [
-    place("/etc/netplan", &[".yaml", ".yml"], &["macaddress:"], &[]),
+    place(NETPLAN, &[".yaml", ".yml"], &["macaddress:"], &[]),
     place(
         "/etc/systemd/network",
         &[".network", ".link"],
@@ -144,13 +145,13 @@ fn active(text: &str) -> impl Iterator<Item = &str> {
 
 fn warn(place: &Place, path: &str, text: &str, old_names: bool, findings: &mut Findings) -> bool {
     let code = CheckCode::NetworkConfiguration;
-    let with = |keys: &'static [&'static str]| {
-        active(text).find_map(|line| {
+    let values = |keys: &'static [&'static str]| {
+        active(text).filter_map(move |line| {
             let (_, value) = keys.iter().find_map(|key| line.split_once(*key))?;
             Some((line, value))
         })
     };
-    if let Some((line, _)) = with(place.address) {
+    if let Some((line, _)) = values(place.address).next() {
         findings.warn(
             code,
             format!("{path}: bound to a card's hardware address: {line}"),
@@ -158,15 +159,13 @@ fn warn(place: &Place, path: &str, text: &str, old_names: bool, findings: &mut F
         );
         return true;
     }
-    let named = with(place.name).map(|(_, value)| {
-        value
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .trim_matches(['"', '\''])
-    });
+    let first_word = |text: &str| {
+        let word = text.split_whitespace().next().unwrap_or_default();
+        word.trim_matches(['"', '\'']).to_owned()
+    };
+    let named = values(place.name).map(|(_, value)| first_word(value));
     // The target's cards are virtio cards, which have names of their own by their place on the bus.
-    let Some(name) = named.filter(|name| {
+    let Some(name) = named.chain(netplan_names(place, text)).find(|name| {
         let any = name.is_empty() || name.contains('*') || *name == "lo";
         let kept = old_names && name.starts_with("eth");
         !any && !kept
@@ -179,4 +178,39 @@ fn warn(place: &Place, path: &str, text: &str, old_names: bool, findings: &mut F
         "at the source let the configuration fit any card (match by driver or by en*), or start with net.ifnames=0 and call the card eth0",
     );
     true
+}
+
+/// The cards that a netplan names: the keys below `ethernets` that have no `match` below them.
+fn netplan_names(place: &Place, text: &str) -> Vec<String> {
+    if place.directory != NETPLAN {
+        return Vec::new();
+    }
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+        .collect();
+    let Some(at) = lines.iter().position(|line| line.trim() == "ethernets:") else {
+        return Vec::new();
+    };
+    let outer = indent(lines[at]);
+    let below: Vec<&str> = lines[at + 1..]
+        .iter()
+        .copied()
+        .take_while(|line| indent(line) > outer)
+        .collect();
+    let Some(inner) = below.first().map(|line| indent(line)) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = Vec::new();
+    for line in below {
+        let word = line.trim();
+        if indent(line) == inner {
+            names.push(word.trim_end_matches(':').trim_matches('"').to_owned());
+        } else if word.starts_with("match:") {
+            // It is a name of the netplan's own.
+            names.pop();
+        }
+    }
+    names
 }

@@ -255,6 +255,7 @@ fn a_root_that_is_not_on_these_disks() {
         "/dev/vda7",
         "/dev/disk/by-id/ata-X-part1",
         "LABEL=none",
+        "/dev/mapper/vg-root",
     ] {
         machine(Layout::Mbr, CheckCode::KernelRoot, |machine| {
             machine.command_line(&format!("root={root} ro"));
@@ -300,6 +301,7 @@ fn entries_of_fstab_that_end_a_start() {
         format!("UUID={other} /data ext4 defaults 0 2"),
         "/dev/sdb1 /data ext4 defaults 0 2".to_owned(),
         "/dev/sda1 / ext4 defaults 0 1".to_owned(),
+        "/dev/mapper/vg-data /data ext4 defaults 0 2".to_owned(),
         format!("UUID={ROOT_UUID} /data xfs defaults 0 2"),
     ] {
         machine(Layout::Mbr, CheckCode::Fstab, |machine| {
@@ -322,7 +324,14 @@ fn entries_of_fstab_that_end_a_start() {
 #[test]
 fn a_network_that_is_bound_to_the_sources_card() {
     for (path, text) in [
-        ("etc/network/interfaces", "iface ens192 inet dhcp\n"),
+        (
+            "etc/network/interfaces",
+            "auto lo\niface lo inet loopback\niface ens192 inet dhcp\n",
+        ),
+        (
+            "etc/netplan/00.yaml",
+            "network:\n  ethernets:\n    ens192:\n      dhcp4: true\n",
+        ),
         (
             "etc/netplan/50.yaml",
             "network:\n  ethernets:\n    a:\n      match:\n        macaddress: 00:11:22:33:44:55\n",
