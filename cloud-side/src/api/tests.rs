@@ -575,7 +575,7 @@ async fn a_point_is_inspected_when_asked_and_the_report_outlives_the_process() {
     let mut site = Site::start().await;
     let (_source, gateway) = replicated(&site).await;
     let path = "/api/v1/groups/lab/points/latest/readiness";
-    site.get(path).await.problem(404, "not_found");
+    site.get(path).await.problem(404, "inspection_not_found");
     let group = site.get("/api/v1/groups/lab").await.expect(200);
     assert_eq!(group["readiness"]["state"], "unknown", "{group}");
 
