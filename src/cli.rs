@@ -27,6 +27,7 @@ mod placement;
 mod point;
 mod progress;
 mod settle;
+mod readiness;
 mod status;
 mod table;
 mod units;

@@ -18,6 +18,7 @@ mod jobs;
 mod page;
 mod placements;
 mod points;
+mod readiness;
 mod system;
 mod views;
 mod volumes;
@@ -42,6 +43,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(groups::routes())
             .merge(volumes::routes())
             .merge(points::routes())
+            .merge(readiness::routes())
             .merge(views::routes())
             .merge(drills::routes())
             .merge(placements::routes())

@@ -6,7 +6,7 @@ use crate::{
 };
 use bcdr_wire::identity::IdentityPaths;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The cloud side's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,12 +33,20 @@ pub struct CloudConfig {
     /// The certificate of the API; by default one that the role issues and renews itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_certificate: Option<CertificatePaths>,
+    /// Hours after which the newest point of each group is inspected again for whether it would boot;
+    /// 24 by default, 0 for only when asked.
+    #[serde(default = "readiness_every_hours")]
+    pub readiness_every_hours: u32,
     /// The replica store's limits.
     #[serde(default)]
     pub store: StoreConfig,
     /// The programs of the qemu target.
     #[serde(default)]
     pub qemu: QemuConfig,
+}
+
+const fn readiness_every_hours() -> u32 {
+    24
 }
 
 /// Where a certificate and its key lie.
@@ -131,6 +139,7 @@ impl CloudConfig {
             api_certificate: None,
             store: StoreConfig::default(),
             qemu: QemuConfig::default(),
+            readiness_every_hours: readiness_every_hours(),
         }
     }
 
@@ -157,6 +166,12 @@ impl CloudConfig {
             .unwrap_or_else(|| self.state_directory.join("evidence"))
     }
 
+    /// How often points are inspected by themselves; none for never.
+    pub(crate) fn readiness_every(&self) -> Option<Duration> {
+        let hours = u64::from(self.readiness_every_hours);
+        (hours > 0).then(|| Duration::from_secs(hours * 60 * 60))
+    }
+
     pub(crate) fn tools(&self) -> ToolPaths {
         ToolPaths {
             system_emulator: self.qemu.system_emulator.clone(),
@@ -180,6 +195,8 @@ mod tests {
     fn the_shortest_configuration_has_defaults_and_survives_writing() {
         let config = CloudConfig::from_toml(SHORTEST).unwrap();
         assert_eq!(config.store, StoreConfig::default());
+        let day = Duration::from_secs(24 * 60 * 60);
+        assert_eq!(config.readiness_every(), Some(day));
         assert_eq!(
             config.evidence_directory(),
             PathBuf::from("/var/lib/bcdr/evidence")
@@ -202,6 +219,8 @@ mod tests {
             key: "/etc/bcdr/api.key".into(),
         });
         config.store.segment_bytes = 1 << 20;
+        config.readiness_every_hours = 0;
+        assert_eq!(config.readiness_every(), None);
         let written = config.to_toml().unwrap();
         assert_eq!(CloudConfig::from_toml(&written).unwrap(), config);
     }

@@ -37,6 +37,8 @@ pub(crate) enum JobKind {
     Failover,
     /// Brings it home.
     Failback,
+    /// Inspects a point's disks without booting them.
+    Readiness,
 }
 
 impl JobKind {
@@ -47,6 +49,7 @@ impl JobKind {
             Self::Drill => "drill",
             Self::Failover => "failover",
             Self::Failback => "failback",
+            Self::Readiness => "readiness",
         }
     }
 }
@@ -120,7 +123,7 @@ pub(crate) struct JobRecord {
     pub(crate) state: JobState,
     /// The group it is about.
     pub(crate) group: GroupId,
-    /// What it is about in that group: a label, or a drill's id.
+    /// What it is about in that group: a label, a drill's id, or a point's.
     pub(crate) subject: String,
     /// What it does at the moment.
     pub(crate) phase: Option<String>,

@@ -24,6 +24,7 @@ mod metrics;
 mod offload;
 mod placements;
 mod points;
+mod readiness;
 pub mod receive;
 mod receiver;
 mod record_id;

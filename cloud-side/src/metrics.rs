@@ -281,7 +281,7 @@ impl Collector for StateCollector {
         for group in self.groups.all() {
             self.group(&gauges, &group);
         }
-        for kind in [JobKind::CreatePoint, JobKind::Drill] {
+        for kind in [JobKind::CreatePoint, JobKind::Drill, JobKind::Readiness] {
             gauges.set(
                 Slot::JobsRunning,
                 &[kind.name()],

@@ -11,6 +11,7 @@ use crate::{
     keys::Keys,
     offload::offload,
     placements::Placements,
+    readiness::Inspections,
     receiver::owner::{self, OwnerSettings},
     replica::SpaceFloor,
     returns::Returns,
@@ -54,6 +55,7 @@ pub(crate) struct Service {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) placements: Arc<Placements>,
+    pub(crate) inspections: Arc<Inspections>,
     pub(crate) idempotency: Idempotency,
 }
 

@@ -433,7 +433,7 @@ impl Views {
 
 /// A point's volumes with their names, in the order the group was declared in, which is the order of
 /// a machine's disks.
-fn in_declared_order(
+pub(crate) fn in_declared_order(
     record: &GroupRecord,
     members: &[Member],
 ) -> Result<Vec<(Member, String)>, OpenViewError> {

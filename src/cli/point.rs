@@ -6,7 +6,7 @@ use super::{
     document::Document,
     export,
     global::{GlobalArguments, Session},
-    table,
+    readiness, table,
     wait::{self, Patience},
 };
 use clap::{Args, Subcommand, ValueEnum};
@@ -45,6 +45,16 @@ pub(super) enum Command {
             bcdr point export lab --volume root --to root.qcow2 --format qcow2"
     )]
     Export(export::Arguments),
+    /// Say whether a point would boot, from its disks, without booting it
+    #[command(
+        long_about = "Say whether a point would boot, from its disks, without booting it.\n\n\
+            The cloud side inspects the newest point of each group after its first copy and then \
+            every day; --now inspects any point, and waits. What does not pass comes with a remedy \
+            for the source.",
+        after_help = "Examples:\n  bcdr point readiness lab --now\n  \
+            bcdr point readiness lab --at before-upgrade --now --firmware uefi --check"
+    )]
+    Readiness(readiness::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +124,7 @@ impl Command {
                     .show(&session.client.get(&path)?, table::point::show)
             }
             Self::Export(arguments) => arguments.run(&session),
+            Self::Readiness(arguments) => arguments.run(&session),
         }
     }
 }

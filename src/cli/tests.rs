@@ -48,6 +48,8 @@ fn the_commands_that_scripts_depend_on_are_understood() {
         "bcdr point create --wait lab --label l",
         "bcdr point list lab --limit 5 --kind bookmark",
         "bcdr point show lab --at 2-48211",
+        "bcdr point readiness lab",
+        "bcdr point readiness lab --at l --now --firmware uefi --disk-bus ahci --network-cards 2 --check",
         "bcdr view open lab --at 2026-11-03T10:00:00Z --lease 2h",
         "bcdr view list",
         "bcdr view show viw-1",

@@ -9,14 +9,14 @@ set -euo pipefail
 declare -A package_sets=(
     ["virtual machines"]="qemu-system-x86 qemu-utils"
     ["NBD tools"]="nbdkit libnbd-bin python3-libnbd nbd-client fuse3"
-    ["disks and file systems"]="fdisk e2fsprogs xfsprogs fio util-linux mount"
+    ["disks and file systems"]="fdisk e2fsprogs xfsprogs dosfstools mtools fio util-linux mount"
     ["demo disk image"]="mmdebstrap grub-pc-bin grub-common debian-archive-keyring"
     ["compiler"]="gcc libc6-dev make"
     ["network"]="iproute2"
 )
 # Package names differ between releases; the commands are what is really needed.
 required_commands="qemu-system-x86_64 qemu-img qemu-io qemu-nbd nbdkit nbdinfo nbdcopy nbdsh nbdfuse
-    fusermount3 fio mmdebstrap sfdisk mkfs.ext4 debugfs mkfs.xfs grub-mkimage losetup flock ip gcc make"
+    fusermount3 fio mmdebstrap sfdisk mkfs.ext4 debugfs mkfs.xfs mkfs.vfat mcopy grub-mkimage losetup flock ip gcc make"
 
 # Administration tools live in sbin, which an ordinary user's PATH lacks.
 PATH="$PATH:/usr/sbin:/sbin"

@@ -4,6 +4,7 @@ use super::{
     Api, answer,
     page::{Page, Wanted},
     placements::SourceStandingBody,
+    readiness::ReadinessAxis,
 };
 use crate::{
     catalog::{CreateGroupError, NewVolume},
@@ -62,6 +63,8 @@ pub(crate) struct GroupBody {
     placement: Option<PlacementState>,
     /// What its drill does.
     drill: DrillAxisBody,
+    /// Whether its newest inspected point would boot.
+    readiness: ReadinessAxis,
     /// How well it is.
     health: Health,
     /// The age of the newest point in seconds, measured; null when it is not known.
@@ -257,6 +260,7 @@ impl GroupBody {
                     standing,
                     ..capture(known, link)
                 },
+                readiness: ReadinessAxis::of(service.inspections.newest(record.id)),
                 gateway: GatewayBody {
                     connected: link.gateway.is_some(),
                     since: clock::readable(link.gateway_since),

@@ -39,7 +39,7 @@ pub(crate) struct JobBody {
     state: JobState,
     /// The group it is about.
     group: String,
-    /// What it is about in that group: a label, or a drill's id.
+    /// What it is about in that group: a label, a drill's id, or a point's.
     subject: String,
     /// What it does at the moment.
     phase: Option<String>,
@@ -61,14 +61,14 @@ pub(crate) struct JobBody {
 /// What came of a job.
 #[derive(Debug, Serialize, ToSchema)]
 struct JobResult {
-    /// The point it made.
+    /// The point it made or inspected.
     point: Option<PointBody>,
     /// Its drill.
     drill: Option<String>,
 }
 
 impl JobBody {
-    /// The body of a record. Blocks when the job made a point.
+    /// The body of a record. Blocks when the job has a point.
     fn of(record: JobRecord, catalog: &Catalog, groups: &Groups) -> Result<Self, CatalogError> {
         let row = match (record.point, groups.get(record.group)) {
             (Some(point), Some(group)) => catalog

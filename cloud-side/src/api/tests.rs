@@ -557,3 +557,66 @@ async fn jobs_are_listed_and_unknown_ones_refused() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Inspects a point now, and waits for the end of its job.
+async fn inspected(site: &Site, body: Value) -> Value {
+    let path = "/api/v1/groups/lab/points/latest/readiness";
+    let asked = site.post(path, body).await;
+    let job = asked.expect(202);
+    assert_eq!(job["kind"], "readiness", "{job}");
+    let location = asked.location.unwrap();
+    let ended = |job: &Value| job["finished_at"].is_string();
+    site.until(&location, ended).await;
+    site.get(&location).await.expect(200)
+}
+
+#[tokio::test]
+async fn a_point_is_inspected_when_asked_and_the_report_outlives_the_process() {
+    let mut site = Site::start().await;
+    let (_source, gateway) = replicated(&site).await;
+    let path = "/api/v1/groups/lab/points/latest/readiness";
+    site.get(path).await.problem(404, "inspection_not_found");
+    let group = site.get("/api/v1/groups/lab").await.expect(200);
+    assert_eq!(group["readiness"]["state"], "unknown", "{group}");
+
+    let job = inspected(&site, json!({"firmware": "uefi"})).await;
+    assert_eq!(job["state"], "succeeded", "{job}");
+    let shown = site.get(path).await.expect(200);
+    assert_eq!(shown["point"], job["result"]["point"]["id"]);
+    // A disk with a bit of data and nothing to boot from.
+    assert_eq!(shown["report"]["readiness"], "not_ready", "{shown}");
+    assert_eq!(shown["report"]["target"]["firmware"], "uefi");
+    let checks = shown["report"]["checks"].as_array().unwrap();
+    let failed = checks
+        .iter()
+        .find(|check| check["code"] == "partition_table");
+    assert_eq!(failed.unwrap()["verdict"], "fail", "{shown}");
+    assert!(failed.unwrap()["remedy"].is_string());
+
+    // What is not said is as the last time.
+    inspected(&site, json!({"disk_bus": "ahci"})).await;
+    let again = site.get(path).await.expect(200);
+    assert_eq!(again["report"]["target"]["firmware"], "uefi", "{again}");
+    assert_eq!(again["report"]["target"]["disk_bus"], "ahci");
+    let refused = site.post(path, json!({"network_cards": 9})).await;
+    assert_eq!(refused.json()["field"], "network_cards");
+
+    drop(gateway);
+    site.stop().await;
+    site.resume().await;
+    let group = site.get("/api/v1/groups/lab").await.expect(200);
+    assert_eq!(group["readiness"]["state"], "not_ready", "{group}");
+    assert_eq!(group["readiness"]["point"], again["point"]);
+    assert_eq!(site.get(path).await.expect(200), again);
+}
+
+#[tokio::test]
+async fn the_first_point_of_a_group_is_inspected_without_being_asked() {
+    let site = Site::start().await;
+    let (_source, _gateway) = replicated(&site).await;
+    let inspected = |group: &Value| group["readiness"]["checked_at"].is_string();
+    site.until("/api/v1/groups/lab", inspected).await;
+    let group = site.get("/api/v1/groups/lab").await.expect(200);
+    assert_eq!(group["readiness"]["point"], group["latest_point"]["id"]);
+    assert_eq!(group["readiness"]["state"], "not_ready");
+}

@@ -13,6 +13,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the run's clock is noted, for a successor that judges its beats.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 const LEASES_EVERY: Duration = Duration::from_secs(10);
+/// How often is looked for points that are due to be inspected.
+const READINESS_EVERY: Duration = Duration::from_secs(10);
 /// How often damaged chunks are tried again.
 const DAMAGE_EVERY: Duration = Duration::from_secs(60);
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -67,6 +69,7 @@ struct Due {
     note: Instant,
     leases: Instant,
     damage: Instant,
+    readiness: Instant,
     prune: Instant,
     renew: Instant,
 }
@@ -79,6 +82,7 @@ impl Background {
             note: now,
             leases: now,
             damage: now,
+            readiness: now + READINESS_EVERY,
             prune: now,
             renew: now + RENEW_EVERY,
         };
@@ -110,6 +114,11 @@ impl Background {
         if now >= due.damage {
             due.damage = now + DAMAGE_EVERY;
             self.look_at_damage().await;
+        }
+        if now >= due.readiness {
+            due.readiness = now + READINESS_EVERY;
+            let service = &self.service;
+            service.inspections.run_due(&service.groups, now).await;
         }
         if now >= due.prune {
             due.prune = now + PRUNE_EVERY;

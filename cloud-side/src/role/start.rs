@@ -23,6 +23,7 @@ use crate::{
     offload::offload,
     placements::{PlacementParts, Placements},
     points,
+    readiness::{InspectionParts, Inspections},
     receive::Lineage,
     receiver::{self, Receiver, owner::OwnerSettings},
     replica::{ChunkCache, ChunkOpener},
@@ -268,6 +269,12 @@ impl Opened {
             Arc::clone(&opener),
             runtime,
         ));
+        let inspections = Arc::new(Inspections::new(InspectionParts {
+            catalog: Arc::clone(&catalog),
+            jobs: Arc::clone(&jobs),
+            opener: Arc::clone(&opener),
+            every: config.readiness_every(),
+        }));
         let branches = Arc::new(Branches::new(branch_settings(&self.owner, opener)));
         let drills = Arc::new(Drills::new(DrillParts {
             catalog: Arc::clone(&catalog),
@@ -313,6 +320,7 @@ impl Opened {
             jobs,
             drills,
             placements,
+            inspections,
         });
         let parts = Parts {
             lock: self.lock,
@@ -352,6 +360,7 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
         .views
         .reopen(&service.groups, |view| !dead.contains(&view))
         .await?;
+    service.inspections.load().await?;
     for job in service.jobs.left_over().await? {
         match job.kind {
             JobKind::CreatePoint => {
@@ -360,6 +369,7 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
             }
             // Its drill was settled above, and the job with it; placements settle theirs.
             JobKind::Drill | JobKind::Failover | JobKind::Failback => {}
+            JobKind::Readiness => service.inspections.settle_left_over(job).await?,
         }
     }
     service.placements.open_all(&service.groups).await?;
@@ -390,6 +400,7 @@ impl Running {
                 tracing::error!(%error, "a part of the role broke");
             }
         }
+        self.service.inspections.stop();
         self.service.drills.stop_all().await;
         self.service.placements.stop().await;
         self.service.jobs.stop().await;

@@ -18,6 +18,8 @@ pub(crate) struct Group {
     placement: Option<String>,
     #[serde(default)]
     drill: Option<DrillAxis>,
+    #[serde(default)]
+    readiness: Option<ReadinessAxis>,
     pub(crate) health: Health,
     #[serde(default)]
     rpo_seconds: Option<f64>,
@@ -57,6 +59,15 @@ struct DrillAxis {
     state: String,
     #[serde(default)]
     drill: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ReadinessAxis {
+    state: String,
+    #[serde(default)]
+    point: Option<String>,
+    #[serde(default)]
+    checked_at: Option<String>,
 }
 
 /// How well something is.
@@ -231,6 +242,18 @@ pub(crate) fn show(group: &Group) -> String {
             .map(|id| format!(" ({id})"))
             .unwrap_or_default();
         fields.field("drill", format!("{state}{drill}"));
+    }
+    if let Some(ReadinessAxis {
+        state,
+        point,
+        checked_at,
+    }) = &group.readiness
+    {
+        let of = match (point, checked_at) {
+            (Some(point), Some(at)) => format!(" (point {point}, checked {at})"),
+            _ => " (not checked yet)".to_owned(),
+        };
+        fields.field("readiness", format!("{state}{of}"));
     }
     fields.field("health", &group.health.level);
     for reason in &group.health.reasons {

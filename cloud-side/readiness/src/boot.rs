@@ -1,0 +1,12 @@
+//! From the firmware to the kernel: boot code, EFI programs, and what the boot loader is told.
+
+mod bios;
+mod efi;
+mod entry;
+mod grub;
+mod loader_entries;
+mod words;
+
+pub(crate) use bios::check as check_bios;
+pub(crate) use efi::check as check_efi;
+pub(crate) use entry::{BootEntry, Configuration, find as find_configuration, unread};

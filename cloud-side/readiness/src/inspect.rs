@@ -1,0 +1,98 @@
+//! The inspection: which questions are asked, in which order.
+
+use crate::{
+    boot,
+    disk::{Budget, Disk, Limits},
+    fix_up, linux,
+    report::{CheckCode, Findings, ReadinessReport},
+    survey::Survey,
+    target::{Firmware, TargetMachine},
+    windows,
+};
+use std::sync::Arc;
+
+/// Inspects the disks of one machine, in boot order. Blocks for as long as reading takes: some tens
+/// of megabytes usually, and never more than the limits.
+#[must_use]
+pub fn inspect(disks: &[Arc<dyn Disk>], target: TargetMachine, limits: Limits) -> ReadinessReport {
+    let mut findings = Findings::default();
+    let budget = Budget::new(limits);
+    let survey = Survey::take(disks, &budget, &mut findings);
+    firmware(&survey, target, &mut findings);
+    let (system, fix_ups) = if only_windows(&survey) {
+        windows::check(&survey, &mut findings);
+        (None, Vec::new())
+    } else {
+        linux_system(&survey, target, &mut findings)
+    };
+    ReadinessReport {
+        readiness: findings.readiness(),
+        target,
+        operating_system: system,
+        checks: findings.into_checks(),
+        fix_ups,
+    }
+}
+
+fn firmware(survey: &Survey, target: TargetMachine, findings: &mut Findings) {
+    match (target.firmware, survey.disks.first()) {
+        (_, None) => findings.fail(
+            CheckCode::PartitionTable,
+            "the machine has no disk",
+            "add the source's volumes to its group",
+        ),
+        (Firmware::Bios, Some((disk, table))) => boot::check_bios(disk, table, findings),
+        (Firmware::Uefi, Some(_)) => boot::check_efi(survey, findings),
+    }
+}
+
+/// Whether there is a Windows and nothing of a Linux.
+fn only_windows(survey: &Survey) -> bool {
+    let linux = survey.volumes.iter().any(|volume| {
+        volume.holds.as_ref().is_some_and(|holds| {
+            holds.ext.is_some() || holds.format.hides_volumes() || holds.format.is_linux()
+        })
+    });
+    !linux && windows::check(survey, &mut Findings::default())
+}
+
+fn linux_system(
+    survey: &Survey,
+    target: TargetMachine,
+    findings: &mut Findings,
+) -> (Option<String>, Vec<crate::report::FixUp>) {
+    let configuration = boot::find_configuration(survey, findings);
+    let root = linux::find_root(survey, configuration.as_ref(), findings);
+    let entry = configuration.as_ref().map(|found| &found.entry);
+    let (mut release, mut initrd) = (None, None);
+    if let Some(entry) = entry {
+        release = linux::check_kernel(survey, entry, findings);
+        initrd = linux::check_initrd(survey, entry, findings);
+        linux::check_root(survey, entry, root.as_ref(), target, findings);
+        linux::check_console(entry, findings);
+    }
+    let Some(root) = root else {
+        return (None, Vec::new());
+    };
+    if entry.is_some() {
+        linux::check_drivers(
+            survey,
+            &root,
+            release.as_deref(),
+            initrd.as_ref(),
+            target,
+            findings,
+        );
+    }
+    let fstab = linux::check_fstab(survey, &root, target, findings);
+    linux::check_network(&root, entry, target.network_cards, findings);
+    let fix_ups = fix_up::plan(
+        survey,
+        &root,
+        configuration.as_ref(),
+        fstab.as_ref(),
+        target,
+        findings,
+    );
+    (root.system, fix_ups)
+}

@@ -1,0 +1,6 @@
+//! Machines that boot and machines that do not, each with the check that says so.
+
+mod defects;
+mod fix_ups;
+mod hostile;
+mod whole;
