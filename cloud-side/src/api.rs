@@ -15,6 +15,8 @@ mod groups;
 mod jobs;
 mod page;
 mod points;
+mod reports;
+mod schedules;
 mod system;
 mod views;
 mod volumes;
@@ -41,6 +43,8 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(points::routes())
             .merge(views::routes())
             .merge(drills::routes())
+            .merge(schedules::routes())
+            .merge(reports::routes())
             .merge(jobs::routes()),
     )
 }

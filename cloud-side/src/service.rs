@@ -12,6 +12,9 @@ use crate::{
     offload::offload,
     receiver::owner::{self, OwnerSettings},
     replica::SpaceFloor,
+    reports::Reports,
+    rpo_history::RpoHistory,
+    schedules::Schedules,
     views::Views,
 };
 use bcdr_disk::{DiskError, Space};
@@ -47,6 +50,9 @@ pub(crate) struct Service {
     pub(crate) branches: Arc<Branches>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) rpo: Arc<RpoHistory>,
+    pub(crate) schedules: Arc<Schedules>,
     pub(crate) idempotency: Idempotency,
 }
 

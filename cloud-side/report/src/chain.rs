@@ -4,7 +4,10 @@
 //! form; the next report holds the digest of the canonical form of the whole. Numbers begin at 1
 //! and have no gaps.
 
-use crate::{Content, Digest, PublicKey, REPORT_VERSION, SigningKey, canonical::Canonical};
+use crate::{
+    Content, Digest, Finding, Given, PublicKey, REPORT_VERSION, SigningKey, canonical::Canonical,
+    verify,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,6 +53,32 @@ pub struct Sealed {
     pub json: String,
     /// Its digest: the head of the chain now.
     pub head: ChainHead,
+}
+
+impl Sealed {
+    /// Reads a sealed report back and checks its signature, which must be of `key`.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn read(name: &str, json: String, key: &PublicKey) -> Result<Self, Finding> {
+        let given = Given {
+            name: name.to_owned(),
+            bytes: json.into_bytes(),
+        };
+        let (mut verified, mut findings) =
+            verify(std::slice::from_ref(&given), Some(key), None, None);
+        match (verified.pop(), findings.pop()) {
+            (Some(verified), None) => Ok(Self {
+                report: verified.report,
+                json: String::from_utf8(given.bytes).expect("it was text"),
+                head: verified.head,
+            }),
+            (_, Some(finding)) => Err(finding),
+            (None, None) => Err(Finding::Signature {
+                file: name.to_owned(),
+            }),
+        }
+    }
 }
 
 /// Why a report cannot be sealed.

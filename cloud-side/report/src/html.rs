@@ -155,7 +155,7 @@ fn render(
     environment.add_filter("word", move |name: &str| shown.word(name));
     let spoken = words.clone();
     environment.add_filter("duration", move |milliseconds: Option<i64>| {
-        milliseconds.map_or_else(|| spoken.word("unknown"), |value| words::duration(value))
+        milliseconds.map_or_else(|| spoken.word("unknown"), words::duration)
     });
     let dated = words.clone();
     environment.add_filter("time", move |at: Option<String>| {

@@ -31,7 +31,7 @@ pub use panel::{Attested, Element, Indicators, Lowering, Panel, Rules, RulesErro
 pub use runbook::{LastProof, Runbook, RunbookVolume};
 pub use signing::{KeyError, PublicKey, SigningKey};
 pub use trend::{Trend, TrendRow};
-pub use verify::{Finding, Given, Verified, verify};
+pub use verify::{Finding, Given, ReadEvidence, Verified, verify};
 
 /// The version of the document's form that this release writes and reads.
 pub const REPORT_VERSION: u32 = 1;

@@ -10,6 +10,9 @@ use crate::{
     signing::Signature,
 };
 
+/// Reads a file that a report vouches for, by its name, or says why that cannot be done.
+pub type ReadEvidence<'a> = dyn FnMut(&Report, &str) -> Result<Vec<u8>, String> + 'a;
+
 /// A file that was given.
 #[derive(Clone, Debug)]
 pub struct Given {
@@ -184,7 +187,7 @@ pub fn verify(
     files: &[Given],
     key: Option<&PublicKey>,
     end: Option<&Digest>,
-    mut evidence: Option<&mut dyn FnMut(&Report, &str) -> Result<Vec<u8>, String>>,
+    mut evidence: Option<&mut ReadEvidence<'_>>,
 ) -> (Vec<Verified>, Vec<Finding>) {
     let mut findings = Vec::new();
     let mut verified: Vec<Verified> = Vec::new();
@@ -327,11 +330,7 @@ fn follow(before: Option<&Verified>, this: &Verified, findings: &mut Vec<Finding
     }
 }
 
-fn check_evidence(
-    this: &Verified,
-    read: &mut dyn FnMut(&Report, &str) -> Result<Vec<u8>, String>,
-    findings: &mut Vec<Finding>,
-) {
+fn check_evidence(this: &Verified, read: &mut ReadEvidence<'_>, findings: &mut Vec<Finding>) {
     for kept in &this.report.content.evidence {
         let (file, name) = (this.name.clone(), kept.name.clone());
         let bytes = match read(&this.report, &kept.name) {

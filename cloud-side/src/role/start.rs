@@ -25,6 +25,9 @@ use crate::{
     receive::Lineage,
     receiver::{self, Receiver, owner::OwnerSettings},
     replica::{ChunkCache, ChunkOpener},
+    reports::{ReportParts, Reports, runbook::Places},
+    rpo_history::RpoHistory,
+    schedules::{self, Schedules},
     service::{self, Service},
     state_files::StateFiles,
     target::{Target, qemu::QemuTarget},
@@ -42,7 +45,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -137,6 +140,10 @@ pub(crate) async fn start_on(
     let mut tasks = JoinSet::new();
     tasks.spawn(receiver::run(endpoint, receiver, shutdown.clone()));
     tasks.spawn(background.run(shutdown.clone()));
+    tasks.spawn(schedules::runner::run(
+        Arc::clone(&service),
+        shutdown.clone(),
+    ));
     let stop_api = shutdown.clone().cancelled_owned();
     tasks.spawn(async move {
         serve_tls(listener, tls, router, Limits::default(), stop_api).await;
@@ -165,6 +172,9 @@ struct Opened {
     keys: Arc<Keys>,
     tokens: Tokens,
     groups: Arc<Groups>,
+    reports: Arc<Reports>,
+    rpo: Arc<RpoHistory>,
+    schedules: Arc<Schedules>,
     owner: OwnerSettings,
     builder: thread::JoinHandle<()>,
     give_up: watch::Receiver<Option<String>>,
@@ -200,6 +210,16 @@ impl Opened {
         catalog.begin_receiver_run(&clock.run())?;
         let keys = Arc::new(Keys::load(Arc::clone(&storage), files, installation)?);
         let tokens = Tokens::load(&catalog)?;
+        let reports = Reports::new(ReportParts {
+            catalog: Arc::clone(&catalog),
+            storage: Arc::clone(&storage),
+            installation,
+            key: files.report_signing_key(),
+            config: config.reports.clone(),
+        });
+        let reports = reports.map_err(|error| RoleError::Reports(error.to_string()))?;
+        let rpo = Arc::new(RpoHistory::new(Arc::clone(&catalog)));
+        let schedules = Arc::new(Schedules::load(Arc::clone(&catalog))?);
         let (committed, due) = mpsc::channel();
         let builder = thread::Builder::new()
             .name("run builder".to_owned())
@@ -227,6 +247,9 @@ impl Opened {
             keys,
             tokens,
             groups,
+            reports: Arc::new(reports),
+            rpo,
+            schedules,
             owner,
             builder,
             give_up,
@@ -259,6 +282,7 @@ impl Opened {
             runtime,
         ));
         let branches = Arc::new(Branches::new(branch_settings(&self.owner, opener)));
+        let (rpo, schedules) = (self.rpo, self.schedules);
         let drills = Arc::new(Drills::new(DrillParts {
             catalog: Arc::clone(&catalog),
             storage: Arc::clone(&self.owner.storage),
@@ -267,6 +291,11 @@ impl Opened {
             views: Arc::clone(&views),
             runtime_directory: runtime.clone(),
             evidence_directory: config.evidence_directory(),
+            reports: Arc::clone(&self.reports),
+            rpo: Arc::clone(&rpo),
+            schedules: Arc::clone(&schedules),
+            places: Places::of(config, self.installation),
+            machines: Arc::new(Semaphore::new(config.drills_at_once.get().into())),
             phases,
         }));
         metrics.collector(Box::new(StateCollector::new(
@@ -274,6 +303,7 @@ impl Opened {
             Arc::clone(&drills),
             Arc::clone(&jobs),
             Arc::clone(&views),
+            Arc::clone(&schedules),
             self.owner.clock,
         )?))?;
         let service = Arc::new(Service {
@@ -289,6 +319,9 @@ impl Opened {
             branches,
             jobs,
             drills,
+            reports: self.reports,
+            rpo,
+            schedules,
         });
         let parts = Parts {
             lock: self.lock,
@@ -324,6 +357,7 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
     };
     offload(move || branches.open_all(replica)).await?;
     let dead = service.drills.settle_left_over(&service.groups).await?;
+    service.drills.make_up_reports(&service.groups).await;
     service
         .views
         .reopen(&service.groups, |view| !dead.contains(&view))

@@ -1,15 +1,18 @@
 //! The shared side of a lineage's store: views, and building runs in the background.
 
 use crate::{
-    catalog::Catalog,
+    catalog::{BatchPlace, Catalog},
     receive::{BatchNumber, Lineage},
     replica::{
-        log::LogReader,
+        log::{LogError, LogReader},
         run::{Beneath, RunError, RunStore},
         view::{ChunkCache, ChunkOpener, OpenChunkError, ViewError, ViewReader},
     },
 };
-use bcdr_format::chunk::{CHUNK_HEADER_BYTES, ChunkHeader};
+use bcdr_format::{
+    batch::MAC_BYTES,
+    chunk::{CHUNK_HEADER_BYTES, ChunkHeader},
+};
 use std::sync::Arc;
 
 /// Reads one lineage; shared by as many threads as wanted. It sees what the index holds, which
@@ -107,6 +110,19 @@ impl LineageReader {
             header.stored_length() - CHUNK_HEADER_BYTES,
         )?;
         opener.open(&header, &sealed).map(drop)
+    }
+
+    /// The MAC of a batch, which is chained to those of all batches before it.
+    ///
+    /// # Errors
+    /// When the log cannot be read there.
+    pub fn batch_mac(&self, place: &BatchPlace) -> Result<[u8; MAC_BYTES], LogError> {
+        let end = place.offset + u64::from(place.head_bytes);
+        let start = end.saturating_sub(MAC_BYTES as u64);
+        let bytes = self.log.read(place.segment, start, MAC_BYTES)?;
+        let mut mac = [0; MAC_BYTES];
+        mac.copy_from_slice(&bytes);
+        Ok(mac)
     }
 
     /// Builds at most `max_steps` of the runs that are due; call it from a background thread after
