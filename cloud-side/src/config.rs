@@ -28,6 +28,10 @@ pub struct CloudConfig {
     /// More host names and addresses for the API's own certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_names: Vec<String>,
+    /// How many machines of drills run at once, over all groups; 2 by default. Others wait in the
+    /// order in which they were asked for.
+    #[serde(default = "drills_at_once")]
+    pub drills_at_once: NonZeroU16,
     /// The identity shown to gateways; by default one that the role issues and renews itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityPaths>,
@@ -40,10 +44,6 @@ pub struct CloudConfig {
     /// The programs of the qemu target.
     #[serde(default)]
     pub qemu: QemuConfig,
-    /// How many machines of drills run at once, over all groups; 2 by default. Others wait in the
-    /// order in which they were asked for.
-    #[serde(default = "drills_at_once")]
-    pub drills_at_once: NonZeroU16,
     /// What reports say besides what was measured.
     #[serde(default)]
     pub reports: ReportsConfig,

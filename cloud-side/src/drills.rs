@@ -368,8 +368,9 @@ impl Drills {
             record.state = DrillState::Failed;
             record.reason = Some("its clean-up was completed later".to_owned());
             record.report = report.or(record.report);
-            self.unreported().insert(record.id);
             self.store(record).await?;
+            // Another end is another report.
+            self.unreported().insert(id);
         }
         if let Some(axis) = self.axes().get_mut(&group) {
             axis.drill = None;

@@ -325,7 +325,13 @@ async fn evidence(
                 header::X_CONTENT_TYPE_OPTIONS,
                 HeaderValue::from_static("nosniff"),
             );
-            Ok(([(header::CONTENT_TYPE, kind), sniff], bytes).into_response())
+            let policy = (
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static(
+                    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+                ),
+            );
+            Ok(([(header::CONTENT_TYPE, kind), sniff, policy], bytes).into_response())
         }
         Err(error) if error.kind() == DiskErrorKind::NotFound => Err(unknown()),
         Err(error) => Err(Problem::internal("reading an evidence file", &error)),

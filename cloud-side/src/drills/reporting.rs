@@ -13,7 +13,7 @@ use crate::{
     points::{Instant, resolve},
     record_id::DrillId,
     reports::{
-        RUNBOOK_HTML, ReportsError,
+        REPORT_JSON, RUNBOOK_HTML, ReportsError,
         of_drill::{self, Surroundings},
         runbook::runbook,
     },
@@ -42,7 +42,7 @@ impl Drills {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which drills have a report of which end.
+    /// Which drills have a report of which end, with its files where there is a place for them.
     pub(super) async fn reported(&self) -> Result<HashSet<(String, DrillState)>, CatalogError> {
         let reports = match self.parts.reports.list(None, None, usize::MAX).await {
             Ok(reports) => reports,
@@ -63,7 +63,16 @@ impl Drills {
         let drills = reports
             .into_iter()
             .filter(|report| report.kind == SubjectKind::Drill);
+        let storage = self.storage();
+        let complete = move |report: &crate::reports::ReportRecord| {
+            // Evidence that was put away elsewhere is not begun anew. The text is written last.
+            let kept = storage.exists(&report.directory);
+            let written = storage.exists(&report.directory.join(REPORT_JSON));
+            !matches!(kept, Ok(true)) || !matches!(written, Ok(false))
+        };
+        let drills: Vec<_> = offload(move || drills.filter(complete).collect()).await;
         Ok(drills
+            .into_iter()
             .filter_map(|report| Some((report.subject, state(report.trend.result)?)))
             .collect())
     }
@@ -84,7 +93,8 @@ impl Drills {
                 self.unreported().remove(&id);
                 continue;
             };
-            if record.state.is_final() {
+            // Before the store is open, the point's MAC is not known.
+            if record.state.is_final() && group.reader().is_some() {
                 self.report_or_note(&record, &group).await;
             }
         }

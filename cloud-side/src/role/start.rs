@@ -357,7 +357,6 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
     };
     offload(move || branches.open_all(replica)).await?;
     let dead = service.drills.settle_left_over(&service.groups).await?;
-    service.drills.make_up_reports(&service.groups).await;
     service
         .views
         .reopen(&service.groups, |view| !dead.contains(&view))

@@ -16,15 +16,18 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the calendar is looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// How often what was measured is written.
-const WRITE_EVERY: u32 = 60;
+/// How often what was measured is written, and missing reports are tried again, in looks.
+const WRITE_EVERY: u64 = 60;
+/// The first looks of a process, at each of which missing reports are tried: the stores open
+/// meanwhile.
+const FIRST_LOOKS: u64 = 10;
 
 /// Measures recovery points, starts the drills that are due and makes up for reports that are
 /// missing, until `shutdown`.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut ticks: u32 = 0;
+    let mut ticks: u64 = 0;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -36,13 +39,14 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
             tracing::warn!(%error, "the age of the points could not be entered");
         }
         look(&service, now).await;
-        if ticks.is_multiple_of(WRITE_EVERY) {
-            if let Err(error) = service.rpo.write().await {
-                tracing::warn!(%error, "the history of the recovery points could not be written");
-            }
+        let write = ticks.is_multiple_of(WRITE_EVERY);
+        if write && let Err(error) = service.rpo.write().await {
+            tracing::warn!(%error, "the history of the recovery points could not be written");
+        }
+        if write || ticks < FIRST_LOOKS {
             service.drills.make_up_reports(&service.groups).await;
         }
-        ticks = ticks.wrapping_add(1);
+        ticks = ticks.saturating_add(1);
     }
     if let Err(error) = service.rpo.write().await {
         tracing::warn!(%error, "the history of the recovery points could not be written");

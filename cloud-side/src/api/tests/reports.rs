@@ -163,10 +163,25 @@ async fn a_report_that_a_crash_kept_from_being_made_is_made_at_the_next_start() 
         std::fs::remove_file(evidence(&site, &id).join(name)).unwrap();
     }
     site.resume().await;
-    let again = site.get("/api/v1/reports").await.expect(200);
+    let listed = |page: &Value| page["items"][0]["subject"].is_string();
+    let again = site.until("/api/v1/reports", listed).await;
     assert_eq!(again["items"][0]["subject"], id);
     assert_eq!(again["items"][0]["number"], made["items"][0]["number"]);
     let key = site.get("/api/v1/reports/key").await.expect(200);
     let public = PublicKey::from_pem(key["pem"].as_str().unwrap()).unwrap();
+    let text = format!("/api/v1/drills/{id}/evidence/report.json");
+    while site.get(&text).await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(check(&site, std::slice::from_ref(&id), &public), []);
+    // As if it had died between the report and its files.
+    site.stop().await;
+    std::fs::remove_file(evidence(&site, &id).join("report.json")).unwrap();
+    site.resume().await;
+    while site.get(&text).await.status != 200 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(check(&site, &[id], &public), []);
+    let listed = site.get("/api/v1/reports").await.expect(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 }
