@@ -22,6 +22,7 @@ mod lab;
 mod output;
 mod point;
 mod progress;
+mod report;
 mod status;
 mod table;
 mod units;
@@ -92,6 +93,9 @@ enum Command {
     /// Boot a point in isolation, and prove that it boots
     #[command(subcommand)]
     Drill(drill::Command),
+    /// Show, print and verify signed reports of drills and recoveries
+    #[command(subcommand)]
+    Report(report::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -137,6 +141,7 @@ impl Cli {
             Command::Point(command) => command.run(&global),
             Command::View(command) => command.run(&global),
             Command::Drill(command) => command.run(&global),
+            Command::Report(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
         }
     }

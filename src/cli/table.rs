@@ -10,6 +10,8 @@ pub(super) mod group;
 pub(super) mod job;
 pub(super) mod lab;
 pub(super) mod point;
+pub(super) mod report;
+pub(super) mod schedule;
 pub(super) mod status;
 pub(super) mod view;
 pub(super) mod volume;
