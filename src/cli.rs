@@ -26,8 +26,9 @@ mod output;
 mod placement;
 mod point;
 mod progress;
-mod settle;
 mod readiness;
+mod report;
+mod settle;
 mod status;
 mod table;
 mod units;
@@ -107,6 +108,9 @@ enum Command {
     /// Show where production runs, and settle a split brain
     #[command(subcommand)]
     Placement(placement::Command),
+    /// Show, print and verify signed reports of drills and recoveries
+    #[command(subcommand)]
+    Report(report::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -155,6 +159,7 @@ impl Cli {
             Command::Failover(command) => command.run(&global),
             Command::Failback(command) => command.run(&global),
             Command::Placement(command) => command.run(&global),
+            Command::Report(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
         }
     }

@@ -19,6 +19,8 @@ mod page;
 mod placements;
 mod points;
 mod readiness;
+mod reports;
+mod schedules;
 mod system;
 mod views;
 mod volumes;
@@ -49,6 +51,8 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(placements::routes())
             .merge(failovers::routes())
             .merge(failbacks::routes())
+            .merge(schedules::routes())
+            .merge(reports::routes())
             .merge(jobs::routes()),
     )
 }

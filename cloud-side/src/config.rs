@@ -4,9 +4,10 @@ use crate::{
     replica::{SpaceFloor, StoreOptions},
     target::qemu::ToolPaths,
 };
+use bcdr_report::{Attested, Language};
 use bcdr_wire::identity::IdentityPaths;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
 
 /// The cloud side's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,10 @@ pub struct CloudConfig {
     /// More host names and addresses for the API's own certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_names: Vec<String>,
+    /// How many machines of drills run at once, over all groups; 2 by default. Others wait in the
+    /// order in which they were asked for.
+    #[serde(default = "drills_at_once")]
+    pub drills_at_once: NonZeroU16,
     /// The identity shown to gateways; by default one that the role issues and renews itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityPaths>,
@@ -43,6 +48,40 @@ pub struct CloudConfig {
     /// The programs of the qemu target.
     #[serde(default)]
     pub qemu: QemuConfig,
+    /// What reports say besides what was measured.
+    #[serde(default)]
+    pub reports: ReportsConfig,
+}
+
+fn drills_at_once() -> NonZeroU16 {
+    NonZeroU16::MIN.saturating_add(1)
+}
+
+/// What reports say besides what was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportsConfig {
+    /// The language of the pages in the evidence directories; `en` or `zh`.
+    pub language: Language,
+    /// Over how many days a report looks at the age of the points; 30 by default.
+    pub rpo_days: NonZeroU16,
+    /// Whom to call: printed in runbooks as it stands here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contacts: Option<String>,
+    /// What operators state about elements of GB/T 20988 that cannot be measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attested: Vec<Attested>,
+}
+
+impl Default for ReportsConfig {
+    fn default() -> Self {
+        Self {
+            language: Language::En,
+            rpo_days: NonZeroU16::MIN.saturating_add(29),
+            contacts: None,
+            attested: Vec::new(),
+        }
+    }
 }
 
 const fn readiness_every_hours() -> u32 {
@@ -140,6 +179,8 @@ impl CloudConfig {
             store: StoreConfig::default(),
             qemu: QemuConfig::default(),
             readiness_every_hours: readiness_every_hours(),
+            drills_at_once: drills_at_once(),
+            reports: ReportsConfig::default(),
         }
     }
 
@@ -221,13 +262,25 @@ mod tests {
         config.store.segment_bytes = 1 << 20;
         config.readiness_every_hours = 0;
         assert_eq!(config.readiness_every(), None);
+        config.reports.contacts = Some("Duty: 555 0100\nManager: 555 0101".to_owned());
+        config.reports.attested = vec![Attested {
+            element: "recovery_plan".to_owned(),
+            level: 5,
+            by: "A. Auditor".to_owned(),
+            on: "2026-10-01".to_owned(),
+        }];
         let written = config.to_toml().unwrap();
         assert_eq!(CloudConfig::from_toml(&written).unwrap(), config);
     }
 
     #[test]
     fn unknown_fields_are_refused_by_name() {
-        for extra in ["listen = 1", "[store]\nfloor = 1", "[qemu]\nqemu = \"x\""] {
+        for extra in [
+            "listen = 1",
+            "[store]\nfloor = 1",
+            "[qemu]\nqemu = \"x\"",
+            "[reports]\nphone = \"1\"",
+        ] {
             let error = CloudConfig::from_toml(&format!("{SHORTEST}\n{extra}")).unwrap_err();
             assert!(error.to_string().contains("unknown field"), "{error}");
         }

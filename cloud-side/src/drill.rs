@@ -13,7 +13,7 @@ mod canary;
 mod cleanup;
 mod console_text;
 mod engine;
-mod evidence;
+pub(crate) mod evidence;
 mod ladder;
 mod patterns;
 mod phase;

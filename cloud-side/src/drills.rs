@@ -6,6 +6,7 @@
 //! process died is cleaned up, with proof, before a new one of its group begins.
 
 mod record;
+mod reporting;
 mod run;
 
 pub(crate) use record::{DrillRecord, DrillState};
@@ -19,6 +20,9 @@ use crate::{
     jobs::{JobError, JobKind, JobRecord, JobState, Jobs, select},
     offload::offload,
     record_id::{DrillId, ViewId},
+    reports::{Reports, runbook::Places},
+    rpo_history::RpoHistory,
+    schedules::Schedules,
     target::{LaunchSettings, LaunchSettingsError, Target},
     views::{OpenViewError, Views},
 };
@@ -26,11 +30,11 @@ use bcdr_disk::Storage;
 use bcdr_format::GroupId;
 use prometheus::HistogramVec;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The longest time a machine may be held after its last rung, in seconds.
@@ -105,6 +109,13 @@ pub(crate) struct DrillParts {
     pub(crate) views: Arc<Views>,
     pub(crate) runtime_directory: PathBuf,
     pub(crate) evidence_directory: PathBuf,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) rpo: Arc<RpoHistory>,
+    pub(crate) schedules: Arc<Schedules>,
+    /// For runbooks.
+    pub(crate) places: Places,
+    /// A permit for each machine that may run at once.
+    pub(crate) machines: Arc<Semaphore>,
     /// `bcdr_job_phase_duration_seconds`, by type and phase.
     pub(crate) phases: HistogramVec,
 }
@@ -115,6 +126,8 @@ pub(crate) struct Drills {
     running: Mutex<HashMap<GroupId, Running>>,
     axes: Mutex<HashMap<GroupId, DrillAxis>>,
     starting: tokio::sync::Mutex<()>,
+    /// Drills that ended and have no report yet.
+    unreported: Mutex<BTreeSet<DrillId>>,
     tasks: TaskTracker,
 }
 
@@ -134,6 +147,7 @@ impl Drills {
             running: Mutex::new(HashMap::new()),
             axes: Mutex::new(HashMap::new()),
             starting: tokio::sync::Mutex::new(()),
+            unreported: Mutex::default(),
             tasks: TaskTracker::new(),
         }
     }
@@ -277,7 +291,11 @@ impl Drills {
         groups: &Groups,
     ) -> Result<Vec<ViewId>, CatalogError> {
         let mut views = Vec::new();
+        let reported = self.reported().await?;
         for record in self.list(None, None, usize::MAX).await? {
+            if !reported.contains(&(record.id.to_string(), record.state)) {
+                self.unreported().insert(record.id);
+            }
             if record.state.is_final() {
                 self.learn(&record);
                 continue;
@@ -351,6 +369,8 @@ impl Drills {
             record.reason = Some("its clean-up was completed later".to_owned());
             record.report = report.or(record.report);
             self.store(record).await?;
+            // Another end is another report.
+            self.unreported().insert(id);
         }
         if let Some(axis) = self.axes().get_mut(&group) {
             axis.drill = None;

@@ -2,13 +2,14 @@
 //! itself.
 
 use crate::{
-    clock::RunClock,
+    clock::{self, RunClock},
     drills::{DrillState, Drills},
     groups::{
         Group, Groups,
         status::{HealthLevel, ReplicationState},
     },
     jobs::{JobKind, Jobs},
+    schedules::Schedules,
     views::Views,
 };
 use bcdr_format::Position;
@@ -27,7 +28,7 @@ struct Gauges {
 }
 
 /// Names, help texts and labels, in the order of [`Slot`].
-const GAUGES: [(&str, &str, &[&str]); 19] = [
+const GAUGES: [(&str, &str, &[&str]); 20] = [
     (
         "bcdr_group_rpo_seconds",
         "Age of the newest point, measured; absent when it is not known.",
@@ -106,6 +107,11 @@ const GAUGES: [(&str, &str, &[&str]); 19] = [
         "Seconds from request to login in the last drill that passed.",
         &["group"],
     ),
+    (
+        "bcdr_drill_overdue",
+        "1 when a drill that passed is missing by the group's schedule; absent without one.",
+        &["group"],
+    ),
     ("bcdr_views_open", "Views that are open.", &["state"]),
 ];
 
@@ -130,6 +136,7 @@ enum Slot {
     CleanupPending,
     DrillSuccess,
     DrillRto,
+    DrillOverdue,
     Views,
 }
 
@@ -157,6 +164,7 @@ pub(crate) struct StateCollector {
     drills: Arc<Drills>,
     jobs: Arc<Jobs>,
     views: Arc<Views>,
+    schedules: Arc<Schedules>,
     clock: RunClock,
     gauges: Mutex<Gauges>,
 }
@@ -171,6 +179,7 @@ impl StateCollector {
         drills: Arc<Drills>,
         jobs: Arc<Jobs>,
         views: Arc<Views>,
+        schedules: Arc<Schedules>,
         clock: RunClock,
     ) -> prometheus::Result<Self> {
         Ok(Self {
@@ -178,6 +187,7 @@ impl StateCollector {
             drills,
             jobs,
             views,
+            schedules,
             clock,
             gauges: Mutex::new(Gauges::new()?),
         })
@@ -187,6 +197,10 @@ impl StateCollector {
         let name = group.record().name.as_str();
         let axis = self.drills.axis(group.id());
         let cleanup_failed = axis.state == Some(DrillState::CleanupFailed);
+        let now = clock::wall();
+        let overdue = self
+            .schedules
+            .overdue_since(group.id(), axis.last_passed, now);
         group.with_known(&self.clock, cleanup_failed, |known, stored, link| {
             gauges.set(Slot::RpoKnown, &[name], flag(known.age.is_some()));
             if let Some(age) = known.age {
@@ -201,7 +215,7 @@ impl StateCollector {
             for state in DRILL_STATES {
                 gauges.set(Slot::State, &[name, "drill", state], flag(state == drill));
             }
-            let health = known.health(&replication).level;
+            let health = known.health(&replication).overdue(overdue).level;
             for level in HealthLevel::ALL {
                 gauges.set(Slot::Health, &[name, level.name()], flag(level == health));
             }
@@ -249,6 +263,9 @@ impl StateCollector {
             if let Some(size) = volume.size_bytes {
                 gauges.set(Slot::VolumeSize, &[name, &volume.name], size as f64);
             }
+        }
+        if self.schedules.get(group.id()).is_some() {
+            gauges.set(Slot::DrillOverdue, &[name], flag(overdue.is_some()));
         }
         gauges.set(Slot::CleanupPending, &[name], flag(cleanup_failed));
         if let Some(passed) = axis.last_passed {

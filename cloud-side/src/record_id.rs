@@ -1,4 +1,4 @@
-//! Ids of what only the cloud side knows: jobs, views, drills, branches, failovers, failbacks.
+//! Ids of what only the cloud side knows: jobs, views, drills, branches, failovers, failbacks, reports.
 //!
 //! They look like the ids of the stream's vocabulary: a prefix and a ULID in lower case.
 
@@ -102,6 +102,10 @@ record_id!(
 record_id!(
     /// A failback.
     pub FailbackId, "fbk", "failback"
+);
+record_id!(
+    /// A report.
+    pub(crate) ReportId, "rep", "report"
 );
 record_id!(
     /// A branch.

@@ -43,6 +43,9 @@ pub enum RoleError {
     /// The tokens could not be read.
     #[error(transparent)]
     Tokens(#[from] TokensError),
+    /// Reports cannot be made.
+    #[error("{0}")]
+    Reports(String),
     /// A group's store could not be started.
     #[error("{0}")]
     Group(String),

@@ -14,7 +14,10 @@ use crate::{
     readiness::Inspections,
     receiver::owner::{self, OwnerSettings},
     replica::SpaceFloor,
+    reports::Reports,
     returns::Returns,
+    rpo_history::RpoHistory,
+    schedules::Schedules,
     views::Views,
 };
 use bcdr_disk::{DiskError, Space};
@@ -56,6 +59,9 @@ pub(crate) struct Service {
     pub(crate) drills: Arc<Drills>,
     pub(crate) placements: Arc<Placements>,
     pub(crate) inspections: Arc<Inspections>,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) rpo: Arc<RpoHistory>,
+    pub(crate) schedules: Arc<Schedules>,
     pub(crate) idempotency: Idempotency,
 }
 

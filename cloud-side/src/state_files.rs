@@ -52,6 +52,11 @@ impl StateFiles {
         self.root.join("installation-key.wrapped")
     }
 
+    /// The secret that reports are signed with; made with the first report.
+    pub(crate) fn report_signing_key(&self) -> PathBuf {
+        self.root.join("report-signing.key")
+    }
+
     pub(crate) fn catalog(&self) -> PathBuf {
         self.root.join("catalog.redb")
     }

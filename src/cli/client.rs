@@ -238,6 +238,33 @@ impl Client {
         }
     }
 
+    /// Puts an object in the place of the one that is there.
+    pub(super) fn put(&self, path: &Path, body: &impl Serialize) -> Result<Document, Failure> {
+        let request = self
+            .agent
+            .put(self.url(path))
+            .header("authorization", self.authorization())
+            .header("content-type", "application/json")
+            .config()
+            .timeout_global(Some(REQUEST_DEADLINE))
+            .build();
+        let text = serde_json::to_string(body)
+            .map_err(|error| Failure::error(format!("cannot write the request: {error}")))?;
+        self.document(request.send(text))
+    }
+
+    /// Reads a page for people.
+    pub(super) fn page(&self, path: &Path) -> Result<String, Failure> {
+        let request = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", self.authorization())
+            .config()
+            .timeout_global(Some(REQUEST_DEADLINE))
+            .build();
+        self.text(request.call())
+    }
+
     /// Removes an object.
     pub(super) fn delete(&self, path: &Path) -> Result<(), Failure> {
         let request = self

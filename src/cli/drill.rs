@@ -1,5 +1,7 @@
 //! `bcdr drill`: boots in isolation.
 
+mod schedule;
+
 use super::{
     Failure, arguments,
     client::{Client, Path},
@@ -46,6 +48,9 @@ pub(super) enum Command {
         /// The drill's id
         id: String,
     },
+    /// Drill groups by a calendar
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// End a drill now and clean up
     #[command(after_help = "Example:\n  bcdr drill stop drl-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Stop {
@@ -83,6 +88,7 @@ impl Command {
         let session = global.session()?;
         match self {
             Self::Start(arguments) => arguments.run(&session),
+            Self::Schedule(command) => command.run(&session),
             Self::List { group, limit } => {
                 let path = Path::new("drills").query_if("group", group.as_deref());
                 let drills = session.client.list(&path, Some(limit))?;

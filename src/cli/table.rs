@@ -14,6 +14,8 @@ pub(super) mod lab;
 pub(super) mod placement;
 pub(super) mod point;
 pub(super) mod readiness;
+pub(super) mod report;
+pub(super) mod schedule;
 pub(super) mod status;
 pub(super) mod view;
 pub(super) mod volume;

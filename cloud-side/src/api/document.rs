@@ -11,7 +11,7 @@ use utoipa::{
 #[openapi(
     info(
         title = "bcdr cloud side",
-        description = "Protection groups, recovery points, views, drills and jobs. Errors are RFC 9457 problems with a stable code, a cause and a remedy.",
+        description = "Protection groups, recovery points, views, drills, reports and jobs. Errors are RFC 9457 problems with a stable code, a cause and a remedy.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     modifiers(&BearerToken),
@@ -23,6 +23,7 @@ use utoipa::{
         (name = "points", description = "Recovery points"),
         (name = "views", description = "Read-only images of points, served over NBD"),
         (name = "drills", description = "Boots of points in isolation"),
+        (name = "reports", description = "Signed reports of drills and recoveries, and runbooks"),
         (name = "jobs", description = "Work that outlasts its request"),
     )
 )]

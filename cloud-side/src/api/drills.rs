@@ -71,7 +71,8 @@ pub(crate) struct DrillBody {
     progress: Option<DrillProgress>,
     /// Its report; null before its end.
     report: Option<DrillReport>,
-    /// The files it kept; `report.json` besides.
+    /// The files it kept; `drill.json` and what was made of it (`report.json`, `report.html`,
+    /// `runbook.html`) besides.
     evidence: Vec<EvidenceFile>,
     /// What may be done with it now.
     allowed_actions: Vec<Action>,
@@ -294,7 +295,7 @@ async fn stop(
     get, path = "/drills/{id}/evidence/{file}", tag = "drills", operation_id = "read_evidence",
     params(
         ("id" = String, Path, description = "The drill's id"),
-        ("file" = String, Path, description = "The file's name, as the drill lists it, or report.json"),
+        ("file" = String, Path, description = "The file's name, as the drill lists it, or drill.json, report.json, report.html, runbook.html"),
     ),
     responses(
         (status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),
@@ -324,7 +325,13 @@ async fn evidence(
                 header::X_CONTENT_TYPE_OPTIONS,
                 HeaderValue::from_static("nosniff"),
             );
-            Ok(([(header::CONTENT_TYPE, kind), sniff], bytes).into_response())
+            let policy = (
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static(
+                    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+                ),
+            );
+            Ok(([(header::CONTENT_TYPE, kind), sniff, policy], bytes).into_response())
         }
         Err(error) if error.kind() == DiskErrorKind::NotFound => Err(unknown()),
         Err(error) => Err(Problem::internal("reading an evidence file", &error)),
@@ -334,6 +341,7 @@ async fn evidence(
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("json") => "application/json",
+        Some("html") => "text/html; charset=utf-8",
         Some("png") => "image/png",
         Some("log" | "txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",

@@ -105,6 +105,12 @@ struct DrillAxisBody {
     state: DrillAxisState,
     /// The drill that runs or left something behind.
     drill: Option<String>,
+    /// When the last one passed; null when none did.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_passed_at: Option<jiff::Timestamp>,
+    /// Since when one that passed is missing by the group's schedule; null while it is not.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    overdue_since: Option<jiff::Timestamp>,
 }
 
 /// What the drill of a group does.
@@ -222,7 +228,13 @@ impl GroupBody {
 
     fn show(service: &Api, group: &Group, latest_point: Option<LatestPoint>) -> Self {
         let axis = service.drills.axis(group.id());
+        let now = clock::wall();
+        let overdue = service
+            .schedules
+            .overdue_since(group.id(), axis.last_passed, now);
         let drill = DrillAxisBody {
+            overdue_since: overdue.map(clock::readable),
+            last_passed_at: axis.last_passed,
             state: DrillAxisState::of(axis.state),
             drill: axis.drill.map(|id| id.to_string()),
         };
@@ -243,7 +255,7 @@ impl GroupBody {
                 created_at: clock::readable(record.created_at),
                 generation: stored.generation.0,
                 volumes: volumes(group, stored, link),
-                health: known.health(&replication),
+                health: known.health(&replication).overdue(overdue),
                 replication,
                 placement: placement.as_ref().map(Placement::state),
                 rpo_seconds: known.age.map(|age| age.as_secs_f64()),

@@ -1,5 +1,8 @@
 //! The API over TLS with tokens, against a scripted gateway and a scripted target.
 
+mod reports;
+mod schedules;
+
 use crate::{
     drill::tests::scripted_target::ScriptedTarget,
     init::create_token,
@@ -396,7 +399,7 @@ async fn a_drill_boots_its_view_and_reports() {
     );
     let evidence = format!("/api/v1/drills/{id}/evidence");
     let report = site
-        .get(&format!("{evidence}/report.json"))
+        .get(&format!("{evidence}/drill.json"))
         .await
         .expect(200);
     assert_eq!(report["drill"], id);

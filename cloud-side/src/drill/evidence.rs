@@ -1,8 +1,8 @@
 //! The evidence directory of one drill.
 //!
 //! Owns its file names, durable writing, and hashing. Invariant: `evidence.json` lists the hash of
-//! every file that was kept, and `report.json` lists `evidence.json` among them, so the report
-//! vouches for all of it. Files written by the target are made durable here before they are hashed.
+//! every file that was kept, and `drill.json` lists `evidence.json` among them, so it vouches for all
+//! of it. What is made of a drill afterwards (the signed report, its page, the runbook) is no evidence. Files written by the target are made durable here before they are hashed.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The list of hashes.
 const LIST_NAME: &str = "evidence.json";
-/// The report.
-pub(super) const REPORT_NAME: &str = "report.json";
+/// What the engine reports.
+pub(crate) const REPORT_NAME: &str = "drill.json";
+/// What is made of a drill after its end.
+const MADE_AFTERWARDS: [&str; 3] = ["report.json", "report.html", "runbook.html"];
 /// The record by which a later process finds what the drill created.
 pub(super) const RECORD_NAME: &str = "instance.json";
 /// The picture of the screen.
@@ -145,7 +147,10 @@ impl Evidence {
     fn hash_all(&self) -> Result<Vec<EvidenceFile>, EvidenceError> {
         let names = self.storage.list(&self.directory)?;
         let kept = names.iter().filter(|name| {
-            *name != LIST_NAME && *name != REPORT_NAME && !name.ends_with(INCOMPLETE_SUFFIX)
+            *name != LIST_NAME
+                && *name != REPORT_NAME
+                && !MADE_AFTERWARDS.contains(&name.as_str())
+                && !name.ends_with(INCOMPLETE_SUFFIX)
         });
         let files = kept
             .map(|name| self.hash(name))

@@ -1,4 +1,4 @@
-//! The report of a drill: what `report.json` holds and the API shows.
+//! The report of a drill: what `drill.json` holds and the API shows.
 //!
 //! Plain data. Times called `..._seconds` count from the request of the drill unless said otherwise.
 

@@ -66,7 +66,7 @@ impl Bench {
 
     async fn run(&self, target: &ScriptedTarget) -> DrillReport {
         let report = run_drill(&self.request, target, &self.context).await;
-        let kept = std::fs::read(self.request.evidence_directory.join("report.json")).unwrap();
+        let kept = std::fs::read(self.request.evidence_directory.join("drill.json")).unwrap();
         assert_eq!(
             serde_json::from_slice::<DrillReport>(&kept).unwrap(),
             report

@@ -17,7 +17,7 @@ use crate::{
     views::{OpenView, digest},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Replicas with more data than this are not compared before and after: reading them would take
@@ -46,6 +46,8 @@ impl Attempt {
     }
 
     async fn attempt(&mut self) -> Result<DrillReport, RunError> {
+        // Waiting for a free place comes before everything that takes up memory or the source's point.
+        let _place = self.place().await?;
         let jobs = &self.drills.parts.jobs;
         jobs.update(self.record.job, JobRecord::start).await?;
         if self.stop.is_cancelled() {
@@ -71,6 +73,15 @@ impl Attempt {
             self.follow(followed),
         );
         Ok(report)
+    }
+
+    /// Waits until one more machine may run. Those that wait are served in the order they came.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, RunError> {
+        let machines = Arc::clone(&self.drills.parts.machines);
+        tokio::select! {
+            permit = machines.acquire_owned() => permit.map_err(|_| RunError::Stopped),
+            () = self.stop.cancelled() => Err(RunError::Stopped),
+        }
     }
 
     async fn open_view(&mut self) -> Result<OpenView, RunError> {
@@ -182,15 +193,17 @@ impl Attempt {
                 (JobState::Failed, Some(error))
             }
         };
+        self.drills.learn(&self.record);
         if let Err(error) = self.keep(state, error).await {
             tracing::error!(drill = %self.record.id, %error, "a drill's end could not be kept");
         }
-        self.drills.learn(&self.record);
         self.drills.running().remove(&self.record.group);
     }
 
     async fn keep(&self, state: JobState, error: Option<JobError>) -> Result<(), CatalogError> {
         self.drills.store(self.record.clone()).await?;
+        // Before the job ends, so that whoever waited for it finds the report.
+        self.drills.report_or_note(&self.record, &self.group).await;
         let jobs = &self.drills.parts.jobs;
         jobs.update(self.record.job, |job| job.finish(state, error))
             .await

@@ -124,6 +124,23 @@ pub(crate) struct Health {
     pub(crate) reasons: Vec<HealthReason>,
 }
 
+impl Health {
+    /// The same, with the drill that is overdue since `since`.
+    pub(crate) fn overdue(mut self, since: Option<Timestamp>) -> Self {
+        if let Some(since) = since {
+            self.level = self.level.max(HealthLevel::Warning);
+            self.reasons.push(HealthReason {
+                code: "drill_overdue".to_owned(),
+                detail: format!(
+                    "no drill passed as its schedule asks for; overdue since {}",
+                    crate::clock::readable(since)
+                ),
+            });
+        }
+        self
+    }
+}
+
 /// What is known of a group at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Known<'a> {

@@ -27,7 +27,10 @@ use crate::{
     receive::Lineage,
     receiver::{self, Receiver, owner::OwnerSettings},
     replica::{ChunkCache, ChunkOpener},
+    reports::{ReportParts, Reports, runbook::Places},
     returns::Returns,
+    rpo_history::RpoHistory,
+    schedules::{self, Schedules},
     service::{self, Service},
     state_files::StateFiles,
     target::{Target, qemu::QemuTarget},
@@ -45,7 +48,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -144,6 +147,10 @@ pub(crate) async fn start_on(
     let mut tasks = JoinSet::new();
     tasks.spawn(receiver::run(endpoint, receiver, shutdown.clone()));
     tasks.spawn(background.run(shutdown.clone()));
+    tasks.spawn(schedules::runner::run(
+        Arc::clone(&service),
+        shutdown.clone(),
+    ));
     let stop_api = shutdown.clone().cancelled_owned();
     tasks.spawn(async move {
         serve_tls(listener, tls, router, Limits::default(), stop_api).await;
@@ -176,6 +183,9 @@ struct Opened {
     keys: Arc<Keys>,
     tokens: Tokens,
     groups: Arc<Groups>,
+    reports: Arc<Reports>,
+    rpo: Arc<RpoHistory>,
+    schedules: Arc<Schedules>,
     owner: OwnerSettings,
     builder: thread::JoinHandle<()>,
     give_up: watch::Receiver<Option<String>>,
@@ -211,6 +221,16 @@ impl Opened {
         catalog.begin_receiver_run(&clock.run())?;
         let keys = Arc::new(Keys::load(Arc::clone(&storage), files, installation)?);
         let tokens = Tokens::load(&catalog)?;
+        let reports = Reports::new(ReportParts {
+            catalog: Arc::clone(&catalog),
+            storage: Arc::clone(&storage),
+            installation,
+            key: files.report_signing_key(),
+            config: config.reports.clone(),
+        });
+        let reports = reports.map_err(|error| RoleError::Reports(error.to_string()))?;
+        let rpo = Arc::new(RpoHistory::new(Arc::clone(&catalog)));
+        let schedules = Arc::new(Schedules::load(Arc::clone(&catalog))?);
         let (committed, due) = mpsc::channel();
         let builder = thread::Builder::new()
             .name("run builder".to_owned())
@@ -238,6 +258,9 @@ impl Opened {
             keys,
             tokens,
             groups,
+            reports: Arc::new(reports),
+            rpo,
+            schedules,
             owner,
             builder,
             give_up,
@@ -276,6 +299,7 @@ impl Opened {
             every: config.readiness_every(),
         }));
         let branches = Arc::new(Branches::new(branch_settings(&self.owner, opener)));
+        let (rpo, schedules) = (self.rpo, self.schedules);
         let drills = Arc::new(Drills::new(DrillParts {
             catalog: Arc::clone(&catalog),
             storage: Arc::clone(&self.owner.storage),
@@ -284,6 +308,11 @@ impl Opened {
             views: Arc::clone(&views),
             runtime_directory: runtime.clone(),
             evidence_directory: config.evidence_directory(),
+            reports: Arc::clone(&self.reports),
+            rpo: Arc::clone(&rpo),
+            schedules: Arc::clone(&schedules),
+            places: Places::of(config, self.installation),
+            machines: Arc::new(Semaphore::new(config.drills_at_once.get().into())),
             phases,
         }));
         let returns = Arc::new(Returns::new(Arc::clone(&catalog)));
@@ -303,6 +332,7 @@ impl Opened {
             Arc::clone(&drills),
             Arc::clone(&jobs),
             Arc::clone(&views),
+            Arc::clone(&schedules),
             self.owner.clock,
         )?))?;
         let service = Arc::new(Service {
@@ -321,6 +351,9 @@ impl Opened {
             drills,
             placements,
             inspections,
+            reports: self.reports,
+            rpo,
+            schedules,
         });
         let parts = Parts {
             lock: self.lock,

@@ -6,6 +6,7 @@ use crate::{
     init::{InitOptions, Initialised, IssueOptions, ca_certificate, initialise, issue},
     role::{Started, start::start_on},
     service::Service,
+    state_files::StateFiles,
     target::Target,
     testing::source::{Source, VOLUME_BYTES},
 };
@@ -112,6 +113,17 @@ impl Site {
         let (started, stop) = self.running.take().unwrap();
         stop.cancel();
         started.finished.await.unwrap().unwrap();
+        // A last connection may outlive the role for a moment, and who opens the catalog next must
+        // find it closed.
+        let catalog = StateFiles::new(&self.config.state_directory).catalog();
+        let is_open = || {
+            let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+            let mut files = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+            files.any(|file| file == catalog)
+        };
+        while is_open() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The parts of the role that runs.

@@ -59,6 +59,10 @@ struct DrillAxis {
     state: String,
     #[serde(default)]
     drill: Option<String>,
+    #[serde(default)]
+    last_passed_at: Option<String>,
+    #[serde(default)]
+    overdue_since: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,6 +115,9 @@ impl Reason {
             }
             "cleanup_failed" => {
                 "start a drill, which cleans up first; else remove what the last drill's report names"
+            }
+            "drill_overdue" => {
+                "see bcdr drill schedule show for why none started or passed, and start one with bcdr drill start"
             }
             _ => return None,
         })
@@ -236,12 +243,15 @@ pub(crate) fn show(group: &Group) -> String {
     fields.field("generation", group.generation.to_string());
     replication(group, &mut fields);
     fields.field("placement", or_unknown(group.placement.clone()));
-    if let Some(DrillAxis { state, drill }) = &group.drill {
-        let drill = drill
-            .as_ref()
-            .map(|id| format!(" ({id})"))
-            .unwrap_or_default();
-        fields.field("drill", format!("{state}{drill}"));
+    if let Some(axis) = &group.drill {
+        let drill = axis.drill.as_ref().map(|id| format!(" ({id})"));
+        fields.field(
+            "drill",
+            format!("{}{}", axis.state, drill.unwrap_or_default()),
+        );
+        fields.field_if("drill passed", axis.last_passed_at.as_deref());
+        let overdue = axis.overdue_since.as_ref();
+        fields.field_if("drill overdue since", overdue);
     }
     if let Some(ReadinessAxis {
         state,
@@ -438,6 +448,7 @@ pub(crate) mod tests {
             "rpo_unknown",
             "replica_damaged",
             "cleanup_failed",
+            "drill_overdue",
         ];
         for code in codes {
             let text = GROUP.replace(r#""code":"initial_sync""#, &format!(r#""code":"{code}""#));

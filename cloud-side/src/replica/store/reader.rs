@@ -1,16 +1,17 @@
 //! The shared side of a lineage's store: views, and building runs in the background.
 
 use crate::{
-    catalog::{Catalog, CatalogError},
+    catalog::{BatchPlace, Catalog, CatalogError},
     receive::{BatchNumber, Lineage, PointId},
     replica::{
-        log::LogReader,
+        log::{LogError, LogReader},
         run::{Beneath, RunError, RunStore},
         view::{ChunkCache, ChunkOpener, OpenChunkError, ViewError, ViewReader},
     },
 };
 use bcdr_format::{
     Position,
+    batch::MAC_BYTES,
     chunk::{CHUNK_HEADER_BYTES, ChunkHeader},
     record::Member,
 };
@@ -127,6 +128,19 @@ impl LineageReader {
             header.stored_length() - CHUNK_HEADER_BYTES,
         )?;
         opener.open(&header, &sealed).map(drop)
+    }
+
+    /// The MAC of a batch, which is chained to those of all batches before it.
+    ///
+    /// # Errors
+    /// When the log cannot be read there.
+    pub fn batch_mac(&self, place: &BatchPlace) -> Result<[u8; MAC_BYTES], LogError> {
+        let end = place.offset + u64::from(place.head_bytes);
+        let start = end.saturating_sub(MAC_BYTES as u64);
+        let bytes = self.log.read(place.segment, start, MAC_BYTES)?;
+        let mut mac = [0; MAC_BYTES];
+        mac.copy_from_slice(&bytes);
+        Ok(mac)
     }
 
     /// Builds at most `max_steps` of the runs that are due; call it from a background thread after
