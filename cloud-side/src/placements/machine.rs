@@ -21,7 +21,7 @@ use crate::{
     },
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -186,17 +186,19 @@ impl Hands {
             .collect();
         let socket = socket_path(&self.parts.runtime_directory, branch.id());
         let mut all = self.machines.served();
-        if !all.contains_key(&branch.id()) {
-            let served = serve_branch(branch, &socket, &volumes).map_err(|error| {
-                StepError::new(
-                    "branch_not_served",
-                    error.to_string(),
-                    "free the socket or shorten runtime_directory, then retry",
-                )
-            })?;
-            all.insert(branch.id(), served);
-        }
-        let served = all.get(&branch.id()).expect("it was put there above");
+        let served = match all.entry(branch.id()) {
+            Entry::Occupied(held) => held.into_mut(),
+            Entry::Vacant(free) => {
+                let served = serve_branch(branch, &socket, &volumes).map_err(|error| {
+                    StepError::new(
+                        "branch_not_served",
+                        error.to_string(),
+                        "free the socket or shorten runtime_directory, then retry",
+                    )
+                })?;
+                free.insert(served)
+            }
+        };
         let sources = branch.volumes().iter().zip(&volumes);
         Ok(sources
             .map(|(member, volume)| DiskSource {

@@ -93,7 +93,8 @@ fn story(disk: &Path, work: &Path) -> anyhow::Result<()> {
         "a rung failed: {}",
         failover.0["ladder"]
     );
-    let known = seen.before(chosen.parse()?).durable();
+    let point_time = failover.id("point_time")?;
+    let known = seen.before(point_time.parse()?).durable();
     let recovered = failover.id("instance")?;
     let console = site
         .join("cloud/evidence")
@@ -102,14 +103,14 @@ fn story(disk: &Path, work: &Path) -> anyhow::Result<()> {
     let canary = canary_of(&console)?;
     ensure!(
         canary >= known,
-        "canary {known} was durable at the chosen instant, the machine has only {canary}"
+        "canary {known} was durable at the point's time, the machine has only {canary}"
     );
     ensure!(
         canary < seen.durable(),
         "the machine has canary {canary}, written after the chosen instant"
     );
     note(&format!(
-        "canary {canary} on the recovered disk, {known} known durable at that instant"
+        "canary {canary} on the recovered disk, {known} known durable at the point's time {point_time}"
     ));
 
     heading("Work goes on at the target; the failover is committed");
