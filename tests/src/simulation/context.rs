@@ -26,7 +26,7 @@ const EPOCH: i64 = 1_800_000_000_000_000;
 /// What travels from capture to gateway.
 #[derive(Debug, Clone)]
 pub(crate) enum FeedUp {
-    Control(FromCapture),
+    Control(Box<FromCapture>),
     Records(Bytes),
 }
 

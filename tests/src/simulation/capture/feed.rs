@@ -139,7 +139,7 @@ impl CaptureHost {
             now,
         };
         cx.feed
-            .send_up(&mut cx.schedule, session, FeedUp::Control(hello));
+            .send_up(&mut cx.schedule, session, FeedUp::Control(Box::new(hello)));
     }
 
     /// The session is over.
@@ -300,7 +300,7 @@ impl Process {
             && self.link.announced != Some(opening.ordinal)
         {
             self.link.announced = Some(opening.ordinal);
-            let control = FeedUp::Control(FromCapture::Incarnation(opening));
+            let control = FeedUp::Control(Box::new(FromCapture::Incarnation(opening)));
             cx.feed.send_up(&mut cx.schedule, session, control);
         }
         for item in items {
@@ -310,7 +310,8 @@ impl Process {
                     flush(cx, session, &mut frame);
                     if self.link.announced != Some(start.opening.ordinal) {
                         self.link.announced = Some(start.opening.ordinal);
-                        let control = FeedUp::Control(FromCapture::Incarnation(start.opening));
+                        let control =
+                            FeedUp::Control(Box::new(FromCapture::Incarnation(start.opening)));
                         cx.feed.send_up(&mut cx.schedule, session, control);
                     }
                 }

@@ -24,7 +24,9 @@ impl GatewayHost {
             // Nobody listens: the session dies.
             return cx.feed.sever(&mut cx.schedule, session);
         }
-        if let FeedUp::Control(FromCapture::Hello { opening, now, .. }) = &message {
+        if let FeedUp::Control(control) = &message
+            && let FromCapture::Hello { opening, now, .. } = control.as_ref()
+        {
             let opening = opening.expect("a source that serves tells its life");
             self.attach(cx, session, opening, *now);
         } else if let Some(process) = self.process(life)
@@ -122,13 +124,13 @@ impl Process {
 
     fn take_message(&mut self, cx: &mut Context, life: Life, message: FeedUp) {
         let outcome = match message {
-            FeedUp::Control(FromCapture::Incarnation(opening)) => {
-                self.taken.incarnation(opening).map(|()| {
+            FeedUp::Control(control) => match *control {
+                FromCapture::Incarnation(opening) => self.taken.incarnation(opening).map(|()| {
                     let closed = self.batcher.incarnation(opening);
                     self.pack(cx, life, closed);
-                })
-            }
-            FeedUp::Control(_) => Ok(()),
+                }),
+                _ => Ok(()),
+            },
             FeedUp::Records(frame) => self.take_records(cx, life, frame),
         };
         let Err(discontinuous) = outcome else { return };
