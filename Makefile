@@ -11,10 +11,10 @@ KEEP ?=
 # `make bench BENCH="--quick"` passes options to the benchmarks.
 BENCH ?=
 
-.PHONY: help setup packages image build release lint test demo bench soak planted clean-cache
+.PHONY: help setup packages image build release lint test demo demo-failover bench soak planted clean-cache
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: packages image ## install what is missing and build the demo's disk, once
 
@@ -45,6 +45,10 @@ test: setup lint ## set-up, lint and the whole test suite
 demo: setup ## the main job on one machine, from a disk write to a booted replica; KEEP=1 leaves it up
 	$(CARGO) build --release
 	KEEP=$(KEEP) tests/demo/run.sh
+
+demo-failover: setup ## production to the target at a chosen instant, work there, and home again
+	$(CARGO) build --release
+	tests/demo/run.sh --failover
 
 # The program measured is the one of this build, so both are built. BENCH="--quick" takes a look.
 bench: packages ## speed and recovery-point figures, beside those of peers

@@ -46,8 +46,9 @@ enum Want {
     State(#[from] DiskError),
 }
 
-/// Opens what there is.
-pub(super) fn open(places: Places, slots: u64, boot: BootId) -> GroupState {
+/// Opens what there is. Of disks that were `restored` since, no journal tells: what it still holds
+/// was overwritten, and must not be fed into a history that it is no part of.
+pub(super) fn open(places: Places, slots: u64, boot: BootId, restored: bool) -> GroupState {
     let path = places.directory.join("intents");
     let storage = Arc::clone(&places.storage);
     let opened = storage
@@ -65,7 +66,13 @@ pub(super) fn open(places: Places, slots: u64, boot: BootId) -> GroupState {
             (IntentRing::in_memory(slots), found, Some(path))
         }
     };
-    match places.recover(stale_ring.as_deref()) {
+    let recovered = if restored {
+        let journal = places.empty_journal(stale_ring.as_deref());
+        journal.map(|journal| (journal, Recovered::default()))
+    } else {
+        places.recover(stale_ring.as_deref())
+    };
+    match recovered {
         Ok((journal, recovered)) => GroupState {
             intents,
             found,

@@ -109,15 +109,16 @@ impl Runbook {
             step(
                 "start",
                 &[format!(
-                    "bcdr failover start {group} --mode emergency --at latest --wait"
+                    "bcdr failover start {group} --mode emergency --at latest --confirm {group} --wait"
                 )],
             ),
             step("look", &[]),
             step(
                 "settle",
                 &[
-                    format!("bcdr failover commit {group}"),
-                    format!("bcdr failover rollback {group}"),
+                    format!("bcdr failover list --group {group}"),
+                    format!("bcdr failover commit fov-… --confirm {group}"),
+                    format!("bcdr failover rollback fov-… --confirm {group}"),
                 ],
             ),
             step("by_hand", &exports),

@@ -2,7 +2,7 @@
 
 use super::hands::{Hands, StepError};
 use crate::{
-    branch::{BranchId, BranchReason, BranchState},
+    branch::{BranchId, BranchReason, BranchRecord, BranchState},
     branches::BaseImage,
     offload::offload,
     receive::PointId,
@@ -78,17 +78,22 @@ impl Hands {
         }
     }
 
-    /// Keeps the branch of the failover as evidence: what is written to it is durable, and it is
-    /// never served again.
+    /// Keeps the group's failover branches as evidence: what is written to them is durable, and they
+    /// are never served again. Production is at the source when this is asked for, so none is needed.
     pub(super) async fn seal_branch(&self) -> Result<StepResult, StepError> {
-        let made_for = self.failover()?.id.to_string();
-        let branches = Arc::clone(&self.parts.branches);
+        let (branches, group) = (Arc::clone(&self.parts.branches), self.group.id());
         let sealed = offload(move || -> Result<(), String> {
-            let found = branches.made_for(&made_for).map_err(|e| e.to_string())?;
-            match found {
-                Some(branch) => branches.seal(branch).map_err(|error| error.to_string()),
-                None => Ok(()),
+            let of_failovers = |record: &BranchRecord| {
+                record.group() == group && record.reason == BranchReason::Failover
+            };
+            for known in branches.all() {
+                if of_failovers(&known.record) {
+                    branches
+                        .seal(known.record.id)
+                        .map_err(|error| error.to_string())?;
+                }
             }
+            Ok(())
         })
         .await;
         sealed.map(|()| StepResult::Done).map_err(|cause| {

@@ -23,7 +23,11 @@ use crate::{
     },
 };
 use bcdr_format::Generation;
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -33,6 +37,14 @@ use tokio_util::sync::CancellationToken;
 
 /// How often time passes for the machine, and what could not be kept is tried again.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the machine that runs production here is there.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// The same, while it could not be seen to.
+const TAKE_UP_EVERY: Duration = Duration::from_secs(5);
+/// A source that is seen taking writes for so long, although it is not to, was not just about to
+/// obey.
+const DISOBEYS_AFTER: Duration = Duration::from_secs(5);
 
 type Reply = oneshot::Sender<Result<(), PlacementError>>;
 
@@ -73,6 +85,8 @@ pub(super) struct Driver {
     show: watch::Sender<Placement>,
     running: Option<Running>,
     home_task: Arc<HomeTaskSlot>,
+    /// Since when the source is seen taking writes although its order forbids it.
+    disobeys_since: Option<Instant>,
     /// Answers and sightings that are not durable yet, oldest first.
     waiting: VecDeque<Event>,
     stopping: CancellationToken,
@@ -95,6 +109,7 @@ impl Driver {
             show,
             running: None,
             home_task: Arc::default(),
+            disobeys_since: None,
             waiting: VecDeque::new(),
             stopping,
         }
@@ -105,12 +120,15 @@ impl Driver {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopping = self.stopping.clone();
-        self.hands().take_up_instance().await;
+        let mut taken_up = !self.hands().keep_instance_up().await;
+        let mut looked = Instant::now();
         if let Some(command) = self.placement.command() {
             self.carry_out(command);
         }
         loop {
             tokio::select! {
+                // A stop is no failure of the step that it interrupts.
+                biased;
                 () = stopping.cancelled() => break,
                 ask = inbox.recv() => match ask {
                     Some(ask) => self.asked(ask).await,
@@ -127,6 +145,12 @@ impl Driver {
                 _ = tick.tick() => {
                     self.settle().await;
                     self.pass_time().await;
+                    let due = if taken_up { LOOK_EVERY } else { TAKE_UP_EVERY };
+                    // While a step works with the machine it is the step's.
+                    if self.running.is_none() && looked.elapsed() >= due {
+                        taken_up = !self.hands().keep_instance_up().await;
+                        looked = Instant::now();
+                    }
                 }
             }
         }
@@ -222,8 +246,19 @@ impl Driver {
     async fn sighted(&mut self, sighting: Option<(Generation, Serving)>) {
         // Each one counts, also one like the last: what it means depends on the placement.
         let Some((generation, serving)) = sighting else {
+            self.disobeys_since = None;
             return;
         };
+        let disobeys = serving == Serving::Writable && !self.group.order.borrow().takes_records();
+        if !disobeys {
+            self.disobeys_since = None;
+        } else if generation <= self.placement.authority().highest() {
+            // It may not have heard the order yet, or be about to carry it out.
+            let since = *self.disobeys_since.get_or_insert_with(Instant::now);
+            if since.elapsed() < DISOBEYS_AFTER {
+                return;
+            }
+        }
         let event = Event::SourceSeen {
             generation,
             serving,
@@ -260,6 +295,12 @@ impl Driver {
         let was = self.placement.state();
         self.placement = next;
         self.show.send_replace(self.placement.clone());
+        let wanted = self.placement.command().map(|command| command.ticket);
+        let is_another = self.running.as_ref().map(|running| running.ticket) != wanted;
+        if is_another {
+            // A task belongs to its step.
+            self.home_task.set(None);
+        }
         if persist {
             orders::give(&self.group, &self.placement, &self.home_task);
             let ended = record.filter(is_over);
@@ -269,9 +310,10 @@ impl Driver {
             let state = self.placement.state();
             tracing::info!(group = %self.group.id(), ?was, ?state, "placement changed");
         }
-        let wanted = self.placement.command().map(|command| command.ticket);
-        if self.running.as_ref().map(|running| running.ticket) != wanted {
+        if is_another && self.running.is_some() {
             self.end_running().await;
+            // What it told the source last is told no more.
+            orders::give(&self.group, &self.placement, &self.home_task);
         }
         if let Some(command) = command {
             self.end_running().await;

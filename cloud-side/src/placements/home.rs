@@ -8,6 +8,7 @@
 use super::{
     hands::{Hands, StepError},
     orders,
+    source::report,
 };
 use crate::{
     branch::{Branch, BranchId, BranchReason},
@@ -22,15 +23,16 @@ use crate::{
     replica::ViewReader,
     returns::{Histories, Offer},
 };
-use bcdr_format::{Generation, RestoreId};
+use bcdr_format::{Generation, RestoreId, Timestamp};
 use bcdr_wire::{
-    feed::Tracking,
+    feed::{CaptureReport, Tracking},
     order::{
         ConfirmedVolume, HomeTask, HomeWork, Serving, Standing, TaskOutcome, TaskReport, TaskState,
     },
     restore::PointName,
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// A home that is not heard of for so long is given up; what it was doing goes on where it was when
 /// the step is tried again.
@@ -122,6 +124,10 @@ impl Hands {
                 })
                 .collect(),
         };
+        if self.stop.is_cancelled() {
+            self.parts.returns.withdraw(id);
+            return Err(StepError::stopped());
+        }
         self.home_task.set(Some(task));
         orders::give(&self.group, &self.placement, &self.home_task);
         let outcome = self.task_ended(id).await;
@@ -132,10 +138,12 @@ impl Hands {
 
     async fn task_ended(&self, id: RestoreId) -> Result<TaskOutcome, StepError> {
         let mut link = self.group.link.subscribe();
+        let mut silence = Silence::begin();
         loop {
             let state = {
                 let link = link.borrow_and_update();
-                let report = link.capture.as_ref().and_then(|told| told.report.as_ref());
+                let report = report(&link);
+                silence.heard(report);
                 report.and_then(|report| state_of(&report.standing, id))
             };
             match state {
@@ -154,14 +162,8 @@ impl Hands {
                 Some(TaskState::Working { .. }) | None => {}
             }
             tokio::select! {
-                changed = tokio::time::timeout(SILENCE, link.changed()) => match changed {
-                    Ok(Ok(())) => {}
-                    _ => return Err(StepError::new(
-                        "home_silent",
-                        format!("nothing was heard of the host of the disks for {} s", SILENCE.as_secs()),
-                        "bring the capture and its gateway up, then retry; it goes on where it was",
-                    )),
-                },
+                _ = link.changed() => {}
+                () = silence.lasts() => return Err(Silence::too_long()),
                 () = self.stop.cancelled() => return Err(StepError::stopped()),
             }
         }
@@ -388,10 +390,12 @@ impl Hands {
     pub(super) async fn resume_forward(&self) -> Result<StepResult, StepError> {
         let mut stored = self.group.stored.subscribe();
         let mut link = self.group.link.subscribe();
+        let mut silence = Silence::begin();
         loop {
             let is_protected = {
                 let (stored, link) = (stored.borrow_and_update(), link.borrow_and_update());
-                let report = link.capture.as_ref().and_then(|told| told.report.as_ref());
+                let report = report(&link);
+                silence.heard(report);
                 let published = stored.published.map(|point| point.id.0.ordinal);
                 report.is_some_and(|report| {
                     report.tracking == Tracking::Continuous
@@ -404,14 +408,9 @@ impl Hands {
                 break;
             }
             tokio::select! {
-                changed = tokio::time::timeout(SILENCE, link.changed()) => if changed.is_err() {
-                    return Err(StepError::new(
-                        "home_silent",
-                        format!("nothing was heard of home for {} s", SILENCE.as_secs()),
-                        "bring the capture and its gateway up, then retry",
-                    ));
-                },
+                _ = link.changed() => {}
                 _ = stored.changed() => {}
+                () = silence.lasts() => return Err(Silence::too_long()),
                 () = self.stop.cancelled() => return Err(StepError::stopped()),
             }
         }
@@ -427,6 +426,45 @@ impl Hands {
             StepError::new("branch_not_sealed", cause, "repair the store, then retry")
         })?;
         Ok(StepResult::Done)
+    }
+}
+
+/// Since when nothing was heard of home. That its gateway lives tells nothing of it.
+struct Silence {
+    reported: Option<Timestamp>,
+    since: Instant,
+}
+
+impl Silence {
+    fn begin() -> Self {
+        Self {
+            reported: None,
+            since: Instant::now(),
+        }
+    }
+
+    fn heard(&mut self, report: Option<&CaptureReport>) {
+        let at = report.map(|report| report.at);
+        if at.is_some() && at != self.reported {
+            self.reported = at;
+            self.since = Instant::now();
+        }
+    }
+
+    /// Ends when it lasted too long.
+    async fn lasts(&self) {
+        tokio::time::sleep_until(self.since + SILENCE).await;
+    }
+
+    fn too_long() -> StepError {
+        StepError::new(
+            "home_silent",
+            format!(
+                "nothing was heard of the host of the disks for {} s",
+                SILENCE.as_secs()
+            ),
+            "bring the capture and its gateway up, then retry; it goes on where it was",
+        )
     }
 }
 

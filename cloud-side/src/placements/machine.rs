@@ -50,6 +50,17 @@ impl Machines {
     }
 }
 
+/// How an instance was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It executes.
+    Executes,
+    /// It is there and does not execute: it was shut down from inside, or cannot go on.
+    Stopped,
+    /// There is no such process.
+    Gone,
+}
+
 /// An instance that is to be launched.
 struct Wanted<'a> {
     name: InstanceName,
@@ -103,7 +114,7 @@ impl Hands {
         let branch = self.branch(wanted.branch)?;
         let sources = self.serve(&branch).await?;
         if let Some(found) = self.instance().await? {
-            if found.name == wanted.name && self.adopt(&found).await? {
+            if found.name == wanted.name && self.adopt(&found).await? == Found::Executes {
                 return Ok(StepResult::Booted {
                     instance: found.name,
                 });
@@ -222,26 +233,30 @@ impl Hands {
         })
     }
 
-    /// Takes charge of an instance that an earlier process launched. Says whether it executes.
-    async fn adopt(&self, instance: &RecoveredInstance) -> Result<bool, StepError> {
+    /// Takes charge of an instance that an earlier process launched. Says how it is.
+    async fn adopt(&self, instance: &RecoveredInstance) -> Result<Found, StepError> {
         if instance.launched_at.is_none() {
-            return Ok(false);
+            return Ok(Found::Gone);
         }
         let target = &self.parts.target;
         let failed = |error: TargetError| target_failed(&error);
         if !target.adopt(&instance.record).await.map_err(failed)? {
-            return Ok(false);
+            return Ok(Found::Gone);
         }
         let observed = target.observe(&instance.record).await.map_err(failed)?;
         match observed.state {
-            InstanceState::Running => Ok(true),
-            InstanceState::Stopped(reason) | InstanceState::Gone(reason) => {
+            InstanceState::Running => Ok(Found::Executes),
+            InstanceState::Stopped(reason) => {
                 tracing::warn!(
                     instance = instance.name.0,
                     reason,
                     "an instance does not execute"
                 );
-                Ok(false)
+                Ok(Found::Stopped)
+            }
+            InstanceState::Gone(reason) => {
+                tracing::warn!(instance = instance.name.0, reason, "an instance is gone");
+                Ok(Found::Gone)
             }
         }
     }
@@ -281,17 +296,20 @@ impl Hands {
         let Some(instance) = self.instance().await? else {
             return Ok(StepResult::Done);
         };
-        if self.adopt(&instance).await? {
+        // A process that was started anew serves the disks first: a machine without them cannot flush.
+        let branch = self.branch(&instance.branch)?;
+        self.serve(&branch).await?;
+        if self.adopt(&instance).await? == Found::Executes {
             let target = &self.parts.target;
             let down = target.shut_down(&instance.record, SHUT_DOWN).await;
             if !down.map_err(|error| target_failed(&error))? {
                 return Err(StepError::new(
                     "instance_runs_on",
                     format!(
-                        "the machine did not shut itself down within {} s",
+                        "the machine was not seen shutting itself down in order within {} s",
                         SHUT_DOWN.as_secs()
                     ),
-                    "shut it down from inside, then retry the cutover",
+                    "look at its console, shut it down from inside, then cut over again",
                 ));
             }
         }
@@ -300,25 +318,21 @@ impl Hands {
         Ok(StepResult::Done)
     }
 
-    /// Takes up, at the start of the process, the instance that runs production here: its disks are
-    /// served again, and a machine that is gone, as after a restart of this host, is started again.
-    pub(super) async fn take_up_instance(&self) {
-        let instance = match self.instance().await {
-            Ok(Some(instance)) => instance,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::error!(group = %self.group.id(), ?error, "the instance is not known");
-                return;
-            }
-        };
+    /// Sees to it that the instance is there that is to run production here: its disks are served, and
+    /// a machine that is gone, as after a restart of this host, is started again. One that was shut
+    /// down from inside stays so. Says whether it has to be tried again.
+    pub(super) async fn keep_instance_up(&self) -> bool {
         if !runs_here(&self.placement) {
-            return;
+            return false;
         }
-        let taken_up = async {
+        let kept_up = async {
+            let Some(instance) = self.instance().await? else {
+                return Ok(None);
+            };
             let branch = self.branch(&instance.branch)?;
             let disks = self.serve(&branch).await?;
-            if self.adopt(&instance).await? {
-                return Ok(false);
+            if self.adopt(&instance).await? != Found::Gone {
+                return Ok(None);
             }
             self.remove_remains(&instance).await?;
             let wanted = Wanted {
@@ -328,14 +342,17 @@ impl Hands {
                 networks: instance.networks.clone(),
             };
             self.launch(wanted, disks).await?;
-            Ok::<bool, StepError>(true)
+            Ok::<_, StepError>(Some(instance.name))
         };
-        match taken_up.await {
-            Ok(started) => {
-                tracing::info!(group = %self.group.id(), instance = instance.name.0, started, "production here goes on");
+        match kept_up.await {
+            Ok(None) => false,
+            Ok(Some(instance)) => {
+                tracing::warn!(group = %self.group.id(), instance = instance.0, "the machine that runs production here was gone and is started again");
+                false
             }
             Err(error) => {
-                tracing::error!(group = %self.group.id(), instance = instance.name.0, ?error, "production here could not be taken up");
+                tracing::error!(group = %self.group.id(), ?error, "production here cannot be taken up; it is tried again");
+                true
             }
         }
     }
@@ -366,10 +383,14 @@ impl Hands {
 /// Whether production is to run here: the authority is here, and no step is about to change that.
 fn runs_here(placement: &crate::recovery::Placement) -> bool {
     let authority: &Authority = placement.authority();
+    let keeps_source = placement
+        .split_brain()
+        .and_then(|split| split.keeping.as_ref())
+        .is_some_and(|keeping| keeping.site == Site::Source);
     let turned_back = match placement.job() {
         Some(PlacementJob::Failover(job)) => job.turned_back.is_some(),
         Some(PlacementJob::Failback(job)) => job.is_target_ended(),
         None => false,
     };
-    authority.holder() == Site::Target && !turned_back
+    authority.holder() == Site::Target && !turned_back && !keeps_source
 }

@@ -7,7 +7,7 @@
 
 use crate::{
     groups::Group,
-    recovery::{Action, Placement, SourceOrder as Place},
+    recovery::{Action, Placement, PlacementJob, Site, SourceOrder as Place, Step},
 };
 use bcdr_format::Generation;
 use bcdr_wire::order::{Duty, HomeTask, SourceOrder};
@@ -31,6 +31,20 @@ impl HomeTaskSlot {
 /// The generation of an order with a task.
 pub(super) fn of_task(placement: &Placement) -> Generation {
     placement.authority().highest()
+}
+
+/// Whether the source was let go and only its answer is missing: a slow one is not told to stop
+/// again while an operator looks.
+fn is_released(placement: &Placement) -> bool {
+    let is_authority = placement.authority().holder() == Site::Source;
+    let is_awaited = match placement.job() {
+        Some(PlacementJob::Failover(job)) => job.progress.step == Step::ReleaseSource,
+        Some(PlacementJob::Failback(job)) => {
+            job.progress.step == Step::BootHome && job.turned_back.is_none()
+        }
+        None => false,
+    };
+    is_authority && is_awaited && placement.split_brain().is_none()
 }
 
 /// What the source of a group is to do now.
@@ -61,9 +75,10 @@ fn standing_order(placement: &Placement, task: Option<HomeTask>) -> SourceOrder 
             | Action::BootHome { generation }
             | Action::ResumeForward { generation },
         ) => order(generation, Duty::Serve),
-        _ => match placement.source_order() {
-            Place::Serve(generation) => order(generation, Duty::Serve),
-            Place::StartReadOnly(_) => order(authority.highest(), Duty::StandBy),
+        _ => match (placement.source_order(), is_released(placement)) {
+            (Place::Serve(generation), _) => order(generation, Duty::Serve),
+            (Place::StartReadOnly(_), true) => order(authority.generation(), Duty::Serve),
+            (Place::StartReadOnly(_), false) => order(authority.highest(), Duty::StandBy),
         },
     }
 }

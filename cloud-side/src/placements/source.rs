@@ -6,7 +6,10 @@ use crate::{
     recovery::{Probe, Serving, StepResult},
 };
 use bcdr_format::{Generation, Position};
-use bcdr_wire::{feed::CaptureReport, order};
+use bcdr_wire::{
+    feed::{CaptureReport, Tracking},
+    order,
+};
 use std::time::Duration;
 
 /// A source that lives reports every second; one that does not within this time is out of reach.
@@ -27,7 +30,7 @@ pub(super) fn serving(serving: order::Serving) -> Serving {
     }
 }
 
-fn report(link: &Link) -> Option<&CaptureReport> {
+pub(super) fn report(link: &Link) -> Option<&CaptureReport> {
     link.capture.as_ref()?.report.as_ref()
 }
 
@@ -97,7 +100,9 @@ impl Hands {
         let generation = self.placement.authority().generation();
         let last = self
             .until(OBEY, |report| {
-                is_held(report, generation).then_some(report.sequenced)
+                // One that stands has no writes to tell of: what it did not feed waits in its journal.
+                let tells = report.tracking != Tracking::Standing;
+                is_held(report, generation).then_some(tells.then_some(report.sequenced))
             })
             .await?;
         let not_drained = |cause: String| {
@@ -110,6 +115,12 @@ impl Hands {
         let Some(last) = last else {
             return Err(not_drained(
                 "the source is not heard of any more".to_owned(),
+            ));
+        };
+        let Some(last) = last else {
+            return Err(not_drained(
+                "the source was started again since it was told to stop, and holds what it wrote last"
+                    .to_owned(),
             ));
         };
         let mut stored = self.group.stored.subscribe();

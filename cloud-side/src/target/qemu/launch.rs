@@ -28,6 +28,8 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(20);
 const BUTTON_PAUSE: Duration = Duration::from_secs(5);
 /// Pause between two looks at a process that is not our child.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// Why a machine stopped that was shut down from inside.
+const SHUT_DOWN: &str = "the machine shut down or reset itself";
 /// How much of QEMU's own output goes into an error message, in bytes.
 const QUOTED_BYTES: u64 = 2048;
 
@@ -93,9 +95,7 @@ impl LiveInstance {
             .unwrap_or("unnamed");
         Ok(match status {
             "running" => InstanceState::Running,
-            "shutdown" => {
-                InstanceState::Stopped("the machine shut down or reset itself".to_owned())
-            }
+            "shutdown" => InstanceState::Stopped(SHUT_DOWN.to_owned()),
             "guest-panicked" => InstanceState::Stopped("the machine reported a panic".to_owned()),
             "io-error" => InstanceState::Stopped("a disk of the machine failed".to_owned()),
             "internal-error" => InstanceState::Stopped("the emulation failed".to_owned()),
@@ -110,7 +110,9 @@ impl LiveInstance {
         loop {
             match self.run_state().await? {
                 InstanceState::Running => {}
-                InstanceState::Stopped(_) | InstanceState::Gone(_) => return Ok(true),
+                InstanceState::Gone(_) => return Ok(true),
+                // One whose disk failed or that panicked did not write out what it had.
+                InstanceState::Stopped(reason) => return Ok(reason == SHUT_DOWN),
             }
             let now = Instant::now();
             if now >= deadline {
