@@ -27,9 +27,6 @@ use std::{
     time::Duration,
 };
 
-/// How long a machine may take to shut itself down before a cutover.
-const SHUT_DOWN: Duration = Duration::from_secs(5 * 60);
-
 /// The branches that are served to instances now.
 #[derive(Debug, Default)]
 pub(crate) struct Machines(Mutex<HashMap<BranchId, ServedBranch>>);
@@ -301,16 +298,28 @@ impl Hands {
         self.serve(&branch).await?;
         if self.adopt(&instance).await? == Found::Executes {
             let target = &self.parts.target;
-            let down = target.shut_down(&instance.record, SHUT_DOWN).await;
-            if !down.map_err(|error| target_failed(&error))? {
-                return Err(StepError::new(
-                    "instance_runs_on",
-                    format!(
-                        "the machine was not seen shutting itself down in order within {} s",
-                        SHUT_DOWN.as_secs()
-                    ),
-                    "look at its console, shut it down from inside, then cut over again",
-                ));
+            let settings = &instance.settings;
+            let patience = Duration::from_secs(settings.shut_down_seconds.into());
+            let down = target.shut_down(&instance.record, patience).await;
+            match down.map_err(|error| target_failed(&error))? {
+                true => {}
+                false if settings.power_off => {
+                    let name = &instance.name.0;
+                    tracing::warn!(
+                        instance = name,
+                        "it did not shut itself down; its power is cut"
+                    );
+                }
+                false => {
+                    return Err(StepError::new(
+                        "instance_runs_on",
+                        format!(
+                            "the machine was not seen shutting itself down in order within {} s",
+                            patience.as_secs()
+                        ),
+                        "shut it down from inside, then cut over again; or start the failover with power_off = true in its launch settings",
+                    ));
+                }
             }
         }
         self.remove_remains(&instance).await?;

@@ -17,6 +17,9 @@ const CPUS_MAX: u16 = 64;
 /// Longest boot that is waited for, in seconds (one day).
 const BOOT_TIMEOUT_SECONDS_MAX: u32 = 86_400;
 
+/// Longest wait for a machine to shut itself down, in seconds (one hour).
+const SHUT_DOWN_SECONDS_MAX: u32 = 3600;
+
 /// The chipset of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +78,13 @@ pub struct LaunchSettings {
     /// How much the machine may write, over all disks, in MiB; default 8192. The drill fails when
     /// it writes more.
     pub overlay_limit_mib: u32,
+    /// Seconds that a machine in production gets to shut itself down before a cutover home; default
+    /// 300.
+    pub shut_down_seconds: u32,
+    /// Whether its power is cut when it did not shut itself down by then, as for machines that do not
+    /// hear the power button. What it had not flushed is lost then, as in a power failure. Without
+    /// it the cutover is given up; default.
+    pub power_off: bool,
     /// How the rungs of the verification ladder are recognised.
     pub rungs: RungPatterns,
 }
@@ -90,6 +100,8 @@ impl Default for LaunchSettings {
             disk_order: Vec::new(),
             boot_timeout_seconds: 180,
             overlay_limit_mib: 8192,
+            shut_down_seconds: 300,
+            power_off: false,
             rungs: RungPatterns::default(),
         }
     }
@@ -156,6 +168,12 @@ impl LaunchSettings {
             timeout,
             1,
             BOOT_TIMEOUT_SECONDS_MAX.into(),
+        )?;
+        within(
+            "shut_down_seconds",
+            self.shut_down_seconds.into(),
+            1,
+            SHUT_DOWN_SECONDS_MAX.into(),
         )?;
         within(
             "overlay_limit_mib",
@@ -260,6 +278,7 @@ mod tests {
             ("cpus = 65", "cpus"),
             ("boot_timeout_seconds = 0", "boot_timeout_seconds"),
             ("overlay_limit_mib = 0", "overlay_limit_mib"),
+            ("shut_down_seconds = 0", "shut_down_seconds"),
             ("disk_order = [\"a\", \"a\"]", "disk_order"),
             ("[rungs]\nlogin = \"(\"", "login"),
             ("[rungs]\nfailure = [\"ok\", \"[\"]", "failure"),
