@@ -44,6 +44,9 @@ pub(super) enum Command {
         wait: WaitArgument,
     },
     /// Confirm the disks at home that may be overwritten, one per volume
+    #[command(
+        after_help = "Example:\n  bcdr failback confirm fbk-01hv3c9wn2m5k8r7e6t4x0y1za --disk root=SERIAL --wait"
+    )]
     Confirm {
         /// The failback's id
         id: String,
@@ -54,22 +57,34 @@ pub(super) enum Command {
         wait: WaitArgument,
     },
     /// Bring production home now: shut down the machine here, send the rest, compare, serve at home
+    #[command(
+        after_help = "Example:\n  bcdr failback cutover fbk-01hv3c9wn2m5k8r7e6t4x0y1za --confirm shop --wait"
+    )]
     Cutover(DecisionArguments),
     /// Make it final: production belongs to home from then on
+    #[command(
+        after_help = "Example:\n  bcdr failback commit fbk-01hv3c9wn2m5k8r7e6t4x0y1za --confirm shop --wait"
+    )]
     Commit(DecisionArguments),
     /// Undo the cutover: home stops, and the machine here is started again
+    #[command(
+        after_help = "Example:\n  bcdr failback rollback fbk-01hv3c9wn2m5k8r7e6t4x0y1za --confirm shop --wait"
+    )]
     Rollback(DecisionArguments),
     /// Give it up before the cutover
+    #[command(after_help = "Example:\n  bcdr failback cancel fbk-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Cancel {
         /// The failback's id
         id: String,
     },
     /// Try the step again in which it is blocked
+    #[command(after_help = "Example:\n  bcdr failback retry fbk-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Retry {
         /// The failback's id
         id: String,
     },
     /// List failbacks, the newest first
+    #[command(after_help = "Example:\n  bcdr failback list --group shop")]
     List {
         /// Only those of this group (name or id)
         #[arg(long, value_name = "GROUP")]
@@ -79,6 +94,7 @@ pub(super) enum Command {
         limit: u64,
     },
     /// Show one failback: disks, steps with their times, bytes, what may be done now
+    #[command(after_help = "Example:\n  bcdr failback show fbk-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Show {
         /// The failback's id
         id: String,

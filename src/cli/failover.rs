@@ -61,15 +61,23 @@ pub(super) enum Command {
         id: String,
     },
     /// Make it final: production belongs here from then on
+    #[command(
+        after_help = "Example:\n  bcdr failover commit fov-01hv3c9wn2m5k8r7e6t4x0y1za --confirm shop"
+    )]
     Commit(DecisionArguments),
     /// Undo it: the machine here ends, the source is the authority again
+    #[command(
+        after_help = "Example:\n  bcdr failover rollback fov-01hv3c9wn2m5k8r7e6t4x0y1za --confirm shop --wait"
+    )]
     Rollback(DecisionArguments),
     /// Give it up before authority has moved
+    #[command(after_help = "Example:\n  bcdr failover cancel fov-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Cancel {
         /// The failover's id
         id: String,
     },
     /// Try the step again in which it is blocked
+    #[command(after_help = "Example:\n  bcdr failover retry fov-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Retry {
         /// The failover's id
         id: String,

@@ -18,8 +18,10 @@ pub(super) enum Command {
         group: String,
     },
     /// Two sites may take writes: keep the source's data and end the target
+    #[command(after_help = "Example:\n  bcdr placement keep-source shop --confirm shop")]
     KeepSource(KeepArguments),
     /// Two sites may take writes: keep the target's data and cut the source
+    #[command(after_help = "Example:\n  bcdr placement keep-target shop --confirm shop")]
     KeepTarget(KeepArguments),
 }
 
