@@ -258,7 +258,7 @@ pub fn start(
         mut found,
         journal,
         recovered,
-    } = state::open(places, settings.window_records, boot, restored);
+    } = state::open(places, settings.window_records, boot, restored && asked);
     if restored {
         // The restore's writes are in no journal, so what the last life left proves nothing. In
         // this order: after a kill in between, either the stamps or the ring still say so.

@@ -46,7 +46,7 @@ enum Want {
     State(#[from] DiskError),
 }
 
-/// Opens what there is. Of disks that were `restored` since, no journal tells: what it still holds
+/// Opens what there is. Of disks that are known to be `restored` since, no journal tells: what it still holds
 /// was overwritten, and must not be fed into a history that it is no part of.
 pub(super) fn open(places: Places, slots: u64, boot: BootId, restored: bool) -> GroupState {
     let path = places.directory.join("intents");

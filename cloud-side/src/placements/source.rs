@@ -99,10 +99,13 @@ impl Hands {
     pub(super) async fn drain_source(&self) -> Result<StepResult, StepError> {
         let generation = self.placement.authority().generation();
         let last = self
-            .until(OBEY, |report| {
-                // One that stands has no writes to tell of: what it did not feed waits in its journal.
-                let tells = report.tracking != Tracking::Standing;
-                is_held(report, generation).then_some(tells.then_some(report.sequenced))
+            .until(DRAIN, |report| match report.tracking {
+                _ if !is_held(report, generation) => None,
+                Tracking::Continuous => Some(Some(report.sequenced)),
+                // What it did not feed waits in its journal, where nobody asks for it.
+                Tracking::Standing => Some(None),
+                // Writes without a position are not yet in what it can tell of.
+                Tracking::Syncing { .. } | Tracking::Untracked { .. } => None,
             })
             .await?;
         let not_drained = |cause: String| {
@@ -114,7 +117,8 @@ impl Hands {
         };
         let Some(last) = last else {
             return Err(not_drained(
-                "the source is not heard of any more".to_owned(),
+                "the source is not heard of any more, or does not track all of its writes"
+                    .to_owned(),
             ));
         };
         let Some(last) = last else {
@@ -141,7 +145,15 @@ impl Hands {
             drained = tokio::time::timeout(DRAIN, drained) => drained.unwrap_or(None),
             () = self.stop.cancelled() => return Err(StepError::stopped()),
         };
+        let stayed_so = report(&self.group.link.borrow()).is_none_or(|report| {
+            is_held(report, generation)
+                && report.tracking == Tracking::Continuous
+                && report.sequenced == last
+        });
         match drained {
+            Some(_) if !stayed_so => Err(not_drained(
+                "the source wrote on after it was told to stop".to_owned(),
+            )),
             Some(_) => Ok(StepResult::Drained { position: last }),
             None => Err(not_drained(format!(
                 "what the source wrote up to {last} was not published within {} minutes",

@@ -3,7 +3,6 @@
 use std::{fs, ops::ControlFlow, sync::Arc, time::Duration};
 
 use bcdr_disk::RealStorage;
-use bcdr_format::sync::SyncReason;
 use bytes::Bytes;
 
 use super::world::{RESTORE, small_steps};
@@ -105,22 +104,11 @@ async fn a_served_volume_is_not_fenced_and_a_half_restored_one_not_served() {
     // What the journal knew does not count any more, and from now on neither does the stamp.
     let mut group = site.start();
     assert_eq!(stamps.read(config.id).unwrap(), StampFound::None);
-    until(&mut group, |status| {
-        status
-            .start
-            .sync
-            .is_some_and(|sync| sync.reason == SyncReason::PowerLoss)
-    })
-    .await;
-    assert!(
-        group
-            .status
-            .borrow()
-            .as_ref()
-            .unwrap()
-            .start
-            .reads_everything()
-    );
+    until(&mut group, |status| status.start.sync.is_some()).await;
+    let start = group.status.borrow().as_ref().unwrap().start;
+    assert!(start.reads_everything());
+    // Nothing that was overwritten is fed: the life continues nothing that the journal holds.
+    assert_eq!(start.opening.continues, None);
     until(&mut group, is_continuous).await;
     assert!(close(group).await.clean);
     assert!(site.contents(0) == wanted);

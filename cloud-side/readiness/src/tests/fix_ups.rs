@@ -107,7 +107,8 @@ fn nothing_is_planned_where_an_edit_might_not_hold() {
     let mut image = machine.build();
     image.with_root("debugfs", &["-w", "-R", "feature +needs_recovery"]);
     let report = image.inspect(BIOS);
-    assert_eq!(report.readiness, Readiness::NotReady);
+    // Its journal has no checksums, so what it would change cannot be told, and nor can the rest.
+    assert_eq!(report.readiness, Readiness::Unknown);
     assert!(report.fix_ups.is_empty(), "{report:#?}");
 }
 
