@@ -159,18 +159,25 @@ fn main_job(disk: &Path, work: &Path, evidence: &Path, keep: bool) -> anyhow::Re
     lab.down()
 }
 
-/// Waits until everything that the capture has sequenced by now is durable cloud-side; no bookmark
-/// is placed, so the latest point is what production's last write made it.
+/// Waits until everything that the capture has sequenced by now is in a point; no bookmark is placed,
+/// so the latest point is what production's last write made it. What it told before does not count:
+/// its reports are up to a second old.
 fn wait_drained(lab: &Lab) -> anyhow::Result<()> {
-    let sequenced = sequence(&lab.group()?["positions"]["sequenced"]);
-    let sequenced = sequenced.context("the capture does not say how far it is")?;
-    wait_for("everything to be durable cloud-side", || {
-        Ok(sequence(&lab.group()?["positions"]["durable"]).is_some_and(|at| at >= sequenced))
+    let now = jiff::Timestamp::now();
+    wait_for("everything to be in a point", || {
+        let group = lab.group()?;
+        let reported = group["capture"]["reported_at"].as_str();
+        let reported: Option<jiff::Timestamp> = reported.and_then(|at| at.parse().ok());
+        let sequenced = position(&group["positions"]["sequenced"]);
+        let published = position(&group["positions"]["published"]);
+        Ok(reported > Some(now) && sequenced.is_some() && published >= sequenced)
     })
 }
 
-fn sequence(position: &Value) -> Option<u64> {
-    position.as_str()?.split_once('-')?.1.parse().ok()
+/// An incarnation and a sequence in it.
+fn position(text: &Value) -> Option<(u64, u64)> {
+    let (ordinal, sequence) = text.as_str()?.split_once('-')?;
+    Some((ordinal.parse().ok()?, sequence.parse().ok()?))
 }
 
 fn equal_digests(lab: &Lab, source: &Path, work: &Path) -> anyhow::Result<String> {
