@@ -159,18 +159,18 @@ fn main_job(disk: &Path, work: &Path, evidence: &Path, keep: bool) -> anyhow::Re
     lab.down()
 }
 
-/// Waits until everything that the capture has sequenced by now is in a point; no bookmark is placed,
+/// Waits until all that the capture has sequenced by now is durable cloud-side; no bookmark is placed,
 /// so the latest point is what production's last write made it. What it told before does not count:
 /// its reports are up to a second old.
 fn wait_drained(lab: &Lab) -> anyhow::Result<()> {
     let now = jiff::Timestamp::now();
-    wait_for("everything to be in a point", || {
+    wait_for("everything to be durable cloud-side", || {
         let group = lab.group()?;
         let reported = group["capture"]["reported_at"].as_str();
         let reported: Option<jiff::Timestamp> = reported.and_then(|at| at.parse().ok());
         let sequenced = position(&group["positions"]["sequenced"]);
-        let published = position(&group["positions"]["published"]);
-        Ok(reported > Some(now) && sequenced.is_some() && published >= sequenced)
+        let durable = position(&group["positions"]["durable"]);
+        Ok(reported > Some(now) && sequenced.is_some() && durable >= sequenced)
     })
 }
 
