@@ -55,6 +55,11 @@ impl Stance {
                 .as_ref()
                 .map(|order| order.generation)
                 .unwrap_or_default(),
+            order: self
+                .order
+                .as_ref()
+                .map(|order| order.number)
+                .unwrap_or_default(),
             serving: running.map_or(alone, GroupStatus::serving),
             task: self.task.clone(),
         }

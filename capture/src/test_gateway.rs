@@ -15,7 +15,7 @@ use bcdr_wire::{
     feed::{CaptureReport, FEED_VERSION, FromCapture, ToCapture},
     frame::{FrameError, FrameKind, FrameReader, decode_control, send_control},
     identity::Role,
-    order::{Duty, SourceOrder},
+    order::{Duty, OrderNumber, SourceOrder},
     transport::{self, Protocol},
 };
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
@@ -29,6 +29,7 @@ use crate::{
 pub(crate) fn order(generation: u64, duty: Duty) -> SourceOrder {
     SourceOrder {
         generation: Generation(generation),
+        number: OrderNumber::ASSUMED,
         duty,
     }
 }

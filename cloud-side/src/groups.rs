@@ -23,7 +23,7 @@ use bcdr_format::{
 };
 use bcdr_wire::{
     feed::CaptureReport,
-    order::{Duty, SourceOrder},
+    order::{Duty, OrderNumber, SourceOrder},
 };
 use damage::Damage;
 use status::Known;
@@ -133,6 +133,7 @@ impl Group {
         };
         let order = SourceOrder {
             generation: stored.borrow().generation,
+            number: OrderNumber::ASSUMED,
             duty: Duty::Serve,
         };
         Self {

@@ -20,6 +20,9 @@ pub(crate) const KEY_LENGTH_MAX: usize = 128;
 /// How long a key is remembered, in microseconds.
 const KEPT_MICROSECONDS: i64 = 24 * 60 * 60 * 1_000_000;
 
+/// So many requests with different keys are worked on at once, at most.
+const TURNS: usize = 256;
+
 /// A remembered request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Remembered {
@@ -56,7 +59,8 @@ pub(crate) enum IdempotencyError {
 #[derive(Debug)]
 pub(crate) struct Idempotency {
     catalog: Arc<Catalog>,
-    one: tokio::sync::Mutex<()>,
+    /// Requests with one key come one after the other; those with others seldom meet them here.
+    turns: [tokio::sync::Mutex<()>; TURNS],
 }
 
 /// What a key is for.
@@ -70,15 +74,15 @@ pub(crate) enum Attempt<'a> {
 /// The right to do the work of a key. Without a key it is only that.
 pub(crate) struct FirstAttempt<'a> {
     digests: Option<(String, String)>,
-    // Others with any key wait until this one is remembered or given up.
-    _one: Option<MutexGuard<'a, ()>>,
+    // Others with this key wait until it is remembered or given up.
+    _turn: Option<MutexGuard<'a, ()>>,
 }
 
 impl Idempotency {
     pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
         Self {
             catalog,
-            one: tokio::sync::Mutex::new(()),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
         }
     }
 
@@ -93,12 +97,14 @@ impl Idempotency {
         let Some(key) = key else {
             return Ok(Attempt::First(FirstAttempt {
                 digests: None,
-                _one: None,
+                _turn: None,
             }));
         };
         let key = digest(&(route, key));
         let request = digest(request);
-        let one = self.one.lock().await;
+        // One byte of the digest, as two hexadecimal digits.
+        let turn = usize::from_str_radix(&key[..2], 16).expect("a digest is hexadecimal");
+        let turn = self.turns[turn].lock().await;
         let found: Option<Remembered> = {
             let key = key.clone();
             offload(move || catalog.document(&key)).await?
@@ -108,7 +114,7 @@ impl Idempotency {
             Some(_) => Err(IdempotencyError::Mismatch),
             None => Ok(Attempt::First(FirstAttempt {
                 digests: Some((key, request)),
-                _one: Some(one),
+                _turn: Some(turn),
             })),
         }
     }

@@ -38,6 +38,7 @@ use crate::{
 use bcdr_disk::Storage;
 use bcdr_format::{Generation, GroupId};
 use driver::{Ask, Driver};
+use orders::SourceOrders;
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -135,13 +136,16 @@ impl Placements {
         let catalog = Arc::clone(&self.parts.catalog);
         let id = group.id();
         let placement = offload(move || stored_or_new(&catalog, id)).await?;
-        orders::give(&group, &placement, &orders::HomeTaskSlot::default());
+        let orders =
+            SourceOrders::open(Arc::clone(&self.parts.catalog), Arc::clone(&group)).await?;
+        orders.give(&placement).await?;
         let (wishes, inbox) = mpsc::channel(WISHES_WAITING);
         let (show, shown) = watch::channel(placement.clone());
         let driver = Driver::new(
             Arc::clone(&self.parts),
             Arc::clone(&self.machines),
             group,
+            Arc::new(orders),
             placement,
             show,
             self.stopping.clone(),

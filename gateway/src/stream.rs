@@ -23,7 +23,7 @@ use bcdr_format::{
 use bcdr_wire::{
     feed::{CaptureReport, Refusal, ToCapture},
     identity::{IdentitySource, PeerIdentity},
-    order::{Duty, SourceOrder},
+    order::{Duty, OrderNumber, SourceOrder},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -199,6 +199,9 @@ struct Remembered {
     stream: StreamId,
     /// The highest generation met; older ones are refused for ever.
     generation: Generation,
+    /// The number of the order.
+    #[serde(default)]
+    number: OrderNumber,
     /// What the source was to do under it; an earlier release knew of one duty only.
     #[serde(default = "serve")]
     duty: Duty,
@@ -215,6 +218,7 @@ impl Remembered {
     fn order(&self) -> SourceOrder {
         SourceOrder {
             generation: self.generation,
+            number: self.number,
             duty: self.duty.clone(),
         }
     }

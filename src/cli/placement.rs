@@ -23,6 +23,12 @@ pub(super) enum Command {
     /// Two sites may take writes: keep the target's data and cut the source
     #[command(after_help = "Example:\n  bcdr placement keep-target shop --confirm shop")]
     KeepTarget(KeepArguments),
+    /// Try again the step of such a decision, or of a failover or failback, that failed
+    #[command(after_help = "Example:\n  bcdr placement retry shop")]
+    Retry {
+        /// The group's name or id
+        group: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -40,6 +46,11 @@ impl Command {
         match self {
             Self::Show { group } => {
                 let placement = session.client.get(&path_of(&group))?;
+                session.output.show(&placement, table::placement::show)
+            }
+            Self::Retry { group } => {
+                let path = path_of(&group).item("actions").item("retry");
+                let placement = session.client.post(&path, &serde_json::json!({}))?;
                 session.output.show(&placement, table::placement::show)
             }
             Self::KeepSource(arguments) => arguments.run(

@@ -1,4 +1,4 @@
-//! What a killed cloud role left of its drills: emulators that run on, and their decrypted disks.
+//! What a killed cloud role left of its drills and failovers: emulators that run on, and their decrypted disks.
 //!
 //! A cloud role that starts again removes these itself, from its records. A lab that is taken down
 //! has no role that would. Invariants: only processes that were named as an instance and use files
@@ -57,7 +57,11 @@ pub(super) fn remove(layout: &Layout, patience: Duration) -> anyhow::Result<()> 
     let mut directories = places.directories()?;
     for (process, instance) in &running {
         let pid = process.pid;
-        tracing::warn!(pid, instance = instance.name, "a drill's machine is ended");
+        tracing::warn!(
+            pid,
+            instance = instance.name,
+            "a machine of the lab is ended"
+        );
         directories.extend(instance.directories.iter().cloned());
     }
     let processes: Vec<_> = running.iter().map(|(process, _)| *process).collect();
@@ -65,7 +69,7 @@ pub(super) fn remove(layout: &Layout, patience: Duration) -> anyhow::Result<()> 
     for directory in directories {
         remove_directory(&directory).with_context(|| {
             format!(
-                "cannot remove {}, which holds a drill's decrypted data: remove it by hand",
+                "cannot remove {}, which holds a machine's decrypted data: remove it by hand",
                 directory.display()
             )
         })?;
@@ -77,7 +81,7 @@ pub(super) fn remove(layout: &Layout, patience: Duration) -> anyhow::Result<()> 
         .collect();
     if !left.is_empty() {
         bail!(
-            "a drill's machine does not end: {}; look for what it waits for, and end it as the user who runs it",
+            "a machine of the lab does not end: {}; look for what it waits for, and end it as the user who runs it",
             left.join(", ")
         );
     }
@@ -114,7 +118,7 @@ impl Places {
     /// The emulators of this lab that run.
     fn running(&self) -> anyhow::Result<Vec<(Process, Running)>> {
         Process::find(|arguments| self.instance(arguments))
-            .context("cannot look for drills' machines in /proc")
+            .context("cannot look for the lab's machines in /proc")
     }
 
     /// The instance that a process with these arguments is, if it is one of this lab.
@@ -184,7 +188,7 @@ fn records(evidence: &Path) -> anyhow::Result<Vec<QemuInstance>> {
             Ok(InstanceDetail::Qemu(instance)) => records.push(instance),
             Ok(_) => {}
             // Its process and directory are found without it.
-            Err(error) => tracing::warn!(path = %path.display(), %error, "no record of a drill"),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "no record of a machine"),
         }
     }
     Ok(records)

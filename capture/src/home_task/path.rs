@@ -84,6 +84,8 @@ impl ReturnPath for QuicPath {
             });
             match called {
                 Some(Ok(mut source)) => {
+                    // Should it refuse, another one may be the one that has the group's session.
+                    self.gateways.rotate_left(1);
                     source.cancel = cancel.clone();
                     return Ok(Box::new(source));
                 }

@@ -10,7 +10,10 @@ mod standing;
 use std::{panic, sync::Arc, time::Duration};
 
 use bcdr_http::{Check, Health};
-use bcdr_wire::{identity::IdentitySource, order::SourceOrder};
+use bcdr_wire::{
+    identity::IdentitySource,
+    order::{SourceOrder, TaskReport},
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -102,6 +105,8 @@ pub(super) struct Keeper {
     stance: watch::Sender<Stance>,
     /// An order that could not be made durable, and the word of it.
     unkept: Option<(SourceOrder, Check)>,
+    /// How a task ended, while that could not be made durable: it is not done again in this process.
+    unwritten: Option<TaskReport>,
 }
 
 impl Keeper {
@@ -120,6 +125,7 @@ impl Keeper {
             orders,
             stance: watch::Sender::new(stance),
             unkept: None,
+            unwritten: None,
         }
     }
 
@@ -176,8 +182,9 @@ impl Keeper {
         });
     }
 
-    /// Takes an order: makes it durable, shows it, and tells what to do about it.
-    async fn hear(&mut self, order: SourceOrder, mode: Mode) -> Act {
+    /// Takes an order: makes it durable, shows it, and tells what to do about it; nothing about one
+    /// that is not obeyed.
+    async fn hear(&mut self, order: SourceOrder, mode: Mode) -> Option<Act> {
         let name = self.group().name.clone();
         let Some(book) = &self.book else {
             tracing::warn!(
@@ -185,13 +192,13 @@ impl Keeper {
                 ?order,
                 "an order waits until the earlier ones can be read"
             );
-            return Act::Keep;
+            return None;
         };
         let decision = match decide(book.order(), &order, mode) {
             Ok(decision) => decision,
             Err(older) => {
                 tracing::warn!(group = name, ?order, %older, "an order is ignored");
-                return Act::Keep;
+                return None;
             }
         };
         if decision.remember {
@@ -199,7 +206,7 @@ impl Keeper {
             let written = self.with_book(move |book| book.remember(&kept)).await;
             if let Err(error) = written {
                 self.not_kept(order, &error.to_string());
-                return Act::Keep;
+                return None;
             }
             tracing::info!(group = name, ?order, "the source has an order");
         }
@@ -207,7 +214,7 @@ impl Keeper {
             check.remove();
         }
         self.show_book();
-        decision.act
+        Some(decision.act)
     }
 
     /// An order that is not durable is not obeyed, and tried again.

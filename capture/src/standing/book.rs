@@ -1,7 +1,7 @@
 //! The order book: the last order and the outcome of the last task, in one small file of the group.
 //!
 //! Invariant: what the book says is what the file holds durably; it never goes back to an older
-//! generation. A book that cannot be written keeps what it said before. One that is there and cannot
+//! order. A book that cannot be written keeps what it said before. One that is there and cannot
 //! be read is no reason to believe that there was no order: its group is not served until it can.
 
 use std::{
@@ -58,12 +58,30 @@ struct Kept {
     task: Option<TaskReport>,
 }
 
+/// Why nothing could be written into a book.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The storage fails.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The book could not be asked when it was opened, and cannot be read now.
+    #[error(transparent)]
+    Book(#[from] BookError),
+    /// The book could not be asked when it was opened, and turned out to hold something.
+    #[error(
+        "the source's earlier orders were found again; what they leave to do is looked at anew"
+    )]
+    FoundAgain,
+}
+
 /// A group's order book.
 #[derive(Debug)]
 pub struct OrderBook {
     storage: Arc<dyn Storage>,
     directory: PathBuf,
     kept: Kept,
+    /// Whether it is known what the file held.
+    read: bool,
 }
 
 impl OrderBook {
@@ -79,18 +97,19 @@ impl OrderBook {
             order: None,
             task: None,
         };
-        let kept = match storage.exists(&path) {
-            Ok(false) => nothing,
-            Ok(true) => read(&*storage, path)?,
+        let (kept, read) = match storage.exists(&path) {
+            Ok(false) => (nothing, true),
+            Ok(true) => (read(&*storage, path)?, true),
             Err(error) => {
                 tracing::error!(%error, "whether the source was given an order cannot be asked");
-                nothing
+                (nothing, false)
             }
         };
         Ok(Self {
             storage,
             directory: group_directory.to_owned(),
             kept,
+            read,
         })
     }
 
@@ -106,15 +125,13 @@ impl OrderBook {
         self.kept.task.as_ref()
     }
 
-    /// Makes an order durable. One of an older generation is left out.
+    /// Makes an order durable. One that was given before what is remembered is left out.
     ///
     /// # Errors
-    /// If the storage fails; nothing may be done about the order then.
-    pub fn remember(&mut self, order: &SourceOrder) -> Result<(), DiskError> {
-        if self
-            .order()
-            .is_some_and(|known| known.generation > order.generation)
-        {
+    /// If the storage fails, or held an order that could not be asked for before; nothing may be done
+    /// about the order then.
+    pub fn remember(&mut self, order: &SourceOrder) -> Result<(), WriteError> {
+        if self.order().is_some_and(|known| order.is_older_than(known)) {
             return Ok(());
         }
         self.replace(Kept {
@@ -127,14 +144,26 @@ impl OrderBook {
     ///
     /// # Errors
     /// If the storage fails; after a restart the task is then done again.
-    pub fn ended(&mut self, task: &TaskReport) -> Result<(), DiskError> {
+    pub fn ended(&mut self, task: &TaskReport) -> Result<(), WriteError> {
         self.replace(Kept {
             task: Some(task.clone()),
             ..self.kept.clone()
         })
     }
 
-    fn replace(&mut self, kept: Kept) -> Result<(), DiskError> {
+    fn replace(&mut self, kept: Kept) -> Result<(), WriteError> {
+        // What could not be asked is not overwritten unseen: it may hold a newer order.
+        if !self.read {
+            let path = self.directory.join(FILE);
+            let is_there = self.storage.exists(&path)?;
+            if is_there {
+                self.kept = read(&*self.storage, path)?;
+            }
+            self.read = true;
+            if is_there {
+                return Err(WriteError::FoundAgain);
+            }
+        }
         self.storage.create_directory_all(&self.directory)?;
         let bytes = serde_json::to_vec_pretty(&kept).expect("a book has no odd keys");
         replace_atomically(&*self.storage, &self.directory.join(FILE), &bytes)?;

@@ -6,7 +6,7 @@
 //! was acted on forbids to start writable.
 
 use bcdr_format::position::Generation;
-use bcdr_wire::order::{Duty, HomeTask, SourceOrder, TaskReport, TaskState};
+use bcdr_wire::order::{Duty, HomeTask, OrderNumber, SourceOrder, TaskReport, TaskState};
 
 /// How a group is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +43,17 @@ pub struct Decision {
     pub act: Act,
 }
 
-/// The order is of an older generation than one that was met.
+/// The order was given before one that is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is of generation {given}, and generation {known} was met already")]
+#[error(
+    "it has number {} of generation {}, and number {} of generation {} is remembered already",
+    given.1, given.0, known.1, known.0
+)]
 pub struct OlderOrder {
-    /// The order's generation.
-    pub given: Generation,
-    /// The highest that was met.
-    pub known: Generation,
+    /// The order's generation and number.
+    pub given: (Generation, OrderNumber),
+    /// The same of the one that is remembered.
+    pub known: (Generation, OrderNumber),
 }
 
 /// What to do about `order`.
@@ -63,11 +66,11 @@ pub fn decide(
     mode: Mode,
 ) -> Result<Decision, OlderOrder> {
     if let Some(known) = remembered
-        && order.generation < known.generation
+        && order.is_older_than(known)
     {
         return Err(OlderOrder {
-            given: order.generation,
-            known: known.generation,
+            given: (order.generation, order.number),
+            known: (known.generation, known.number),
         });
     }
     let act = match (&order.duty, mode) {
@@ -143,7 +146,28 @@ mod tests {
     fn order(generation: u64, duty: Duty) -> SourceOrder {
         SourceOrder {
             generation: Generation(generation),
+            number: OrderNumber(7),
             duty,
+        }
+    }
+
+    #[test]
+    fn an_earlier_order_of_the_same_generation_is_ignored_whatever_it_says() {
+        for known in duties() {
+            for given in duties() {
+                for mode in MODES {
+                    let remembered = order(5, known.clone());
+                    let mut told = order(5, given.clone());
+                    told.number = OrderNumber(6);
+                    assert!(decide(Some(&remembered), &told, mode).is_err());
+                    told.number = OrderNumber(8);
+                    assert!(decide(Some(&remembered), &told, mode).is_ok());
+                    // Numbers go on over generations; a higher generation counts all the same.
+                    told.number = OrderNumber(1);
+                    told.generation = Generation(6);
+                    assert!(decide(Some(&remembered), &told, mode).is_ok());
+                }
+            }
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
         .routes(routes!(preview))
         .routes(routes!(keep_source))
         .routes(routes!(keep_target))
+        .routes(routes!(retry))
 }
 
 /// Which site a group's production belongs to, and what is being done about it.
@@ -105,8 +106,22 @@ struct SplitBrainBody {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     since: jiff::Timestamp,
-    /// The site that an operator keeps, while that is carried out.
-    keeping: Option<Site>,
+    /// What an operator decided about it, while that is carried out.
+    keeping: Option<KeepingBody>,
+}
+
+/// A decision about a suspected split brain that is being carried out.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Keeping)]
+struct KeepingBody {
+    /// The site whose data is kept.
+    site: Site,
+    /// The step it is in.
+    step: Step,
+    /// What it does there.
+    stage: Stage,
+    /// What went wrong last.
+    failure: Option<Failure>,
 }
 
 /// What a source is told to do.
@@ -339,7 +354,12 @@ fn read(service: &Api, group: &Group) -> Result<PlacementBody, Problem> {
             reason: split.reason,
             source_generation: split.source_generation.0,
             since: clock::readable(split.since),
-            keeping: split.keeping.as_ref().map(|keeping| keeping.site),
+            keeping: split.keeping.as_ref().map(|keeping| KeepingBody {
+                site: keeping.site,
+                step: keeping.progress.step,
+                stage: keeping.progress.stage,
+                failure: keeping.progress.failure.clone(),
+            }),
         }),
         source_order: SourceOrderBody {
             generation: order.generation.0,
@@ -526,6 +546,25 @@ async fn keep_target(
     ApiJson(confirmation): ApiJson<Confirmation>,
 ) -> Result<ApiJson<PlacementBody>, Problem> {
     keep(State(service), &name, &confirmation, Site::Target).await
+}
+
+/// Tries the blocked step again, be it of a decision about a split brain or of the job on its way.
+#[utoipa::path(
+    post, path = "/groups/{group}/placement/actions/retry", tag = "placements", operation_id = "retry_placement",
+    params(("group" = String, Path, description = "The group's id or name")),
+    responses(
+        (status = 200, body = PlacementBody),
+        (status = 409, description = "It is not allowed now", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn retry(
+    State(service): Api,
+    ApiPath(name): ApiPath<String>,
+) -> Result<ApiJson<PlacementBody>, Problem> {
+    let service = State(service);
+    let group = answer::group(&service, &name)?;
+    wish(&service, &group, Event::Retry).await
 }
 
 async fn keep(

@@ -9,7 +9,7 @@ use super::{
     hands::{Hands, StepError},
     jobs,
     machine::Machines,
-    orders::{self, HomeTaskSlot},
+    orders::SourceOrders,
 };
 use crate::{
     catalog::DocumentRow,
@@ -23,6 +23,7 @@ use crate::{
     },
 };
 use bcdr_format::Generation;
+use bcdr_wire::order::OrderNumber;
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -84,7 +85,11 @@ pub(super) struct Driver {
     placement: Placement,
     show: watch::Sender<Placement>,
     running: Option<Running>,
-    home_task: Arc<HomeTaskSlot>,
+    /// A look after the machine that runs production here; says whether it has to be repeated.
+    tending: Option<JoinHandle<bool>>,
+    orders: Arc<SourceOrders>,
+    /// The source's order could not be made durable; it is tried again.
+    owes_order: bool,
     /// Since when the source is seen taking writes although its order forbids it.
     disobeys_since: Option<Instant>,
     /// Answers and sightings that are not durable yet, oldest first.
@@ -97,6 +102,7 @@ impl Driver {
         parts: Arc<PlacementParts>,
         machines: Arc<Machines>,
         group: Arc<Group>,
+        orders: Arc<SourceOrders>,
         placement: Placement,
         show: watch::Sender<Placement>,
         stopping: CancellationToken,
@@ -108,7 +114,9 @@ impl Driver {
             placement,
             show,
             running: None,
-            home_task: Arc::default(),
+            tending: None,
+            orders,
+            owes_order: false,
             disobeys_since: None,
             waiting: VecDeque::new(),
             stopping,
@@ -120,7 +128,8 @@ impl Driver {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopping = self.stopping.clone();
-        let mut taken_up = !self.hands().keep_instance_up().await;
+        self.tend();
+        let mut taken_up = false;
         let mut looked = Instant::now();
         if let Some(command) = self.placement.command() {
             self.carry_out(command);
@@ -138,23 +147,42 @@ impl Driver {
                     self.waiting.push_back(answer);
                     self.settle().await;
                 }
+                repeat = end_of(&mut self.tending) => {
+                    taken_up = !repeat;
+                    looked = Instant::now();
+                }
                 Ok(()) = link.changed() => {
+                    if remembered(&link.borrow()).is_some_and(|number| self.orders.meet(number)) {
+                        self.give_order().await;
+                    }
                     let sighting = sighting(&link.borrow_and_update());
                     self.sighted(sighting).await;
                 }
                 _ = tick.tick() => {
+                    if self.owes_order {
+                        self.give_order().await;
+                    }
                     self.settle().await;
                     self.pass_time().await;
                     let due = if taken_up { LOOK_EVERY } else { TAKE_UP_EVERY };
                     // While a step works with the machine it is the step's.
-                    if self.running.is_none() && looked.elapsed() >= due {
-                        taken_up = !self.hands().keep_instance_up().await;
-                        looked = Instant::now();
+                    let is_idle = self.running.is_none() && self.tending.is_none();
+                    if is_idle && looked.elapsed() >= due {
+                        self.tend();
                     }
                 }
             }
         }
         self.end_running().await;
+        if self.tending.is_some() {
+            end_of(&mut self.tending).await;
+        }
+    }
+
+    /// Looks after the machine that runs production here, beside whatever is asked meanwhile.
+    fn tend(&mut self) {
+        let hands = self.hands();
+        self.tending = Some(tokio::spawn(async move { hands.keep_instance_up().await }));
     }
 
     fn hands(&self) -> Hands {
@@ -163,7 +191,7 @@ impl Driver {
             machines: Arc::clone(&self.machines),
             group: Arc::clone(&self.group),
             placement: self.placement.clone(),
-            home_task: Arc::clone(&self.home_task),
+            orders: Arc::clone(&self.orders),
             stop: self.stopping.child_token(),
         }
     }
@@ -299,10 +327,10 @@ impl Driver {
         let is_another = self.running.as_ref().map(|running| running.ticket) != wanted;
         if is_another {
             // A task belongs to its step.
-            self.home_task.set(None);
+            self.orders.set_task(None);
         }
         if persist {
-            orders::give(&self.group, &self.placement, &self.home_task);
+            self.give_order().await;
             let ended = record.filter(is_over);
             jobs::follow(&self.parts, &self.placement, ended.as_ref()).await;
         }
@@ -313,7 +341,7 @@ impl Driver {
         if is_another && self.running.is_some() {
             self.end_running().await;
             // What it told the source last is told no more.
-            orders::give(&self.group, &self.placement, &self.home_task);
+            self.give_order().await;
         }
         if let Some(command) = command {
             self.end_running().await;
@@ -322,12 +350,28 @@ impl Driver {
         Ok(())
     }
 
+    /// Gives the source the order that follows from the placement.
+    async fn give_order(&mut self) {
+        let given = self.orders.give(&self.placement).await;
+        self.owes_order = given.is_err();
+        if let Err(error) = given {
+            tracing::error!(group = %self.group.id(), %error, "the source's order cannot be kept, so it is not told; it is tried again");
+        }
+    }
+
     fn carry_out(&mut self, command: Command) {
         let hands = self.hands();
         let stop = hands.stop.clone();
         let ticket = command.ticket;
         tracing::info!(group = %self.group.id(), action = ?command.action, "step begins");
-        let work = tokio::spawn(async move { hands.carry_out(command.action).await });
+        let mut tending = self.tending.take();
+        let work = tokio::spawn(async move {
+            // The machine is one's alone: what looks after it ends first.
+            if tending.is_some() {
+                end_of(&mut tending).await;
+            }
+            hands.carry_out(command.action).await
+        });
         self.running = Some(Running { ticket, stop, work });
     }
 
@@ -344,6 +388,20 @@ impl Driver {
 
 fn is_over(record: &PlacementJob) -> bool {
     record.progress().stage == crate::recovery::Stage::Ended
+}
+
+/// Waits until the look after the machine ends, and says whether it has to be repeated; for ever
+/// without one.
+async fn end_of(tending: &mut Option<JoinHandle<bool>>) -> bool {
+    let Some(current) = tending else {
+        return std::future::pending().await;
+    };
+    let outcome = current.await;
+    *tending = None;
+    outcome.unwrap_or_else(|broken| {
+        tracing::error!(%broken, "looking after the machine that runs production here broke");
+        true
+    })
 }
 
 /// Waits for the answer of the running command; for ever without one.
@@ -364,6 +422,12 @@ async fn answer_of(running: &mut Option<Running>) -> Event {
         )
         .into_event(ticket),
     }
+}
+
+/// The number of the order that the source remembers.
+fn remembered(link: &crate::groups::Link) -> Option<OrderNumber> {
+    let report = link.capture.as_ref()?.report.as_ref()?;
+    Some(report.standing.order)
 }
 
 /// What the link shows of the source; none while nothing is heard of it.

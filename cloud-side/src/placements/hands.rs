@@ -3,7 +3,7 @@
 //! Owns nothing but the dispatch and the checks before a failover. Each step ends in limited time,
 //! finds what an earlier attempt of it did, and answers what its action asks for.
 
-use super::{PlacementParts, machine::Machines, orders::HomeTaskSlot};
+use super::{PlacementParts, machine::Machines, orders::SourceOrders};
 use crate::{
     catalog::CatalogError,
     groups::Group,
@@ -69,8 +69,8 @@ pub(super) struct Hands {
     pub(super) group: Arc<Group>,
     /// The placement when the step began.
     pub(super) placement: Placement,
-    /// What the step has done at home.
-    pub(super) home_task: Arc<HomeTaskSlot>,
+    /// The source's orders, with what the step has done at home.
+    pub(super) orders: Arc<SourceOrders>,
     /// Ends whatever only waits.
     pub(super) stop: CancellationToken,
 }

@@ -128,10 +128,12 @@ impl Hands {
             self.parts.returns.withdraw(id);
             return Err(StepError::stopped());
         }
-        self.home_task.set(Some(task));
-        orders::give(&self.group, &self.placement, &self.home_task);
-        let outcome = self.task_ended(id).await;
-        self.home_task.set(None);
+        self.orders.set_task(Some(task));
+        let outcome = match self.orders.give(&self.placement).await {
+            Ok(()) => self.task_ended(id).await,
+            Err(error) => Err(error.into()),
+        };
+        self.orders.set_task(None);
         self.parts.returns.withdraw(id);
         outcome
     }
@@ -386,7 +388,7 @@ impl Hands {
         })
     }
 
-    /// Waits until points of home are published again, then lets go of what is left here.
+    /// Waits until points of home are published again.
     pub(super) async fn resume_forward(&self) -> Result<StepResult, StepError> {
         let mut stored = self.group.stored.subscribe();
         let mut link = self.group.link.subscribe();
@@ -414,17 +416,6 @@ impl Hands {
                 () = self.stop.cancelled() => return Err(StepError::stopped()),
             }
         }
-        self.stop_instance().await?;
-        let branch = self.failback()?.branch.clone();
-        let branches = Arc::clone(&self.parts.branches);
-        let sealed = offload(move || match branch.0.parse() {
-            Ok(id) => branches.seal(id).map_err(|error| error.to_string()),
-            Err(_) => Ok(()),
-        })
-        .await;
-        sealed.map_err(|cause| {
-            StepError::new("branch_not_sealed", cause, "repair the store, then retry")
-        })?;
         Ok(StepResult::Done)
     }
 }

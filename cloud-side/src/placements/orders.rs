@@ -3,28 +3,118 @@
 //!
 //! Invariant: an order that lets a source write carries the generation of a fence that stands; one
 //! that forbids it carries the highest that was ever taken, so nothing older undoes it. While a
-//! source drains it keeps the generation it writes under: what it wrote ships under no other.
+//! source drains it keeps the generation it writes under: what it wrote ships under no other. Each
+//! order that says something else has a higher number than all before it, durable before it is
+//! told, so a gateway that was away and tells an old one undoes nothing either.
 
 use crate::{
+    catalog::{Catalog, CatalogError, Document},
     groups::Group,
+    offload::offload,
     recovery::{Action, Placement, PlacementJob, Site, SourceOrder as Place, Step},
 };
-use bcdr_format::Generation;
-use bcdr_wire::order::{Duty, HomeTask, SourceOrder};
-use std::sync::{Mutex, PoisonError};
+use bcdr_format::{Generation, GroupId};
+use bcdr_wire::order::{Duty, HomeTask, OrderNumber, SourceOrder};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The task that the current step has for the host of the source's disks.
-#[derive(Debug, Default)]
-pub(super) struct HomeTaskSlot(Mutex<Option<HomeTask>>);
+/// The order that a group's source was given last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct GivenOrder {
+    group: GroupId,
+    order: SourceOrder,
+}
 
-impl HomeTaskSlot {
-    pub(super) fn set(&self, task: Option<HomeTask>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = task;
+impl Document for GivenOrder {
+    const COLLECTION: &'static str = "source_orders";
+
+    fn key(&self) -> String {
+        self.group.to_string()
+    }
+}
+
+/// What gives a group's source its orders.
+#[derive(Debug)]
+pub(super) struct SourceOrders {
+    catalog: Arc<Catalog>,
+    group: Arc<Group>,
+    /// The task that the current step has for the host of the source's disks.
+    task: Mutex<Option<HomeTask>>,
+    /// The highest number that a source told. The catalog may be an older copy of itself.
+    met: Mutex<OrderNumber>,
+    /// One order is given after the other.
+    giving: tokio::sync::Mutex<()>,
+}
+
+impl SourceOrders {
+    /// Goes on after the order that was given last.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) async fn open(
+        catalog: Arc<Catalog>,
+        group: Arc<Group>,
+    ) -> Result<Self, CatalogError> {
+        let (shared, id) = (Arc::clone(&catalog), group.id());
+        let last = offload(move || shared.document::<GivenOrder>(&id.to_string())).await?;
+        if let Some(last) = last {
+            group.order.send_replace(last.order);
+        }
+        Ok(Self {
+            catalog,
+            group,
+            task: Mutex::default(),
+            met: Mutex::default(),
+            giving: tokio::sync::Mutex::default(),
+        })
     }
 
-    fn get(&self) -> Option<HomeTask> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The task that goes with the orders from now on.
+    pub(super) fn set_task(&self, task: Option<HomeTask>) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
+    }
+
+    fn task(&self) -> Option<HomeTask> {
+        let held = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         held.clone()
+    }
+
+    /// The source remembers an order of this number. Says whether none so high was given here, so
+    /// that the source would take what it is told for an earlier order.
+    pub(super) fn meet(&self, number: OrderNumber) -> bool {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        *met = (*met).max(number);
+        self.group.order.borrow().number < *met
+    }
+
+    /// Gives the source the order that it is to have now, if it is another one; durable before it is
+    /// told.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; the source was told nothing.
+    pub(super) async fn give(&self, placement: &Placement) -> Result<(), CatalogError> {
+        let _one = self.giving.lock().await;
+        let (generation, duty) = standing_order(placement, self.task());
+        let met = *self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.group.order.borrow().clone();
+        let is_given = held.number > OrderNumber::ASSUMED && held.number >= met;
+        if is_given && (held.generation, &held.duty) == (generation, &duty) {
+            return Ok(());
+        }
+        let order = SourceOrder {
+            generation,
+            number: held.number.max(met).next(),
+            duty,
+        };
+        let given = GivenOrder {
+            group: self.group.id(),
+            order: order.clone(),
+        };
+        let catalog = Arc::clone(&self.catalog);
+        offload(move || catalog.put_document(&given)).await?;
+        tracing::info!(group = %self.group.id(), %generation, number = %order.number, duty = ?order.duty, "order to the source");
+        self.group.order.send_replace(order);
+        Ok(())
     }
 }
 
@@ -47,19 +137,18 @@ fn is_released(placement: &Placement) -> bool {
     is_authority && is_awaited && placement.split_brain().is_none()
 }
 
-/// What the source of a group is to do now.
-fn standing_order(placement: &Placement, task: Option<HomeTask>) -> SourceOrder {
+/// What the source of a group is to do now, and under which generation.
+fn standing_order(placement: &Placement, task: Option<HomeTask>) -> (Generation, Duty) {
     let authority = placement.authority();
-    let order = |generation: Generation, duty| SourceOrder { generation, duty };
     match placement.command().map(|command| command.action) {
         Some(Action::QuiesceSource { .. } | Action::DrainSource) => {
-            order(authority.generation(), Duty::Quiesce)
+            (authority.generation(), Duty::Quiesce)
         }
         Some(
             Action::HoldSource { generation }
             | Action::HoldHome { generation }
             | Action::StopHome { generation },
-        ) => order(generation, Duty::Hold { task: None }),
+        ) => (generation, Duty::Hold { task: None }),
         Some(
             Action::InspectHome
             | Action::KeepLeftBehind { .. }
@@ -69,29 +158,16 @@ fn standing_order(placement: &Placement, task: Option<HomeTask>) -> SourceOrder 
             | Action::FinalDelta { .. }
             | Action::CompareDigests { .. }
             | Action::KeepHomeWrites,
-        ) => order(of_task(placement), Duty::Hold { task }),
+        ) => (of_task(placement), Duty::Hold { task }),
         Some(
             Action::ReleaseSource { generation }
             | Action::BootHome { generation }
             | Action::ResumeForward { generation },
-        ) => order(generation, Duty::Serve),
+        ) => (generation, Duty::Serve),
         _ => match (placement.source_order(), is_released(placement)) {
-            (Place::Serve(generation), _) => order(generation, Duty::Serve),
-            (Place::StartReadOnly(_), true) => order(authority.generation(), Duty::Serve),
-            (Place::StartReadOnly(_), false) => order(authority.highest(), Duty::StandBy),
+            (Place::Serve(generation), _) => (generation, Duty::Serve),
+            (Place::StartReadOnly(_), true) => (authority.generation(), Duty::Serve),
+            (Place::StartReadOnly(_), false) => (authority.highest(), Duty::StandBy),
         },
     }
-}
-
-/// Gives a group's source the order that it is to have now, if it is another one.
-pub(super) fn give(group: &Group, placement: &Placement, task: &HomeTaskSlot) {
-    let order = standing_order(placement, task.get());
-    group.order.send_if_modified(|held| {
-        let changed = *held != order;
-        if changed {
-            tracing::info!(group = %group.id(), generation = %order.generation, duty = ?order.duty, "order to the source");
-            *held = order;
-        }
-        changed
-    });
 }

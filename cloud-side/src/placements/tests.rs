@@ -12,7 +12,7 @@ use bcdr_format::Generation;
 use bcdr_nbd::client::{Client, ClientOptions};
 use bcdr_wire::{
     feed::Refusal,
-    order::{Duty, Serving, SourceOrder},
+    order::{Duty, OrderNumber, Serving, SourceOrder},
 };
 use serde_json::{Value, json};
 use std::{path::PathBuf, sync::Arc, sync::atomic::Ordering};
@@ -85,11 +85,12 @@ async fn probed(site: &Site, id: &str, gateway: &mut Gateway, source: &Source) {
     }
 }
 
-fn order(generation: u64, duty: Duty) -> SourceOrder {
-    SourceOrder {
-        generation: Generation(generation),
-        duty,
-    }
+fn order(generation: u64, duty: Duty) -> (Generation, Duty) {
+    (Generation(generation), duty)
+}
+
+fn said(order: SourceOrder) -> (Generation, Duty) {
+    (order.generation, order.duty)
 }
 
 /// The first block of the branch's volume, and a way to write to it.
@@ -125,7 +126,7 @@ async fn an_emergency_failover_fences_boots_and_is_committed() {
     let (mut gateway, refused) = Gateway::hello(&site, &source).await;
     assert_eq!(refused, None);
     let welcome = gateway.welcome.clone().unwrap();
-    assert_eq!(welcome.order, order(2, Duty::StandBy));
+    assert_eq!(said(welcome.order), order(2, Duty::StandBy));
     gateway.tell_key(&source).await;
     let batch = source.batch(1, 7);
     gateway.ship(&batch).await;
@@ -219,7 +220,7 @@ async fn a_planned_failover_stops_the_source_first_and_loses_nothing() {
     let id = start(&site, planned).await;
     probed(&site, &id, &mut gateway, &source).await;
     // It writes under the generation it has until it is drained.
-    assert_eq!(gateway.order().await, order(1, Duty::Quiesce));
+    assert_eq!(said(gateway.order().await), order(1, Duty::Quiesce));
     let last = source.batch(2, 5);
     gateway
         .stand(&source, Generation(1), Serving::ReadOnly)
@@ -228,7 +229,7 @@ async fn a_planned_failover_stops_the_source_first_and_loses_nothing() {
     site.until(&path, |failover| failover["step"] == "drain_source")
         .await;
     gateway.ship(&last).await;
-    assert_eq!(gateway.order().await, order(2, Duty::StandBy));
+    assert_eq!(said(gateway.order().await), order(2, Duty::StandBy));
     let failover = settled(&site, &id).await;
     assert_eq!(failover["step"], "await_commit", "{failover}");
     assert_eq!(failover["point"], source.end().to_string());
@@ -236,7 +237,7 @@ async fn a_planned_failover_stops_the_source_first_and_loses_nothing() {
     assert_eq!(machine.read(8192, 4096).await.unwrap(), vec![5; 4096]);
     // The way back lets it serve again.
     decide(&site, &id, "rollback").await;
-    while gateway.order().await != order(3, Duty::Serve) {}
+    while said(gateway.order().await) != order(3, Duty::Serve) {}
     gateway
         .stand(&source, Generation(3), Serving::Writable)
         .await;
@@ -383,6 +384,87 @@ async fn a_machine_that_does_not_come_up_is_told_and_never_committed_by_a_timer(
             .contains("panic"),
         "{failover}"
     );
+}
+
+#[tokio::test]
+async fn a_decision_about_a_split_brain_that_fails_is_told_and_can_be_tried_again() {
+    let site = Site::start().await;
+    let (source, mut gateway) = replicated(&site).await;
+    let retry = "/api/v1/groups/lab/placement/actions/retry";
+    site.post(retry, json!({}))
+        .await
+        .problem(409, "nothing_failed");
+    lost(&site, gateway).await;
+    let id = start(&site, emergency()).await;
+    settled(&site, &id).await;
+    decide(&site, &id, "commit").await;
+    ended(&site, &id).await;
+    // The source comes back and serves what it served.
+    gateway = Gateway::hello(&site, &source).await.0;
+    while placement(&site).await["state"] != "split_brain_suspected" {
+        gateway
+            .stand(&source, Generation(2), Serving::Writable)
+            .await;
+    }
+    site.target.keeps_file.store(true, Ordering::SeqCst);
+    let keep = "/api/v1/groups/lab/placement/actions/keep_source";
+    site.post(keep, json!({"confirm": "lab"})).await.expect(200);
+    let path = "/api/v1/groups/lab/placement";
+    let blocked = |placement: &Value| placement["split_brain"]["keeping"]["stage"] == "blocked";
+    let shown = site.until(path, blocked).await;
+    let keeping = &shown["split_brain"]["keeping"];
+    assert_eq!(
+        (&keeping["site"], &keeping["step"]),
+        (&json!("source"), &json!("stop_instance"))
+    );
+    assert!(keeping["failure"]["remedy"].is_string(), "{keeping}");
+    site.target.keeps_file.store(false, Ordering::SeqCst);
+    site.post(retry, json!({})).await.expect(200);
+    loop {
+        let order = gateway.order().await;
+        if order.duty == Duty::Serve {
+            gateway
+                .stand(&source, order.generation, Serving::Writable)
+                .await;
+            break;
+        }
+    }
+    let over = |placement: &Value| placement["state"] == "source_active";
+    let shown = site.until(path, over).await;
+    assert_eq!(shown["split_brain"], Value::Null);
+    assert_eq!(shown["target"], Value::Null);
+}
+
+#[tokio::test]
+async fn orders_are_numbered_over_restarts_and_above_what_the_source_remembers() {
+    let mut site = Site::start().await;
+    let (source, gateway) = replicated(&site).await;
+    let first = gateway.welcome.clone().unwrap().order;
+    lost(&site, gateway).await;
+    let id = start(&site, emergency()).await;
+    settled(&site, &id).await;
+    let (gateway, _) = Gateway::hello(&site, &source).await;
+    let second = gateway.welcome.clone().unwrap().order;
+    assert!(
+        first.is_older_than(&second) && first.number < second.number,
+        "{first:?} {second:?}"
+    );
+    lost(&site, gateway).await;
+
+    // The next process tells what was told, and not as something new.
+    site.stop().await;
+    site.resume().await;
+    let (mut gateway, _) = Gateway::hello(&site, &source).await;
+    assert_eq!(gateway.welcome.clone().unwrap().order, second);
+
+    // The catalog was put back to an older copy: the source would take its orders for earlier ones.
+    gateway.remembers = OrderNumber(1000);
+    gateway
+        .stand(&source, second.generation, Serving::ReadOnly)
+        .await;
+    let third = gateway.order().await;
+    assert!(third.number > OrderNumber(1000), "{third:?}");
+    assert_eq!(said(third), said(second));
 }
 
 /// The process ends wherever the failover is, and the next one goes on; both ways.

@@ -1,6 +1,7 @@
 //! A connection that relays what a capture asks of a point that is given back to it.
 //!
-//! Decides whether the stream may be asked about here; what is asked is [`crate::returns`]'s.
+//! Decides whether the stream may be asked about here: only through the gateway that has the group's
+//! session. What is asked is [`crate::returns`]'s.
 
 use super::{Receiver, fault::SessionError};
 use crate::returns;
@@ -53,12 +54,25 @@ fn admit(receiver: &Receiver, peer: &PeerIdentity, first: &Frame) -> Result<Retu
         return refuse(RefusalKind::NotAllowed, reason);
     }
     let known = receiver.groups.get(hello.group);
-    if known.is_none_or(|group| group.record().stream != hello.stream) {
+    let Some(group) = known.filter(|group| group.record().stream == hello.stream) else {
         let reason = format!(
             "group {} with stream {} is not known cloud-side",
             hello.group, hello.stream
         );
         return refuse(RefusalKind::NotAllowed, reason);
+    };
+    // Any gateway of the installation may call; whose capture the group's is, only the one that has
+    // its session has checked.
+    let feeding = group.link.borrow().gateway.clone();
+    match feeding {
+        Some(feeding) if feeding == peer.to_string() => Ok(hello),
+        Some(feeding) => refuse(
+            RefusalKind::NotReady,
+            format!("group {} is fed through {feeding}: ask there", hello.group),
+        ),
+        None => refuse(
+            RefusalKind::NotReady,
+            format!("group {} has no session with a gateway now", hello.group),
+        ),
     }
-    Ok(hello)
 }

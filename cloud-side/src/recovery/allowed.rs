@@ -210,11 +210,14 @@ fn failback(placement: &Placement, verb: Verb) -> Result<(), Refused> {
     if job.turned_back.is_some() {
         return Err(turning_back());
     }
-    if job.progress.step == Step::ResumeForward {
+    if job.is_committed() {
+        if verb == Verb::FailbackRollback && job.is_home_lost() {
+            return Ok(());
+        }
         return Err(Refused::new(
             "already_committed",
             "the failback is final; forward protection is being resumed",
-            "wait for it, or retry it if it failed",
+            "wait for it; if it failed, retry it, or roll the failback back if home is lost",
         ));
     }
     let waits_in = |step| job.progress.step == step && job.progress.stage == Stage::Waiting;

@@ -2,9 +2,10 @@
 //!
 //! Forwards: inspect home, have its disks confirmed, hold home, keep what it left behind, plan the
 //! seed, copy in rounds while the instance runs; then the cutover: quiesce the target, final delta,
-//! compare digests, fence, boot home, await the commit, resume forward protection. A cutover that
-//! does not get to its fence goes back to the rounds; one that does can be rolled back to the
-//! target until the commit.
+//! compare digests, fence, boot home, await the commit, resume forward protection, and only then let
+//! go of the instance and its branch. A cutover that does not get to its fence goes back to the
+//! rounds; one that does can be rolled back to the target until the commit, and after it when home
+//! is lost before it is protected again: until then the branch is the newest copy there is.
 //!
 //! Invariants: nothing at home is overwritten before its disks are confirmed and what it left behind
 //! is kept; home becomes the authority only when proven equal. It does no I/O.
@@ -82,6 +83,17 @@ impl FailbackRecord {
         matches!(self.progress.step, Step::CopyRound | Step::BetweenRounds)
     }
 
+    /// Whether it was made final.
+    pub fn is_committed(&self) -> bool {
+        self.turned_back.is_none() && self.progress.begun(Step::ResumeForward)
+    }
+
+    /// Whether it was made final, but home is not protected, and its host is not heard: the branch is
+    /// the newest copy of the data that can be reached.
+    pub fn is_home_lost(&self) -> bool {
+        self.turned_back.is_none() && self.progress.blocked_in(&[Step::ResumeForward])
+    }
+
     /// Whether the way back is blocked where an operator may go on without proof.
     pub fn can_skip(&self) -> bool {
         self.turned_back.is_some() && self.progress.blocked_in(&SKIPPABLE)
@@ -122,6 +134,10 @@ impl FailbackRecord {
             Step::ResumeForward => Action::ResumeForward {
                 generation: authority.generation(),
             },
+            Step::StopInstance => Action::StopInstance {
+                generation: authority.generation(),
+            },
+            Step::SealBranch => Action::SealBranch,
             Step::StopHome => Action::StopHome { generation },
             Step::KeepHomeWrites => Action::KeepHomeWrites,
             Step::FenceBack => Action::Fence {
@@ -289,6 +305,10 @@ impl FailbackRecord {
                 self.progress.wait(Step::AwaitCommit, now);
             }
             (Step::ResumeForward, StepResult::Done) => {
+                self.go(Step::StopInstance, authority, now);
+            }
+            (Step::StopInstance, StepResult::Done) => self.go(Step::SealBranch, authority, now),
+            (Step::SealBranch, StepResult::Done) => {
                 self.progress.done(now);
                 self.finish(FailbackEnd::Committed, now);
             }

@@ -80,7 +80,9 @@ impl PlacementJob {
             Self::Failover(_) => PlacementState::FailingOver,
             Self::Failback(job) if job.turned_back.is_some() => PlacementState::RollingBack,
             Self::Failback(job) => match job.progress.step {
-                Step::ResumeForward => PlacementState::SourceActive,
+                Step::ResumeForward | Step::StopInstance | Step::SealBranch => {
+                    PlacementState::SourceActive
+                }
                 Step::AwaitCommit => PlacementState::SourceUncommitted,
                 Step::QuiesceTarget
                 | Step::FinalDelta

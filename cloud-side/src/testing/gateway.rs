@@ -7,7 +7,7 @@ use bcdr_wire::{
     feed::{CaptureReport, Refusal, Tracking},
     frame::{FrameKind, FrameReader, decode_control, send_control, write_frame},
     identity::Role,
-    order::{Serving, SourceOrder, Standing},
+    order::{OrderNumber, Serving, SourceOrder, Standing},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
     transport::{Protocol, client_endpoint, connect},
 };
@@ -19,6 +19,8 @@ pub(crate) struct Gateway {
     frames: FrameReader<quinn::RecvStream>,
     pub(crate) welcome: Option<Welcome>,
     reports: i64,
+    /// The number of the order that the capture says it remembers.
+    pub(crate) remembers: OrderNumber,
     _endpoint: quinn::Endpoint,
 }
 
@@ -58,6 +60,7 @@ impl Gateway {
             to_receiver,
             frames: FrameReader::new(from_receiver),
             welcome: None,
+            remembers: OrderNumber::ASSUMED,
             reports: 0,
             _endpoint: endpoint,
         };
@@ -128,6 +131,7 @@ impl Gateway {
             at: Timestamp(self.reports),
             standing: Standing {
                 generation,
+                order: self.remembers,
                 serving,
                 task: None,
             },

@@ -9,12 +9,13 @@ use bcdr_format::position::{Generation, Position};
 use bcdr_wire::{
     feed::{CaptureReport, FromCapture, ToCapture, Tracking},
     frame::send_control,
-    order::{Duty, Serving, SourceOrder, Standing},
+    order::{Duty, OrderNumber, Serving, SourceOrder, Standing},
 };
 
 fn order(generation: u64, duty: Duty) -> SourceOrder {
     SourceOrder {
         generation: Generation(generation),
+        number: OrderNumber::ASSUMED,
         duty,
     }
 }
@@ -25,6 +26,7 @@ async fn report(feed: &mut Feed, store: &Store, sequenced: Position) {
         at: bcdr_gateway::clock::wall(),
         standing: Standing {
             generation: Generation::FIRST,
+            order: OrderNumber::ASSUMED,
             serving: Serving::ReadOnly,
             task: None,
         },

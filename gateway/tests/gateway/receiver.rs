@@ -19,7 +19,7 @@ use bcdr_wire::{
     feed::{Acknowledged, CaptureReport, Refusal},
     frame::{Frame, FrameKind, FrameReader, decode_control, send_control, write_frame},
     identity::{PeerIdentity, Role},
-    order::{Duty, SourceOrder},
+    order::{Duty, OrderNumber, SourceOrder},
     restore::ReturnHello,
     seal::{ChunkOpener, InstallationKey, KeyRing, verify_batch_mac},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
@@ -79,6 +79,7 @@ impl State {
     fn order(&self) -> SourceOrder {
         SourceOrder {
             generation: self.generation,
+            number: OrderNumber::ASSUMED,
             duty: self.duty.clone(),
         }
     }

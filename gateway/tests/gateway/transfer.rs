@@ -13,7 +13,7 @@ use bcdr_format::{
 use bcdr_wire::{
     feed::{CaptureReport, FromCapture, ToCapture, Tracking},
     frame::send_control,
-    order::{Serving, Standing},
+    order::{OrderNumber, Serving, Standing},
     ship::ToGateway,
 };
 
@@ -129,6 +129,7 @@ async fn beats_go_around_and_reports_are_relayed() {
         at: bcdr_gateway::clock::wall(),
         standing: Standing {
             generation: Generation::FIRST,
+            order: OrderNumber::ASSUMED,
             serving: Serving::Writable,
             task: None,
         },

@@ -3,17 +3,46 @@
 //! An order is a standing one: it holds until the next, is sent at the beginning of each session
 //! and at each change, and may arrive any number of times. The receiver derives it from the group's
 //! placement; a gateway remembers the last one and passes it on; a capture carries it out and shows
-//! in its reports how far it is. Invariant: a capture persists the generation of an order before it
-//! acts on it, and ignores an order of an older one for ever.
+//! in its reports how far it is. Orders of a group are numbered, so a gateway that was away and tells
+//! an old one undoes nothing. Invariant: a capture persists an order before it acts on it, and
+//! ignores one that is older for ever.
 
 use bcdr_format::{RestoreId, VolumeId, position::Generation};
 use serde::{Deserialize, Serialize};
+
+/// The number of an order among those of its group: each one that says something else has a higher
+/// one. Zero is the number of what was assumed before an order was heard.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct OrderNumber(pub u64);
+
+impl OrderNumber {
+    /// What was assumed before an order was heard.
+    pub const ASSUMED: Self = Self(0);
+
+    /// The number of the next order.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl std::fmt::Display for OrderNumber {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
 
 /// What the source of a group is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceOrder {
     /// The generation under which the order was given.
     pub generation: Generation,
+    /// Which of the group's orders it is.
+    #[serde(default)]
+    pub number: OrderNumber,
     /// What to do.
     pub duty: Duty,
 }
@@ -23,6 +52,12 @@ impl SourceOrder {
     #[must_use]
     pub const fn takes_records(&self) -> bool {
         matches!(self.duty, Duty::Serve | Duty::Quiesce)
+    }
+
+    /// Whether `known` was given later.
+    #[must_use]
+    pub fn is_older_than(&self, known: &Self) -> bool {
+        (self.generation, self.number) < (known.generation, known.number)
     }
 }
 
@@ -93,6 +128,8 @@ pub enum Serving {
 pub struct Standing {
     /// The highest generation it met, durable there. Zero before the first.
     pub generation: Generation,
+    /// The number of the order it remembers.
+    pub order: OrderNumber,
     /// Whether it serves.
     pub serving: Serving,
     /// The task it was given last, and how far that is.

@@ -43,7 +43,15 @@ struct SplitBrain {
     reason: String,
     source_generation: u64,
     since: String,
-    keeping: Option<String>,
+    keeping: Option<Keeping>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Keeping {
+    site: String,
+    step: String,
+    stage: String,
+    failure: Option<StepFailure>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,7 +69,10 @@ pub(crate) fn show(placement: &Placement) -> String {
     fields.field("generation", placement.generation.to_string());
     if let Some(split) = &placement.split_brain {
         let keeping = match &split.keeping {
-            Some(site) => format!("the {site} is being kept"),
+            Some(keeping) => format!(
+                "the {} is being kept: {}, {}",
+                keeping.site, keeping.step, keeping.stage
+            ),
             None => "say which site is kept".to_owned(),
         };
         fields.field(
@@ -73,6 +84,11 @@ pub(crate) fn show(placement: &Placement) -> String {
                 split.source_generation
             ),
         );
+        let failure = split.keeping.as_ref();
+        if let Some(failure) = failure.and_then(|keeping| keeping.failure.as_ref()) {
+            fields.field("failed", line(&failure.cause));
+            fields.field("remedy", line(&failure.remedy));
+        }
     }
     if let Some(job) = &placement.job {
         fields.field(

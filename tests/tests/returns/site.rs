@@ -19,7 +19,7 @@ use bcdr_wire::{
     feed::{FEED_VERSION, FromCapture, ToCapture},
     frame::{FrameKind, FrameReader, decode_control, send_control},
     identity::{CertificateAuthority, Identity, IdentityPaths, IssueRequest, Role, VALIDITY_MAX},
-    order::{ConfirmedVolume, Duty, HomeTask, HomeWork, SourceOrder, TaskState},
+    order::{ConfirmedVolume, Duty, HomeTask, HomeWork, OrderNumber, SourceOrder, TaskState},
     restore::ReturnHello,
     ship::{SHIP_VERSION, ToGateway},
     transport::{Protocol, accept, client_endpoint, connect, server_endpoint},
@@ -369,6 +369,7 @@ async fn receive(
                 version: SHIP_VERSION,
                 order: SourceOrder {
                     generation: Generation::FIRST,
+                    number: OrderNumber::ASSUMED,
                     duty: Duty::Serve,
                 },
                 held: None,

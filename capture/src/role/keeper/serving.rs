@@ -58,11 +58,10 @@ impl Keeper {
                 mode = Mode::Writable;
             }
             match self.hear(order, mode).await {
-                Act::Keep if mode == Mode::Starting && self.unkept.is_none() => {
-                    mode = Mode::Writable;
-                }
-                Act::Keep => {}
-                Act::Quiesce => {
+                // From now on it counts as one that serves: it was told so, and knows nothing newer.
+                Some(Act::Keep) if mode == Mode::Starting => mode = Mode::Writable,
+                Some(Act::Keep) | None => {}
+                Some(Act::Quiesce) => {
                     group.handle.send(GroupCommand::Quiesce);
                     self.shared.exports.send_modify(|exports| {
                         exports
@@ -72,7 +71,7 @@ impl Keeper {
                     });
                     mode = Mode::Quiesced;
                 }
-                Act::Stand | Act::Serve => {
+                Some(Act::Stand | Act::Serve) => {
                     group.handle.send(GroupCommand::Close);
                     asked = true;
                 }

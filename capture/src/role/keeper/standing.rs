@@ -116,6 +116,7 @@ impl Keeper {
                     }
                 }
                 Wake::Again => {
+                    self.write_down().await;
                     if let Some(order) = self.unkept()
                         && self.obey(&mut here, order).await
                     {
@@ -151,16 +152,17 @@ impl Keeper {
         if here.missing && !serves && self.book.is_some() {
             here.missing = false;
         }
-        act == Act::Serve && !here.missing
+        act == Some(Act::Serve) && !here.missing
     }
 
     /// Does what is due: ends a task that is not ordered any more, begins one that is, and otherwise
     /// serves the volumes read-only.
     async fn settle(&mut self, here: &mut Standing) -> Result<(), CaptureError> {
         let book = self.book.as_ref();
+        let ended = self.unwritten.as_ref();
         let due = task_due(
             book.and_then(OrderBook::order),
-            book.and_then(OrderBook::task),
+            ended.or(book.and_then(OrderBook::task)),
         );
         let due = due.cloned();
         if let Some(work) = here.work.take_if(|work| due.as_ref() != Some(&work.task)) {
@@ -355,7 +357,7 @@ impl Keeper {
         }
     }
 
-    /// A task ended: how is durable before it is told.
+    /// A task ended: how is durable before it is told, as long as the state directory takes writes.
     async fn worked(&mut self, here: &mut Standing, outcome: Result<TaskOutcome, NoOutcome>) {
         let Some(work) = here.work.take() else { return };
         let state = outcome.map_or_else(NoOutcome::state, |done| Some(TaskState::Done(done)));
@@ -365,13 +367,24 @@ impl Keeper {
             state,
         };
         tracing::info!(group = self.group().name, ?report, "a task ended");
-        let kept = report.clone();
-        let written = self.with_book(move |book| book.ended(&kept)).await;
-        if let Err(error) = written {
-            tracing::error!(%error, "how a task ended cannot be kept; after a restart it is done again");
-        }
+        self.unwritten = Some(report.clone());
+        self.write_down().await;
         self.stance.send_modify(|stance| stance.task = Some(report));
         here.patience = CHANGE_PATIENCE;
+    }
+
+    /// Makes durable how the last task ended, unless it is.
+    async fn write_down(&mut self) {
+        let Some(report) = self.unwritten.clone().filter(|_| self.book.is_some()) else {
+            return;
+        };
+        match self.with_book(move |book| book.ended(&report)).await {
+            Ok(()) => self.unwritten = None,
+            Err(error) => tracing::error!(
+                %error,
+                "how a task ended cannot be kept; it is tried again, and after a restart the task is done again"
+            ),
+        }
     }
 
     /// Ends everything.

@@ -12,8 +12,8 @@ use bcdr_nbd::{Allocation, NbdError, client::ClientError};
 use bcdr_wire::{
     feed::{CaptureReport, ToCapture, Tracking},
     order::{
-        Duty, HomeTask, HomeWork, InspectedVolume, Serving, SourceOrder, TaskOutcome, TaskReport,
-        TaskState,
+        Duty, HomeTask, HomeWork, InspectedVolume, OrderNumber, Serving, SourceOrder, TaskOutcome,
+        TaskReport, TaskState,
     },
 };
 use std::path::PathBuf;
@@ -387,6 +387,79 @@ async fn an_order_that_cannot_be_kept_is_not_obeyed_until_it_is() {
             .await
             .contains(&named("orders of group lab"))
     );
+    rig.finish().await;
+}
+
+/// One of several orders of the same generation.
+fn numbered(generation: u64, number: u64, duty: Duty) -> SourceOrder {
+    SourceOrder {
+        number: OrderNumber(number),
+        ..order(generation, duty)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_tells_an_earlier_order_undoes_nothing() {
+    let rig = Rig::new(None);
+    let client = entered(rig.site.socket(0)).await;
+    let mut session = rig.gateway.called().await;
+    session
+        .welcome_under(numbered(1, 3, Duty::Serve), None)
+        .await;
+    client.write(0, block(1), true).await.unwrap();
+    let quiesce = numbered(1, 5, Duty::Quiesce);
+    session.say(ToCapture::Order(quiesce.clone())).await;
+    let quiet = |heard: &Heard| matches!(heard, Heard::Report(report) if stands(1, Serving::ReadOnly)(report) && report.standing.order == OrderNumber(5));
+    while !quiet(&session.hear().await) {}
+    session
+        .say(ToCapture::Order(numbered(1, 4, Duty::Serve)))
+        .await;
+    // It has heard the earlier one when it obeys what came after it.
+    session
+        .say(ToCapture::Order(numbered(1, 6, Duty::Quiesce)))
+        .await;
+    let heard = |heard: &Heard| matches!(heard, Heard::Report(report) if report.standing.order == OrderNumber(6));
+    while !heard(&session.hear().await) {}
+    let refused = client.write(4096, block(2), true).await;
+    assert_eq!(refused_as(refused), Some(NbdError::Shutdown));
+    assert_eq!(
+        book(&rig.site).order(),
+        Some(&numbered(1, 6, Duty::Quiesce))
+    );
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_order_does_not_make_a_start_count_as_one_that_serves() {
+    let rig = Rig::new(Some(numbered(1, 5, Duty::Serve)));
+    let mut session = rig.gateway.called().await;
+    session
+        .welcome_under(numbered(1, 4, Duty::Serve), None)
+        .await;
+    // Production went elsewhere while it was away: it has taken no write and serves none.
+    session
+        .say(ToCapture::Order(numbered(2, 6, Duty::StandBy)))
+        .await;
+    let stood = |heard: &Heard| matches!(heard, Heard::Report(report) if stands(2, Serving::ReadOnly)(report));
+    let mut told_writable = 0;
+    loop {
+        // A change of mode may end the session.
+        match session.try_hear().await {
+            Ok(heard) if stood(&heard) => break,
+            // The order is remembered before it is obeyed.
+            Ok(Heard::Report(report)) if stands(2, Serving::Writable)(&report) => {
+                told_writable += 1;
+                assert!(told_writable < 50, "it goes on serving");
+            }
+            Ok(_) => {}
+            Err(_) => {
+                session = rig.gateway.called().await;
+                session
+                    .welcome_under(numbered(2, 6, Duty::StandBy), None)
+                    .await;
+            }
+        }
+    }
     rig.finish().await;
 }
 

@@ -3,11 +3,12 @@
 use super::*;
 use bcdr_disk::RealStorage;
 use bcdr_format::{RestoreId, position::Generation};
-use bcdr_wire::order::{Duty, HomeTask, HomeWork, TaskOutcome, TaskState};
+use bcdr_wire::order::{Duty, HomeTask, HomeWork, OrderNumber, TaskOutcome, TaskState};
 
 fn order(generation: u64, duty: Duty) -> SourceOrder {
     SourceOrder {
         generation: Generation(generation),
+        number: OrderNumber(3),
         duty,
     }
 }
@@ -68,6 +69,27 @@ fn a_directory_that_cannot_be_asked_holds_no_order() {
     let mut book = OrderBook::open(real(), &file.join("group")).unwrap();
     assert!(book.remember(&order(1, Duty::Serve)).is_err());
     assert_eq!(book.order(), None, "what is not durable is not said");
+}
+
+#[test]
+fn what_could_not_be_asked_is_not_overwritten_unseen() {
+    let directory = tempfile::tempdir().unwrap();
+    let newer = order(4, Duty::StandBy);
+    let at = directory.path().join("group");
+    let mut known = OrderBook::open(real(), &at).unwrap();
+    known.remember(&newer).unwrap();
+    let away = directory.path().join("away");
+    std::fs::rename(&at, &away).unwrap();
+    std::fs::write(&at, "in the way").unwrap();
+    let mut book = OrderBook::open(real(), &at).unwrap();
+    assert_eq!(book.order(), None);
+    std::fs::remove_file(&at).unwrap();
+    std::fs::rename(&away, &at).unwrap();
+    let refused = book.remember(&order(3, Duty::Serve)).unwrap_err();
+    assert!(matches!(refused, WriteError::FoundAgain), "{refused}");
+    assert_eq!(book.order(), Some(&newer));
+    book.remember(&order(3, Duty::Serve)).unwrap();
+    assert_eq!(book.order(), Some(&newer));
 }
 
 #[test]

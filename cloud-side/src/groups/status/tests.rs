@@ -6,6 +6,7 @@ fn report(tracking: Tracking) -> CaptureReport {
         at: Timestamp(1),
         standing: bcdr_wire::order::Standing {
             generation: bcdr_format::Generation::default(),
+            order: bcdr_wire::order::OrderNumber::ASSUMED,
             serving: bcdr_wire::order::Serving::Writable,
             task: None,
         },

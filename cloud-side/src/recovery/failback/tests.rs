@@ -99,8 +99,40 @@ fn rounds_cutover_and_commit_bring_production_home() {
     assert_eq!(driver.state(), PlacementState::SourceActive);
     assert_eq!(end(&driver), FailbackEnd::Committed);
     assert!(driver.placement.target().is_none());
-    let last = driver.carried_out.last();
-    assert!(matches!(last, Some(Action::ResumeForward { generation }) if generation.0 == 3));
+    // What is here is let go of only when home is protected.
+    let [.., resumed, stopped, sealed] = driver.carried_out.as_slice() else {
+        panic!("{:?}", driver.carried_out);
+    };
+    assert!(matches!(resumed, Action::ResumeForward { generation } if generation.0 == 3));
+    assert!(matches!(stopped, Action::StopInstance { generation } if generation.0 == 3));
+    assert_eq!(*sealed, Action::SealBranch);
+}
+
+#[test]
+fn home_that_is_lost_before_it_is_protected_again_gives_production_back_to_the_target() {
+    let mut driver = Driver::following();
+    driver.tell(Event::Cutover).unwrap();
+    driver.run();
+    driver.tell(Event::Commit).unwrap();
+    driver.run_to(Some(Step::ResumeForward));
+    let refused = driver.tell(Event::Rollback).unwrap_err();
+    assert_eq!(refused.code, "already_committed");
+    driver.fail();
+    assert_eq!(driver.stage(), Some(Stage::Blocked));
+    driver.carried_out.clear();
+    driver.tell(Event::Rollback).unwrap();
+    // Its host does not answer, so nothing is known of it, and the operator goes on without it.
+    for step in [Step::StopHome, Step::KeepHomeWrites] {
+        assert_eq!(driver.step(), Some(step));
+        driver.fail();
+        driver.tell(Event::Keep(Site::Target)).unwrap();
+    }
+    driver.run();
+    assert_eq!(driver.state(), PlacementState::TargetActive);
+    assert_eq!(end(&driver), FailbackEnd::RolledBack);
+    assert_eq!(driver.placement.authority().holder(), Site::Target);
+    let seals = |action: &Action| *action == Action::SealBranch;
+    assert!(!driver.carried_out.iter().any(seals), "the branch is lost");
 }
 
 #[test]
@@ -204,6 +236,8 @@ fn each_failure_ends_in_its_named_state() {
         (Step::FenceHome, FailingBack),
         (Step::BootHome, FailingBack),
         (Step::ResumeForward, SourceActive),
+        (Step::StopInstance, SourceActive),
+        (Step::SealBranch, SourceActive),
     ];
     for (step, state) in table {
         let mut driver = Driver::at_target();

@@ -435,6 +435,25 @@ mod tests {
     }
 
     #[test]
+    fn every_write_of_a_drill_goes_to_an_overlay() {
+        let arguments = planned(LaunchSettings::default(), &["a", "b"]);
+        let nodes: Vec<Value> = values(&arguments, "-blockdev")
+            .iter()
+            .map(|node| serde_json::from_str(node).unwrap())
+            .collect();
+        let named = |name: String| nodes.iter().find(|node| node["node-name"] == name);
+        for index in 0..2 {
+            let disk = named(format!("disk{index}")).unwrap();
+            assert_eq!(disk["driver"], "qcow2", "{disk}");
+            assert_eq!(disk["file"]["driver"], "file", "{disk}");
+            assert_eq!(disk["backing"], format!("source{index}"), "{disk}");
+            let source = named(format!("source{index}")).unwrap();
+            assert_eq!(source["read-only"], true, "{source}");
+        }
+        assert_eq!(nodes.len(), 4, "{nodes:?}");
+    }
+
+    #[test]
     fn a_failover_writes_to_its_sources_and_has_its_networks() {
         let arguments = planned_for(
             InstancePurpose::Failover,

@@ -14,7 +14,7 @@ use bcdr_format::{
     GroupId, StreamId,
     continuity::{Verdict, judge},
 };
-use bcdr_wire::order::{Duty, SourceOrder};
+use bcdr_wire::order::{Duty, OrderNumber, SourceOrder};
 use std::{path::PathBuf, time::Instant};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
@@ -202,6 +202,7 @@ impl Owner {
             self.order_kept = false;
             self.order = Some(SourceOrder {
                 generation,
+                number: OrderNumber::ASSUMED,
                 duty: Duty::Serve,
             });
         }

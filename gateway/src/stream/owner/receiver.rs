@@ -129,6 +129,7 @@ impl Owner {
             group: self.group,
             stream: self.stream,
             generation: order.generation,
+            number: order.number,
             duty: order.duty.clone(),
             capture,
         };

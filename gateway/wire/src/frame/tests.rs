@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     feed::{FEED_VERSION, ToCapture},
-    order::{Duty, SourceOrder},
+    order::{Duty, OrderNumber, SourceOrder},
     seal::InstallationKeyBytes,
     ship::FromGateway,
 };
@@ -37,6 +37,7 @@ fn welcome() -> ToCapture {
         fork: None,
         order: SourceOrder {
             generation: Generation(7),
+            number: OrderNumber::ASSUMED,
             duty: Duty::StandBy,
         },
         now: Timestamp(1_700_000_000_000_000),

@@ -13,7 +13,7 @@ use bcdr_cloud::{
 use bcdr_format::batch::BatchLayout;
 use bcdr_wire::{
     feed::{Acknowledged, Refusal},
-    order::{Duty, SourceOrder},
+    order::{Duty, OrderNumber, SourceOrder},
     seal::verify_batch_mac,
     ship::{FromGateway, SHIP_VERSION, ToGateway},
 };
@@ -99,6 +99,7 @@ impl CloudHost {
             version: SHIP_VERSION,
             order: SourceOrder {
                 generation: state.generation(),
+                number: OrderNumber::ASSUMED,
                 duty: Duty::Serve,
             },
             held: state.held(),

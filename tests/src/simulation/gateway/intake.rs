@@ -13,7 +13,7 @@ use bcdr_gateway::intake::{
 };
 use bcdr_wire::{
     feed::{FEED_VERSION, FromCapture, Refusal, ToCapture},
-    order::{Duty, SourceOrder},
+    order::{Duty, OrderNumber, SourceOrder},
 };
 
 impl GatewayHost {
@@ -86,6 +86,7 @@ impl GatewayHost {
             fork: process.forks.open(),
             order: SourceOrder {
                 generation: generation.unwrap_or_default(),
+                number: OrderNumber::ASSUMED,
                 duty: Duty::Serve,
             },
             now: wall,
