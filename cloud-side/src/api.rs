@@ -19,6 +19,7 @@ mod page;
 mod placements;
 mod points;
 mod readiness;
+mod records;
 mod reports;
 mod schedules;
 mod system;

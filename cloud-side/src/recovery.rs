@@ -32,7 +32,7 @@ pub use action::{Action, Command, Event, Probe, Serving, StepResult};
 pub use allowed::{AllowedAction, Surroundings, Verb, allowed_actions};
 pub use authority::{Authority, Site, Ticket};
 pub use countdown::{CommitPolicy, Countdown};
-pub use job::{JobRef, PlacementJob};
+pub use job::{JobRef, PlacementJob, PlacementRecord};
 pub use keep::Keeping;
 pub use placement::{
     Handled, Placement, PlacementState, SourceOrder, SplitBrain, SplitReason, Started, TargetSide,

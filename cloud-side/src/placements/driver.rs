@@ -19,7 +19,7 @@ use crate::{
     offload::offload,
     recovery::{
         Command, Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Handled,
-        Placement, PlacementJob, Serving, Started, StepResult, Ticket,
+        Placement, PlacementJob, Refused, Serving, Started, StepResult, Ticket,
     },
 };
 use bcdr_format::Generation;
@@ -48,18 +48,34 @@ const DISOBEYS_AFTER: Duration = Duration::from_secs(5);
 
 type Reply = oneshot::Sender<Result<(), PlacementError>>;
 
+/// A job that is to be started.
+pub(super) enum Wanted {
+    Failover(FailoverId, Box<FailoverRequest>),
+    Failback(FailbackId, Box<FailbackRequest>),
+}
+
+impl Wanted {
+    /// Where the id of its job belongs.
+    pub(super) fn request_id(&mut self) -> &mut String {
+        match self {
+            Self::Failover(_, request) => &mut request.request_id,
+            Self::Failback(_, request) => &mut request.request_id,
+        }
+    }
+
+    fn start(self, placement: &mut Placement) -> Result<Started, Refused> {
+        let now = clock::wall();
+        match self {
+            Self::Failover(id, request) => placement.start_failover(id, *request, now),
+            Self::Failback(id, request) => placement.start_failback(id, *request, now),
+        }
+    }
+}
+
 /// What others ask of a driver.
 pub(super) enum Ask {
-    StartFailover {
-        id: FailoverId,
-        request: Box<FailoverRequest>,
-        job: Box<JobRecord>,
-        rows: Vec<DocumentRow>,
-        reply: Reply,
-    },
-    StartFailback {
-        id: FailbackId,
-        request: Box<FailbackRequest>,
+    Start {
+        wanted: Wanted,
         job: Box<JobRecord>,
         rows: Vec<DocumentRow>,
         reply: Reply,
@@ -173,26 +189,14 @@ impl Driver {
         self.settle().await;
         let (outcome, reply) = match ask {
             Ask::Wish { wish, reply } => (self.happened(&wish).await, reply),
-            Ask::StartFailover {
-                id,
-                request,
+            Ask::Start {
+                wanted,
                 job,
                 rows,
                 reply,
             } => {
                 let mut next = self.placement.clone();
-                let started = next.start_failover(id, *request, clock::wall());
-                (self.started(next, started, &job, &rows).await, reply)
-            }
-            Ask::StartFailback {
-                id,
-                request,
-                job,
-                rows,
-                reply,
-            } => {
-                let mut next = self.placement.clone();
-                let started = next.start_failback(id, *request, clock::wall());
+                let started = wanted.start(&mut next);
                 (self.started(next, started, &job, &rows).await, reply)
             }
         };
@@ -203,7 +207,7 @@ impl Driver {
     async fn started(
         &mut self,
         next: Placement,
-        started: Result<Started, crate::recovery::Refused>,
+        started: Result<Started, Refused>,
         job: &JobRecord,
         rows: &[DocumentRow],
     ) -> Result<(), PlacementError> {

@@ -5,13 +5,13 @@
 
 use super::{PlacementParts, job_of};
 use crate::{
-    catalog::CatalogError,
+    catalog::{Catalog, CatalogError},
     jobs::{JobError, JobKind, JobRecord, JobState},
     offload::offload,
     record_id::JobId,
     recovery::{
-        FailbackEnd, FailbackId, FailbackRecord, FailoverEnd, FailoverId, FailoverRecord, Failure,
-        Placement, PlacementJob, Stage,
+        FailbackEnd, FailbackRecord, FailoverEnd, FailoverRecord, Failure, Placement, PlacementJob,
+        PlacementRecord, Stage,
     },
 };
 use std::sync::Arc;
@@ -117,16 +117,21 @@ async fn record_of(
     job: &JobRecord,
 ) -> Result<Option<PlacementJob>, CatalogError> {
     let (catalog, subject) = (Arc::clone(&parts.catalog), job.subject.clone());
-    offload(move || {
-        if let Ok(id) = subject.parse::<FailoverId>() {
-            let found: Option<FailoverRecord> = catalog.document(&id.newest_first_key())?;
-            return Ok(found.map(|record| PlacementJob::Failover(Box::new(record))));
-        }
-        let Ok(id) = subject.parse::<FailbackId>() else {
-            return Ok(None);
-        };
-        let found: Option<FailbackRecord> = catalog.document(&id.newest_first_key())?;
-        Ok(found.map(|record| PlacementJob::Failback(Box::new(record))))
+    let kind = job.kind;
+    offload(move || match kind {
+        JobKind::Failover => read::<FailoverRecord>(&catalog, &subject),
+        _ => read::<FailbackRecord>(&catalog, &subject),
     })
     .await
+}
+
+fn read<Record: PlacementRecord>(
+    catalog: &Catalog,
+    subject: &str,
+) -> Result<Option<PlacementJob>, CatalogError> {
+    let Ok(id) = subject.parse::<Record::Id>() else {
+        return Ok(None);
+    };
+    let found: Option<Record> = catalog.document(&Record::key_of(id))?;
+    Ok(found.map(Record::into_job))
 }

@@ -7,8 +7,10 @@ use super::{
     record::{FailbackId, FailbackRecord, FailoverId, FailoverRecord},
     step::{Progress, Step},
 };
-use bcdr_format::Timestamp;
+use crate::catalog::Document;
+use bcdr_format::{GroupId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::{fmt::Display, str::FromStr};
 
 /// The job that changes the placement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +95,61 @@ impl PlacementJob {
         }
     }
 }
+
+/// The durable record of one kind of placement job.
+pub trait PlacementRecord: Document + Clone + Send + 'static {
+    /// What names one.
+    type Id: Copy + Eq + FromStr + Display + Send + 'static;
+
+    /// Which one it is.
+    fn id(&self) -> Self::Id;
+
+    /// The group whose placement it changes.
+    fn group(&self) -> GroupId;
+
+    /// The key of the record with this id; newer ones come first.
+    fn key_of(id: Self::Id) -> String;
+
+    /// The job's record, if it is of this kind.
+    fn of(job: &PlacementJob) -> Option<&Self>;
+
+    /// The job of which this is the record.
+    fn into_job(self) -> PlacementJob;
+}
+
+macro_rules! placement_record {
+    ($record:ident, $id:ident, $kind:ident) => {
+        impl PlacementRecord for $record {
+            type Id = $id;
+
+            fn id(&self) -> $id {
+                self.id
+            }
+
+            fn group(&self) -> GroupId {
+                self.group
+            }
+
+            fn key_of(id: $id) -> String {
+                id.newest_first_key()
+            }
+
+            fn of(job: &PlacementJob) -> Option<&Self> {
+                match job {
+                    PlacementJob::$kind(job) => Some(job),
+                    _ => None,
+                }
+            }
+
+            fn into_job(self) -> PlacementJob {
+                PlacementJob::$kind(Box::new(self))
+            }
+        }
+    };
+}
+
+placement_record!(FailoverRecord, FailoverId, Failover);
+placement_record!(FailbackRecord, FailbackId, Failback);
 
 /// A job's kind and id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
