@@ -11,12 +11,14 @@ mod climb;
 mod driver;
 mod hands;
 mod home;
+mod in_place;
 mod instance;
 mod jobs;
 mod machine;
 mod orders;
 mod source;
 
+pub(crate) use in_place::obstacle;
 pub(crate) use instance::RecoveredInstance;
 
 use crate::{
@@ -30,7 +32,7 @@ use crate::{
     record_id::JobId,
     recovery::{
         Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Placement,
-        PlacementRecord, Refused,
+        PlacementRecord, Refused, RestoreJobId, RestoreRequest,
     },
     returns::Returns,
     target::Target,
@@ -179,6 +181,19 @@ impl Placements {
         let id = FailbackId::generate(crate::clock::wall())?;
         let wanted = Wanted::Failback(id, Box::new(request));
         self.start(group, JobKind::Failback, id.to_string(), wanted, attempt)
+            .await
+    }
+
+    /// Starts a restore in place, in the same way.
+    pub(crate) async fn start_restore(
+        &self,
+        group: GroupId,
+        request: RestoreRequest,
+        attempt: &FirstAttempt<'_>,
+    ) -> Result<JobId, PlacementError> {
+        let id = RestoreJobId::generate(crate::clock::wall())?;
+        let wanted = Wanted::Restore(id, Box::new(request));
+        self.start(group, JobKind::Restore, id.to_string(), wanted, attempt)
             .await
     }
 

@@ -1,4 +1,4 @@
-//! What the routes of drills, failovers and failbacks share: lists by pages, starts that may be sent
+//! What the routes of drills, failovers, failbacks and restores share: lists by pages, starts that may be sent
 //! twice, and operators' wishes for a job that changes a placement.
 
 use super::{

@@ -19,7 +19,8 @@ use crate::{
     offload::offload,
     recovery::{
         Command, Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Handled,
-        Placement, PlacementJob, Refused, Serving, Started, StepResult, Ticket,
+        Placement, PlacementJob, Refused, RestoreJobId, RestoreRequest, Serving, Started,
+        StepResult, Ticket,
     },
 };
 use bcdr_format::Generation;
@@ -52,6 +53,7 @@ type Reply = oneshot::Sender<Result<(), PlacementError>>;
 pub(super) enum Wanted {
     Failover(FailoverId, Box<FailoverRequest>),
     Failback(FailbackId, Box<FailbackRequest>),
+    Restore(RestoreJobId, Box<RestoreRequest>),
 }
 
 impl Wanted {
@@ -60,6 +62,7 @@ impl Wanted {
         match self {
             Self::Failover(_, request) => &mut request.request_id,
             Self::Failback(_, request) => &mut request.request_id,
+            Self::Restore(_, request) => &mut request.request_id,
         }
     }
 
@@ -68,6 +71,7 @@ impl Wanted {
         match self {
             Self::Failover(id, request) => placement.start_failover(id, *request, now),
             Self::Failback(id, request) => placement.start_failback(id, *request, now),
+            Self::Restore(id, request) => placement.start_restore(id, *request, now),
         }
     }
 }
@@ -216,7 +220,7 @@ impl Driver {
             Started::New(handled) => {
                 self.keep(next, handled, rows).await?;
                 self.parts.jobs.take_up(job.clone());
-                jobs::follow(&self.parts, &self.placement, None).await;
+                jobs::follow(&self.parts, &self.placement, &[]).await;
                 Ok(())
             }
         }
@@ -288,13 +292,13 @@ impl Driver {
     ) -> Result<(), PlacementError> {
         let Handled {
             persist,
-            record,
+            records,
             command,
         } = handled;
         if persist {
             let catalog = Arc::clone(&self.parts.catalog);
-            let (kept, rows, record) = (next.clone(), rows.to_vec(), record.clone());
-            offload(move || catalog.put_placement(&kept, record.as_ref(), &rows)).await?;
+            let (kept, rows, records) = (next.clone(), rows.to_vec(), records.clone());
+            offload(move || catalog.put_placement(&kept, &records, &rows)).await?;
         }
         let was = self.placement.state();
         self.placement = next;
@@ -307,8 +311,8 @@ impl Driver {
         }
         if persist {
             orders::give(&self.group, &self.placement, &self.home_task);
-            let ended = record.filter(is_over);
-            jobs::follow(&self.parts, &self.placement, ended.as_ref()).await;
+            let ended: Vec<PlacementJob> = records.into_iter().filter(is_over).collect();
+            jobs::follow(&self.parts, &self.placement, &ended).await;
         }
         if was != self.placement.state() {
             let state = self.placement.state();

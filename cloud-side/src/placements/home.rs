@@ -41,10 +41,10 @@ const SILENCE: Duration = Duration::from_secs(120);
 const SERVE: Duration = Duration::from_secs(300);
 
 /// A point that is offered to home.
-struct Offered {
-    image: Arc<ViewReader>,
-    point: PointName,
-    sink: Option<Arc<Branch>>,
+pub(super) struct Offered {
+    pub(super) image: Arc<ViewReader>,
+    pub(super) point: PointName,
+    pub(super) sink: Option<Arc<Branch>>,
 }
 
 /// The newest durable state of a branch.
@@ -53,7 +53,7 @@ struct Head {
     batch: BatchNumber,
 }
 
-fn wrong(cause: impl Into<String>) -> StepError {
+pub(super) fn wrong(cause: impl Into<String>) -> StepError {
     StepError::new(
         "home_answered_wrongly",
         cause,
@@ -61,7 +61,7 @@ fn wrong(cause: impl Into<String>) -> StepError {
     )
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> StepError {
+pub(super) fn unreadable(error: &dyn std::fmt::Display) -> StepError {
     StepError::new(
         "point_unreadable",
         error.to_string(),
@@ -93,7 +93,7 @@ impl Hands {
     }
 
     /// Has home do something with its disks, and waits for it.
-    async fn at_home(
+    pub(super) async fn at_home(
         &self,
         work: HomeWork,
         confirmed: &[ConfirmedDisk],
@@ -169,7 +169,7 @@ impl Hands {
         }
     }
 
-    fn replica(&self) -> Result<Arc<crate::replica::LineageReader>, StepError> {
+    pub(super) fn replica(&self) -> Result<Arc<crate::replica::LineageReader>, StepError> {
         self.group.reader().ok_or_else(|| {
             StepError::new(
                 "replica_unusable",
@@ -386,8 +386,8 @@ impl Hands {
         })
     }
 
-    /// Waits until points of home are published again, then lets go of what is left here.
-    pub(super) async fn resume_forward(&self) -> Result<StepResult, StepError> {
+    /// Waits until points of home are published again.
+    pub(super) async fn until_protected(&self) -> Result<(), StepError> {
         let mut stored = self.group.stored.subscribe();
         let mut link = self.group.link.subscribe();
         let mut silence = Silence::begin();
@@ -405,7 +405,7 @@ impl Hands {
                     && stored.forks.is_empty()
             };
             if is_protected {
-                break;
+                return Ok(());
             }
             tokio::select! {
                 _ = link.changed() => {}
@@ -414,6 +414,10 @@ impl Hands {
                 () = self.stop.cancelled() => return Err(StepError::stopped()),
             }
         }
+    }
+
+    /// Lets go of what is left here of production that went home.
+    pub(super) async fn let_go_of_target(&self) -> Result<StepResult, StepError> {
         self.stop_instance().await?;
         let branch = self.failback()?.branch.clone();
         let branches = Arc::clone(&self.parts.branches);

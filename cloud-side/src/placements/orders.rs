@@ -42,6 +42,9 @@ fn is_released(placement: &Placement) -> bool {
         Some(PlacementJob::Failback(job)) => {
             job.progress.step == Step::BootHome && job.turned_back.is_none()
         }
+        Some(PlacementJob::Restore(job)) => {
+            matches!(job.progress.step, Step::BootHome | Step::ReleaseSource)
+        }
         None => false,
     };
     is_authority && is_awaited && placement.split_brain().is_none()
@@ -52,7 +55,7 @@ fn standing_order(placement: &Placement, task: Option<HomeTask>) -> SourceOrder 
     let authority = placement.authority();
     let order = |generation: Generation, duty| SourceOrder { generation, duty };
     match placement.command().map(|command| command.action) {
-        Some(Action::QuiesceSource { .. } | Action::DrainSource) => {
+        Some(Action::QuiesceSource { .. } | Action::DrainSource | Action::PlaceBookmark { .. }) => {
             order(authority.generation(), Duty::Quiesce)
         }
         Some(
@@ -65,6 +68,7 @@ fn standing_order(placement: &Placement, task: Option<HomeTask>) -> SourceOrder 
             | Action::KeepLeftBehind { .. }
             | Action::PlanSeed { .. }
             | Action::CopyRound { .. }
+            | Action::RestoreDisks { .. }
             | Action::QuiesceTarget { .. }
             | Action::FinalDelta { .. }
             | Action::CompareDigests { .. }

@@ -1,10 +1,13 @@
-//! The job that changes a group's placement: a failover or a failback, whichever it is.
+//! The job that changes a group's placement: a failover, a failback or a restore, whichever it is.
 
 use super::{
     action::{Command, Event},
     authority::Authority,
     placement::PlacementState,
-    record::{FailbackId, FailbackRecord, FailoverId, FailoverRecord},
+    record::{
+        FailbackId, FailbackRecord, FailoverId, FailoverRecord, RestoreEnd, RestoreJobId,
+        RestoreRecord,
+    },
     step::{Progress, Step},
 };
 use crate::catalog::Document;
@@ -19,6 +22,8 @@ pub enum PlacementJob {
     Failover(Box<FailoverRecord>),
     /// Home.
     Failback(Box<FailbackRecord>),
+    /// The source's own disks to an earlier point.
+    Restore(Box<RestoreRecord>),
 }
 
 impl PlacementJob {
@@ -27,6 +32,7 @@ impl PlacementJob {
         match self {
             Self::Failover(job) => JobRef::Failover(job.id),
             Self::Failback(job) => JobRef::Failback(job.id),
+            Self::Restore(job) => JobRef::Restore(job.id),
         }
     }
 
@@ -35,6 +41,7 @@ impl PlacementJob {
         match self {
             Self::Failover(job) => &job.progress,
             Self::Failback(job) => &job.progress,
+            Self::Restore(job) => &job.progress,
         }
     }
 
@@ -42,6 +49,7 @@ impl PlacementJob {
         match self {
             Self::Failover(job) => job.command(authority),
             Self::Failback(job) => job.command(authority),
+            Self::Restore(job) => job.command(authority),
         }
     }
 
@@ -49,6 +57,7 @@ impl PlacementJob {
         match self {
             Self::Failover(job) => job.handle(event, authority, now),
             Self::Failback(job) => job.handle(event, authority, now),
+            Self::Restore(job) => job.handle(event, authority, now),
         }
     }
 
@@ -56,13 +65,16 @@ impl PlacementJob {
         match self {
             Self::Failover(job) => job.hold_time(now),
             Self::Failback(job) => job.hold_time(now),
+            // No time runs in it.
+            Self::Restore(_) => {}
         }
     }
 
-    pub(super) fn outlive(&mut self, authority: &mut Authority) {
+    pub(super) fn outlive(&mut self, authority: &mut Authority, now: Timestamp) {
         match self {
             Self::Failover(job) => job.outlive(authority),
             Self::Failback(job) => job.outlive(authority),
+            Self::Restore(job) => job.outlive(authority, now),
         }
     }
 
@@ -70,6 +82,7 @@ impl PlacementJob {
         match self {
             Self::Failover(job) => job.overrule(now),
             Self::Failback(job) => job.overrule(now),
+            Self::Restore(job) => job.end_as(RestoreEnd::Cancelled, now),
         }
     }
 
@@ -80,6 +93,9 @@ impl PlacementJob {
                 PlacementState::TargetUncommitted
             }
             Self::Failover(_) => PlacementState::FailingOver,
+            Self::Restore(job) if !job.holds_source() => PlacementState::SourceActive,
+            Self::Restore(job) if job.turned_back.is_some() => PlacementState::RollingBack,
+            Self::Restore(_) => PlacementState::Restoring,
             Self::Failback(job) if job.turned_back.is_some() => PlacementState::RollingBack,
             Self::Failback(job) => match job.progress.step {
                 Step::ResumeForward => PlacementState::SourceActive,
@@ -150,6 +166,7 @@ macro_rules! placement_record {
 
 placement_record!(FailoverRecord, FailoverId, Failover);
 placement_record!(FailbackRecord, FailbackId, Failback);
+placement_record!(RestoreRecord, RestoreJobId, Restore);
 
 /// A job's kind and id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,4 +175,6 @@ pub enum JobRef {
     Failover(FailoverId),
     /// A failback.
     Failback(FailbackId),
+    /// A restore.
+    Restore(RestoreJobId),
 }
