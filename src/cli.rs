@@ -28,6 +28,7 @@ mod point;
 mod progress;
 mod readiness;
 mod report;
+mod restore;
 mod settle;
 mod status;
 mod table;
@@ -105,6 +106,9 @@ enum Command {
     /// Bring production home again
     #[command(subcommand)]
     Failback(failback::Command),
+    /// Put the source's own disks back to an earlier point, and undo that
+    #[command(subcommand)]
+    Restore(restore::Command),
     /// Show where production runs, and settle a split brain
     #[command(subcommand)]
     Placement(placement::Command),
@@ -158,6 +162,7 @@ impl Cli {
             Command::Drill(command) => command.run(&global),
             Command::Failover(command) => command.run(&global),
             Command::Failback(command) => command.run(&global),
+            Command::Restore(command) => command.run(&global),
             Command::Placement(command) => command.run(&global),
             Command::Report(command) => command.run(&global),
             Command::Job(command) => command.run(&global),

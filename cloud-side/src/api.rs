@@ -19,7 +19,9 @@ mod page;
 mod placements;
 mod points;
 mod readiness;
+mod records;
 mod reports;
+mod restores;
 mod schedules;
 mod system;
 mod views;
@@ -51,6 +53,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(placements::routes())
             .merge(failovers::routes())
             .merge(failbacks::routes())
+            .merge(restores::routes())
             .merge(schedules::routes())
             .merge(reports::routes())
             .merge(jobs::routes()),

@@ -37,6 +37,8 @@ pub(crate) enum JobKind {
     Failover,
     /// Brings it home.
     Failback,
+    /// Puts its source's own disks back to a point.
+    Restore,
     /// Inspects a point's disks without booting them.
     Readiness,
 }
@@ -49,6 +51,7 @@ impl JobKind {
             Self::Drill => "drill",
             Self::Failover => "failover",
             Self::Failback => "failback",
+            Self::Restore => "restore",
             Self::Readiness => "readiness",
         }
     }

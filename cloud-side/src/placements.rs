@@ -11,12 +11,14 @@ mod climb;
 mod driver;
 mod hands;
 mod home;
+mod in_place;
 mod instance;
 mod jobs;
 mod machine;
 mod orders;
 mod source;
 
+pub(crate) use in_place::obstacle;
 pub(crate) use instance::RecoveredInstance;
 
 use crate::{
@@ -29,15 +31,15 @@ use crate::{
     offload::offload,
     record_id::JobId,
     recovery::{
-        Event, FailbackId, FailbackRecord, FailbackRequest, FailoverId, FailoverRecord,
-        FailoverRequest, Placement, Refused,
+        Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Placement,
+        PlacementRecord, Refused, RestoreJobId, RestoreRequest,
     },
     returns::Returns,
     target::Target,
 };
 use bcdr_disk::Storage;
 use bcdr_format::{Generation, GroupId};
-use driver::{Ask, Driver};
+use driver::{Ask, Driver, Wanted};
 use orders::SourceOrders;
 use std::{
     collections::HashMap,
@@ -164,44 +166,60 @@ impl Placements {
     pub(crate) async fn start_failover(
         &self,
         group: GroupId,
-        mut request: FailoverRequest,
+        request: FailoverRequest,
         attempt: &FirstAttempt<'_>,
-    ) -> Result<(FailoverId, JobRecord), PlacementError> {
+    ) -> Result<JobId, PlacementError> {
         let id = FailoverId::generate(crate::clock::wall())?;
-        let job = JobRecord::new(JobKind::Failover, group, id.to_string())?;
-        request.request_id = job.id.to_string();
-        let rows = rows_of(&job, attempt);
-        self.ask(group, |reply| Ask::StartFailover {
-            id,
-            request: Box::new(request),
-            job: Box::new(job.clone()),
-            rows,
-            reply,
-        })
-        .await?;
-        Ok((id, job))
+        let wanted = Wanted::Failover(id, Box::new(request));
+        self.start(group, JobKind::Failover, id.to_string(), wanted, attempt)
+            .await
     }
 
     /// Starts a failback, in the same way.
     pub(crate) async fn start_failback(
         &self,
         group: GroupId,
-        mut request: FailbackRequest,
+        request: FailbackRequest,
         attempt: &FirstAttempt<'_>,
-    ) -> Result<(FailbackId, JobRecord), PlacementError> {
+    ) -> Result<JobId, PlacementError> {
         let id = FailbackId::generate(crate::clock::wall())?;
-        let job = JobRecord::new(JobKind::Failback, group, id.to_string())?;
-        request.request_id = job.id.to_string();
-        let rows = rows_of(&job, attempt);
-        self.ask(group, |reply| Ask::StartFailback {
-            id,
-            request: Box::new(request),
-            job: Box::new(job.clone()),
+        let wanted = Wanted::Failback(id, Box::new(request));
+        self.start(group, JobKind::Failback, id.to_string(), wanted, attempt)
+            .await
+    }
+
+    /// Starts a restore in place, in the same way.
+    pub(crate) async fn start_restore(
+        &self,
+        group: GroupId,
+        request: RestoreRequest,
+        attempt: &FirstAttempt<'_>,
+    ) -> Result<JobId, PlacementError> {
+        let id = RestoreJobId::generate(crate::clock::wall())?;
+        let wanted = Wanted::Restore(id, Box::new(request));
+        self.start(group, JobKind::Restore, id.to_string(), wanted, attempt)
+            .await
+    }
+
+    async fn start(
+        &self,
+        group: GroupId,
+        kind: JobKind,
+        subject: String,
+        mut wanted: Wanted,
+        attempt: &FirstAttempt<'_>,
+    ) -> Result<JobId, PlacementError> {
+        let job = JobRecord::new(kind, group, subject)?;
+        let (id, rows) = (job.id, rows_of(&job, attempt));
+        *wanted.request_id() = id.to_string();
+        self.ask(group, |reply| Ask::Start {
+            wanted,
+            job: Box::new(job),
             rows,
             reply,
         })
         .await?;
-        Ok((id, job))
+        Ok(id)
     }
 
     /// Gives an operator's wish to a group's machine; durable on return.
@@ -222,53 +240,27 @@ impl Placements {
         answer.await.map_err(|_| PlacementError::Stopping)?
     }
 
-    /// One failover.
-    pub(crate) async fn failover(
+    /// One record of a placement job.
+    pub(crate) async fn record<Record: PlacementRecord>(
         &self,
-        id: FailoverId,
-    ) -> Result<Option<FailoverRecord>, CatalogError> {
+        id: Record::Id,
+    ) -> Result<Option<Record>, CatalogError> {
         let catalog = Arc::clone(&self.parts.catalog);
-        offload(move || catalog.document(&id.newest_first_key())).await
+        offload(move || catalog.document(&Record::key_of(id))).await
     }
 
-    /// One failback.
-    pub(crate) async fn failback(
-        &self,
-        id: FailbackId,
-    ) -> Result<Option<FailbackRecord>, CatalogError> {
-        let catalog = Arc::clone(&self.parts.catalog);
-        offload(move || catalog.document(&id.newest_first_key())).await
-    }
-
-    /// A page of failovers, newest first, after the one named.
-    pub(crate) async fn failovers(
+    /// A page of records, newest first, after the one named.
+    pub(crate) async fn records<Record: PlacementRecord>(
         &self,
         group: Option<GroupId>,
-        after: Option<FailoverId>,
+        after: Option<Record::Id>,
         limit: usize,
-    ) -> Result<Vec<FailoverRecord>, CatalogError> {
+    ) -> Result<Vec<Record>, CatalogError> {
         let catalog = Arc::clone(&self.parts.catalog);
         offload(move || {
-            let after = after.map(FailoverId::newest_first_key);
-            select(&catalog, after, limit, |failover: &FailoverRecord| {
-                group.is_none_or(|group| failover.group == group)
-            })
-        })
-        .await
-    }
-
-    /// A page of failbacks, newest first, after the one named.
-    pub(crate) async fn failbacks(
-        &self,
-        group: Option<GroupId>,
-        after: Option<FailbackId>,
-        limit: usize,
-    ) -> Result<Vec<FailbackRecord>, CatalogError> {
-        let catalog = Arc::clone(&self.parts.catalog);
-        offload(move || {
-            let after = after.map(FailbackId::newest_first_key);
-            select(&catalog, after, limit, |failback: &FailbackRecord| {
-                group.is_none_or(|group| failback.group == group)
+            let after = after.map(Record::key_of);
+            select(&catalog, after, limit, |record: &Record| {
+                group.is_none_or(|group| record.group() == group)
             })
         })
         .await

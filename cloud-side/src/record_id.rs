@@ -1,4 +1,5 @@
-//! Ids of what only the cloud side knows: jobs, views, drills, branches, failovers, failbacks, reports.
+//! Ids of what only the cloud side knows: jobs, views, drills, branches, failovers, failbacks,
+//! restores, reports.
 //!
 //! They look like the ids of the stream's vocabulary: a prefix and a ULID in lower case.
 
@@ -104,6 +105,10 @@ record_id!(
     pub FailbackId, "fbk", "failback"
 );
 record_id!(
+    /// A restore in place.
+    pub RestoreJobId, "rst", "restore"
+);
+record_id!(
     /// A report.
     pub(crate) ReportId, "rep", "report"
 );
@@ -135,6 +140,13 @@ impl FailoverId {
 
 impl FailbackId {
     /// A key under which newer failbacks sort before older ones.
+    pub(crate) fn newest_first_key(self) -> String {
+        newest_first(self.0)
+    }
+}
+
+impl RestoreJobId {
+    /// A key under which newer restores sort before older ones.
     pub(crate) fn newest_first_key(self) -> String {
         newest_first(self.0)
     }

@@ -2,8 +2,8 @@
 //!
 //! [`Placement`] is the machine of one group: starts, operator's decisions, answers of commands and
 //! sightings of the source go in; what to persist and the next [`Command`] come out. It leads one
-//! job at a time, a failover ([`FailoverRecord`]) or a failback ([`FailbackRecord`]), and the way
-//! out of a split brain. [`allowed`] says what may be done now, and why not.
+//! job at a time, a failover ([`FailoverRecord`]), a failback ([`FailbackRecord`]) or a restore in
+//! place ([`RestoreRecord`]), and the way out of a split brain. [`allowed`] says what may be done now, and why not.
 //!
 //! Invariants: one placement job per group; every change of authority, backwards too, takes a new
 //! higher generation and is durable before anything relies on it; everything the machine remembers
@@ -21,6 +21,7 @@ mod keep;
 mod placement;
 mod preview;
 mod record;
+mod restore;
 mod step;
 
 #[cfg(test)]
@@ -32,7 +33,7 @@ pub use action::{Action, Command, Event, Probe, Serving, StepResult};
 pub use allowed::{AllowedAction, Surroundings, Verb, allowed_actions};
 pub use authority::{Authority, Site, Ticket};
 pub use countdown::{CommitPolicy, Countdown};
-pub use job::{JobRef, PlacementJob};
+pub use job::{JobRef, PlacementJob, PlacementRecord};
 pub use keep::Keeping;
 pub use placement::{
     Handled, Placement, PlacementState, SourceOrder, SplitBrain, SplitReason, Started, TargetSide,
@@ -41,7 +42,7 @@ pub use preview::{Loss, LossWindow, PointKnown, SourceKnown, UnknownLoss, loss_w
 pub use record::{
     BranchName, ConfirmedDisk, FailbackEnd, FailbackId, FailbackRecord, FailbackRequest,
     FailoverEnd, FailoverId, FailoverMode, FailoverRecord, FailoverRequest, FormNumber, HomeDisk,
-    InstanceName, LadderOutcome, ParseRecordIdError, PointChoice, Refused, Seed, SeedMethod,
-    TurnedBack,
+    InstanceName, LadderOutcome, ParseRecordIdError, PointChoice, Refused, RestoreEnd,
+    RestoreJobId, RestoreRecord, RestoreRequest, Seed, SeedMethod, TurnedBack,
 };
 pub use step::{Failure, Progress, Stage, Step, StepOutcome, StepRecord};

@@ -67,7 +67,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Takes what can name an instant; the API knows which of them exist.
-fn instant(text: &str) -> Result<String, String> {
+pub(super) fn instant(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("name a point by its id or label, a time, or latest".to_owned());

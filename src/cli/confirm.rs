@@ -18,7 +18,7 @@ pub(super) fn confirmation(
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(
-            Failure::usage("this changes where production runs and was not confirmed")
+            Failure::usage("this changes what production runs on and was not confirmed")
                 .remedy(format!("read what it does, then give --confirm {group}")),
         );
     }

@@ -5,14 +5,11 @@ use super::{
     client::Path,
     confirm::confirmation,
     global::{GlobalArguments, Session},
-    settle::{PlacementJob as _, failed, follow},
+    settle::{WaitArgument, failed, follow},
     table::{self, failback::Failback},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use std::time::Duration;
-
-/// How long `--wait` waits when no time is given.
-const WAIT: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -122,19 +119,6 @@ impl Seed {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct WaitArgument {
-    /// Return when somebody is needed again; wait at most TIME (a day when none is given)
-    #[arg(
-        long,
-        value_name = "TIME",
-        num_args = 0..=1,
-        require_equals = true,
-        value_parser = arguments::duration
-    )]
-    wait: Option<Option<Duration>>,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct DecisionArguments {
     /// The failback's id
     id: String,
@@ -185,9 +169,9 @@ impl Command {
                 }
                 let path = Path::new("failbacks");
                 let document = session.client.post_repeatably(&path, &body)?;
-                let id = document.read::<Failback>()?.id;
+                let id = document.read::<Failback>()?.course.id;
                 settle(&session, &id, document, &wait, |failback| {
-                    failback.waits_in("await_seed")
+                    failback.course.waits_in("await_seed")
                 })
             }
             Self::Confirm { id, disks, wait } => {
@@ -199,27 +183,27 @@ impl Command {
                 let body = serde_json::json!({ "disks": disks });
                 let document = session.client.post(&path, &body)?;
                 settle(&session, &id, document, &wait, |failback| {
-                    failback.seeded && failback.waits_in("between_rounds")
+                    failback.seeded && failback.course.waits_in("between_rounds")
                 })
             }
             Self::Cutover(arguments) => arguments.run(
                 &session,
                 "cutover",
                 "The machine here is shut down, the last changes are sent, and home serves its disks.",
-                |failback| failback.waits_in("await_commit"),
+                |failback| failback.course.waits_in("await_commit"),
             ),
             Self::Commit(arguments) => arguments.run(
                 &session,
                 "commit",
                 "The failback becomes final: production belongs to home, and the machine here is removed.",
-                |failback| failback.ended() == Some("committed"),
+                |failback| failback.course.end.as_deref() == Some("committed"),
             ),
             Self::Rollback(arguments) => arguments.run(
                 &session,
                 "rollback",
                 "Home stops serving, and the machine here is started again. What home wrote is kept \
                  as a branch.",
-                |failback| failback.ended() == Some("rolled_back"),
+                |failback| failback.course.end.as_deref() == Some("rolled_back"),
             ),
             Self::Cancel { id } => act(&session, &id, "cancel"),
             Self::Retry { id } => act(&session, &id, "retry"),
@@ -250,21 +234,18 @@ fn settle(
     wait: &WaitArgument,
     is_there: impl Fn(&Failback) -> bool,
 ) -> Result<(), Failure> {
-    let Some(wait) = wait.wait else {
+    let Some(patience) = wait.patience() else {
         return session.output.show(&document, table::failback::show);
     };
     // A round that failed is tried again by itself; what went back from a cutover is not.
     let goes_back = |failback: &Failback| {
-        failback.failure().is_some() && failback.waits_in("between_rounds") && failback.seeded
+        failback.course.failure.is_some()
+            && failback.course.waits_in("between_rounds")
+            && failback.seeded
     };
-    let document = follow(
-        session,
-        &path_of(id),
-        wait.unwrap_or(WAIT),
-        |failback: &Failback| {
-            is_there(failback) || failback.is_over_or_blocked() || goes_back(failback)
-        },
-    )?;
+    let document = follow(session, &path_of(id), patience, |failback: &Failback| {
+        is_there(failback) || failback.course.is_over_or_blocked() || goes_back(failback)
+    })?;
     let failback: Failback = document.read()?;
     session.output.show(&document, table::failback::show)?;
     if is_there(&failback) {
@@ -282,7 +263,7 @@ impl DecisionArguments {
         is_there: impl Fn(&Failback) -> bool,
     ) -> Result<(), Failure> {
         let failback: Failback = session.client.get(&path_of(&self.id))?.read()?;
-        let group = failback.group_name.unwrap_or_default();
+        let group = failback.course.group_name.unwrap_or_default();
         let confirm = confirmation(self.confirm, &group, consequence)?;
         let path = path_of(&self.id).item("actions").item(verb);
         let body = serde_json::json!({ "confirm": confirm });

@@ -255,7 +255,7 @@ impl StartArguments {
         let patience = wait.unwrap_or(WAIT);
         let settled = follow(
             session,
-            &path_of(&failover.id),
+            &path_of(&failover.course.id),
             patience,
             Failover::awaits_somebody,
         )?;
@@ -278,7 +278,7 @@ impl DecisionArguments {
                  machine wrote is kept as a branch."
             }
         };
-        let group = failover.group_name.clone().unwrap_or_default();
+        let group = failover.course.group_name.clone().unwrap_or_default();
         let confirm = confirmation(self.confirm, &group, consequence)?;
         let path = path_of(&self.id).item("actions").item(verb);
         let body = serde_json::json!({ "confirm": confirm });
@@ -291,11 +291,11 @@ impl DecisionArguments {
             session,
             &path_of(&self.id),
             patience,
-            |failover: &Failover| failover.end.is_some() || failover.stage == "blocked",
+            |failover: &Failover| failover.course.is_over_or_blocked(),
         )?;
         let failover: Failover = settled.read()?;
         session.output.show(&settled, table::failover::show)?;
-        match (verb, failover.end.as_deref()) {
+        match (verb, failover.course.end.as_deref()) {
             ("commit", Some("committed")) | ("rollback", Some("rolled_back")) => Ok(()),
             _ => Err(failed(&failover)),
         }

@@ -1,38 +1,55 @@
-//! Waiting until a failover or failback needs somebody, or is over; every step is told as it ends.
+//! Waiting until a failover, failback or restore needs somebody, or is over; every step is told as it ends.
 
 use super::{
-    Failure,
+    Failure, arguments,
     client::Path,
     document::Document,
     exit,
     failure::Delivery,
     global::Session,
     progress::Activity,
-    table::{
-        self,
-        failover::{Step, StepFailure},
-    },
+    table::{self, recovery::Course},
 };
+use clap::Args;
 use serde::de::DeserializeOwned;
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
+/// How long `--wait` waits when no time is given.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A job that changes where production runs, as it is shown.
+/// A job that changes where production runs, or what its disks hold, as it is shown.
 pub(super) trait PlacementJob: DeserializeOwned {
     /// What it is called.
     const NOUN: &'static str;
 
-    fn id(&self) -> &str;
-    fn step(&self) -> &str;
-    fn stage(&self) -> &str;
-    fn end(&self) -> Option<&str>;
-    fn steps(&self) -> &[Step];
-    fn failure(&self) -> Option<&StepFailure>;
+    /// How far it is.
+    fn course(&self) -> &Course;
+}
+
+/// How long an operator waits.
+#[derive(Debug, Args)]
+pub(super) struct WaitArgument {
+    /// Return when somebody is needed again; wait at most TIME (a day when none is given)
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = arguments::duration
+    )]
+    wait: Option<Option<Duration>>,
+}
+
+impl WaitArgument {
+    /// How long; none if not at all.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.wait.map(|given| given.unwrap_or(A_DAY))
+    }
 }
 
 /// Follows one until `settled`, also through a cloud side that restarts.
@@ -80,31 +97,29 @@ pub(super) fn follow<Job: PlacementJob>(
 
 /// Tells the steps that ended since; says how many were told.
 fn tell<Job: PlacementJob>(job: &Job, told: usize, activity: &Activity) -> usize {
-    let ended = job
-        .steps()
+    let Course {
+        id, step, steps, ..
+    } = job.course();
+    let ended = steps
         .iter()
         .take_while(|step| step.outcome.is_some())
         .count();
-    for step in job.steps().iter().take(ended).skip(told) {
+    for step in steps.iter().take(ended).skip(told) {
         activity.event(&step.line());
     }
-    activity.doing(table::line(&format!(
-        "{} {}: {}",
-        Job::NOUN,
-        job.id(),
-        job.step()
-    )));
+    activity.doing(table::line(&format!("{} {id}: {step}", Job::NOUN,)));
     ended.max(told)
 }
 
 /// One that did not get where it was to.
 pub(super) fn failed<Job: PlacementJob>(job: &Job) -> Failure {
-    let how = job.end().unwrap_or(job.stage());
+    let course = job.course();
+    let how = course.end.as_deref().unwrap_or(&course.stage);
     let failure = Failure::new(
         exit::JOB_FAILED,
-        format!("{} {} is {}", Job::NOUN, job.id(), how.replace('_', " ")),
+        format!("{} {} is {}", Job::NOUN, course.id, how.replace('_', " ")),
     );
-    match job.failure() {
+    match &course.failure {
         Some(why) => failure
             .cause(table::plain(&why.cause))
             .reason_code(&why.code)

@@ -2,10 +2,12 @@
 
 use super::{
     Api, answer,
-    page::{Page, Wanted},
+    page::Page,
     points::PointBody,
+    records::{self, Accepted, ListQuery, Shown},
 };
 use crate::{
+    catalog::CatalogError,
     clock,
     drill::{DrillProgress, DrillReport, EvidenceFile},
     drills::{DrillRecord, DrillState, HOLD_SECONDS_MAX, StartDrillError, is_plain_name},
@@ -17,14 +19,15 @@ use crate::{
 };
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bcdr_disk::{DiskErrorKind, read_whole};
+use bcdr_format::GroupId;
 use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The longest evidence file that is sent, in bytes.
@@ -78,10 +81,27 @@ pub(crate) struct DrillBody {
     allowed_actions: Vec<Action>,
 }
 
-impl DrillBody {
+impl Shown for DrillBody {
+    const NOUN: &'static str = "drill";
+    const ROUTE: &'static str = "drills";
+    type Id = DrillId;
+    type Record = DrillRecord;
+
+    async fn stored(service: &Api, id: DrillId) -> Result<Option<DrillRecord>, CatalogError> {
+        service.drills.get(id).await
+    }
+
+    async fn page(
+        service: &Api,
+        group: Option<GroupId>,
+        after: Option<DrillId>,
+        limit: usize,
+    ) -> Result<Vec<DrillRecord>, CatalogError> {
+        service.drills.list(group, after, limit).await
+    }
+
     async fn read(service: &Api, record: DrillRecord) -> Result<Self, Problem> {
-        let gone = || Problem::not_found("group", record.group);
-        let group = service.groups.get(record.group).ok_or_else(gone)?;
+        let group = records::group_of(service, record.group)?;
         let row = answer::point(service, &group, Instant::Id(record.point)).await?;
         let point = PointBody::of(service, &group, row).await?;
         let progress = service.drills.progress(record.group, record.id);
@@ -114,18 +134,10 @@ impl DrillBody {
             allowed_actions: vec![stop],
         })
     }
-}
 
-/// Which drills.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Only those of this group, named by id or name.
-    group: Option<String>,
-    /// At most this many, 1 to 1000; 100 by default.
-    limit: Option<u32>,
-    /// Where an earlier page said the list goes on.
-    cursor: Option<String>,
+    fn shown_id(&self) -> String {
+        self.id.to_string()
+    }
 }
 
 /// Lists drills, newest first.
@@ -140,17 +152,7 @@ async fn list(
     State(service): Api,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<ApiJson<Page<DrillBody>>, Problem> {
-    let service = State(service);
-    let group = answer::group_filter(&service, query.group.as_deref())?;
-    let wanted = Wanted::<DrillId>::read(query.limit, query.cursor.as_deref())?;
-    let drills = service
-        .drills
-        .list(group.map(|group| group.id()), wanted.after, wanted.fetch());
-    let mut bodies = Vec::new();
-    for record in drills.await.map_err(answer::catalog)? {
-        bodies.push(DrillBody::read(&service, record).await?);
-    }
-    Ok(ApiJson(wanted.page(bodies, |drill| drill.id.to_string())))
+    records::list(State(service), query).await
 }
 
 /// A drill to be started.
@@ -182,14 +184,7 @@ async fn start(
     State(service): Api,
     headers: HeaderMap,
     ApiJson(wanted): ApiJson<NewDrill>,
-) -> Result<
-    (
-        StatusCode,
-        [(HeaderName, HeaderValue); 1],
-        ApiJson<DrillBody>,
-    ),
-    Problem,
-> {
+) -> Result<Accepted<DrillBody>, Problem> {
     let service = State(service);
     let group = answer::group(&service, &wanted.group)?;
     let hold = wanted.hold_seconds.unwrap_or(0);
@@ -197,16 +192,9 @@ async fn start(
         let detail = format!("hold_seconds is {hold}, and at most {HOLD_SECONDS_MAX}");
         return Err(Problem::invalid(detail).field("hold_seconds"));
     }
-    let key = answer::idempotency_key(&headers)?;
-    let attempt = service.idempotency.begin("drills", key.as_deref(), &wanted);
-    let (record, job) = match attempt.await.map_err(answer::idempotency)? {
-        Attempt::Repeated(job) => {
-            let known = service.jobs.get(job).await.map_err(answer::catalog)?;
-            let id = known.and_then(|job| job.drill);
-            let gone = || Problem::not_found("job", job);
-            let record = service.drills.get(id.ok_or_else(gone)?).await;
-            (record.map_err(answer::catalog)?.ok_or_else(gone)?, job)
-        }
+    let attempt = records::attempt::<DrillBody>(&service, &headers, &wanted).await?;
+    let job = match attempt {
+        Attempt::Repeated(job) => job,
         Attempt::First(first) => {
             let row = answer::point(&service, &group, Instant::read(&wanted.at)).await?;
             let settings = wanted.launch_settings.unwrap_or_default();
@@ -214,13 +202,11 @@ async fn start(
                 .drills
                 .start(&group, &row, settings, hold, &first)
                 .await;
-            let (record, job) = started.map_err(not_started)?;
-            (record, job.id)
+            let (_, job) = started.map_err(not_started)?;
+            job.id
         }
     };
-    let location = answer::location(format_args!("jobs/{job}"));
-    let body = DrillBody::read(&service, record).await?;
-    Ok((StatusCode::ACCEPTED, location, ApiJson(body)))
+    records::accepted(&service, job).await
 }
 
 fn not_started(error: StartDrillError) -> Problem {
@@ -239,13 +225,6 @@ fn not_started(error: StartDrillError) -> Problem {
     }
 }
 
-async fn find(service: &Api, id: &str) -> Result<DrillRecord, Problem> {
-    let unknown = || Problem::not_found("drill", format!("{id:?}"));
-    let drill = id.parse().map_err(|_| unknown())?;
-    let found = service.drills.get(drill).await.map_err(answer::catalog)?;
-    found.ok_or_else(unknown)
-}
-
 /// Shows a drill.
 #[utoipa::path(
     get, path = "/drills/{id}", tag = "drills", operation_id = "show_drill",
@@ -260,9 +239,7 @@ async fn show(
     State(service): Api,
     ApiPath(id): ApiPath<String>,
 ) -> Result<ApiJson<DrillBody>, Problem> {
-    let service = State(service);
-    let record = find(&service, &id).await?;
-    Ok(ApiJson(DrillBody::read(&service, record).await?))
+    records::show(State(service), &id).await
 }
 
 /// Stops a drill. Its clean-up follows at once; the job ends when that is proven.
@@ -281,7 +258,7 @@ async fn stop(
     ApiPath(id): ApiPath<String>,
 ) -> Result<(StatusCode, ApiJson<DrillBody>), Problem> {
     let service = State(service);
-    let record = find(&service, &id).await?;
+    let record = records::find::<DrillBody>(&service, &id).await?;
     if !service.drills.stop(record.group, record.id) {
         let detail = format!("drill {} has ended", record.id);
         return Err(Problem::conflict("drill_ended", detail).remedy("look at its report"));
@@ -308,7 +285,7 @@ async fn evidence(
     ApiPath((id, file)): ApiPath<(String, String)>,
 ) -> Result<Response, Problem> {
     let service = State(service);
-    let record = find(&service, &id).await?;
+    let record = records::find::<DrillBody>(&service, &id).await?;
     let unknown =
         || Problem::not_found("evidence file", format!("{file:?} of drill {}", record.id));
     if !is_plain_name(&file) {

@@ -2,27 +2,25 @@
 
 use super::{
     Api, answer,
-    page::{Page, Wanted},
-    placements::{self, Confirmation, StepBody, check_confirmed, check_policy, not_done},
+    page::Page,
+    placements::{self, Confirmation, StepBody, check_policy, not_done},
+    records::{self, Accepted, ListQuery, Shown},
 };
 use crate::{
+    catalog::CatalogError,
     clock,
     idempotency::Attempt,
     recovery::{
         CommitPolicy, ConfirmedDisk, Event, FailbackEnd, FailbackId, FailbackRecord,
-        FailbackRequest, Failure, HomeDisk, PlacementJob, Seed, SeedMethod, Stage, Step, Verb,
-        allowed::judge,
+        FailbackRequest, Failure, HomeDisk, Seed, SeedMethod, Stage, Step, Verb,
     },
 };
-use axum::{
-    Extension,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
-};
+use axum::{Extension, extract::State, http::HeaderMap};
+use bcdr_format::GroupId;
 use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Principal, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Seconds between two rounds when nothing else is asked for.
@@ -134,27 +132,34 @@ const VERBS: [(Verb, &str); 6] = [
     (Verb::Retry, "retry"),
 ];
 
-impl FailbackBody {
+impl Shown for FailbackBody {
+    const NOUN: &'static str = "failback";
+    const ROUTE: &'static str = "failbacks";
+    type Id = FailbackId;
+    type Record = FailbackRecord;
+
+    async fn stored(service: &Api, id: FailbackId) -> Result<Option<FailbackRecord>, CatalogError> {
+        service.placements.record(id).await
+    }
+
+    async fn page(
+        service: &Api,
+        group: Option<GroupId>,
+        after: Option<FailbackId>,
+        limit: usize,
+    ) -> Result<Vec<FailbackRecord>, CatalogError> {
+        service.placements.records(group, after, limit).await
+    }
+
     async fn read(service: &Api, stored: FailbackRecord) -> Result<Self, Problem> {
-        let gone = || Problem::not_found("group", stored.group);
-        let group = service.groups.get(stored.group).ok_or_else(gone)?;
+        let group = records::group_of(service, stored.group)?;
         let placement = placements::placement(service, &group)?;
         // Of the one that is on its way the driver knows more than the catalog.
-        let (record, is_current) = match placement.job() {
-            Some(PlacementJob::Failback(job)) if job.id == stored.id => {
-                (job.as_ref().clone(), true)
-            }
-            _ => (stored, false),
-        };
-        let allowed_actions = VERBS.map(|(verb, name)| {
-            if !is_current {
-                return Action::refused(name, "the failback has ended", "start another one");
-            }
-            match judge(&placement, verb) {
-                Ok(()) => Action::allowed(name),
-                Err(refused) => Action::refused(name, refused.cause, refused.remedy),
-            }
-        });
+        let record = records::current(&placement, stored.id)
+            .cloned()
+            .unwrap_or(stored);
+        let allowed_actions =
+            records::actions::<FailbackRecord>(&placement, record.id, Self::NOUN, &VERBS);
         let disk = |disk: &HomeDisk| DiskBody {
             volume: disk.volume.to_string(),
             volume_name: group.volume_name(disk.volume).map(str::to_owned),
@@ -194,21 +199,13 @@ impl FailbackBody {
             proven_equal: record.proven_equal,
             sent_bytes: record.sent_bytes,
             remaining_bytes: record.remaining_bytes,
-            allowed_actions: allowed_actions.into(),
+            allowed_actions,
         })
     }
-}
 
-/// Which failbacks.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Only those of this group, named by id or name.
-    group: Option<String>,
-    /// At most this many, 1 to 1000; 100 by default.
-    limit: Option<u32>,
-    /// Where an earlier page said the list goes on.
-    cursor: Option<String>,
+    fn shown_id(&self) -> String {
+        self.id.clone()
+    }
 }
 
 /// Lists failbacks, newest first.
@@ -223,18 +220,7 @@ async fn list(
     State(service): Api,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<ApiJson<Page<FailbackBody>>, Problem> {
-    let service = State(service);
-    let group = answer::group_filter(&service, query.group.as_deref())?;
-    let wanted = Wanted::<FailbackId>::read(query.limit, query.cursor.as_deref())?;
-    let group = group.map(|group| group.id());
-    let found = service
-        .placements
-        .failbacks(group, wanted.after, wanted.fetch());
-    let mut bodies = Vec::new();
-    for record in found.await.map_err(answer::catalog)? {
-        bodies.push(FailbackBody::read(&service, record).await?);
-    }
-    Ok(ApiJson(wanted.page(bodies, |failback| failback.id.clone())))
+    records::list(State(service), query).await
 }
 
 /// A failback to be started.
@@ -275,14 +261,7 @@ async fn start(
     Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     ApiJson(wanted): ApiJson<NewFailback>,
-) -> Result<
-    (
-        StatusCode,
-        [(HeaderName, HeaderValue); 1],
-        ApiJson<FailbackBody>,
-    ),
-    Problem,
-> {
+) -> Result<Accepted<FailbackBody>, Problem> {
     let service = State(service);
     let group = answer::group(&service, &wanted.group)?;
     check_policy(wanted.commit_policy)?;
@@ -293,14 +272,9 @@ async fn start(
         );
         return Err(Problem::invalid(detail).field("round_every_seconds"));
     }
-    let key = answer::idempotency_key(&headers)?;
-    let attempt = service
-        .idempotency
-        .begin("failbacks", key.as_deref(), &wanted)
-        .await
-        .map_err(answer::idempotency)?;
-    let (id, job): (FailbackId, _) = match attempt {
-        Attempt::Repeated(job) => (answer::subject_of(&service, job).await?, job),
+    let attempt = records::attempt::<FailbackBody>(&service, &headers, &wanted).await?;
+    let job = match attempt {
+        Attempt::Repeated(job) => job,
         Attempt::First(first) => {
             let request = FailbackRequest {
                 // Its job's id takes this place.
@@ -314,21 +288,10 @@ async fn start(
             let started = service
                 .placements
                 .start_failback(group.id(), request, &first);
-            let (id, job) = started.await.map_err(not_done)?;
-            (id, job.id)
+            started.await.map_err(not_done)?
         }
     };
-    let record = find(&service, &id.to_string()).await?;
-    let body = FailbackBody::read(&service, record).await?;
-    let location = answer::location(format_args!("jobs/{job}"));
-    Ok((StatusCode::ACCEPTED, location, ApiJson(body)))
-}
-
-async fn find(service: &Api, id: &str) -> Result<FailbackRecord, Problem> {
-    let unknown = || Problem::not_found("failback", format!("{id:?}"));
-    let failback = id.parse().map_err(|_| unknown())?;
-    let found = service.placements.failback(failback).await;
-    found.map_err(answer::catalog)?.ok_or_else(unknown)
+    records::accepted(&service, job).await
 }
 
 /// Shows a failback.
@@ -345,9 +308,7 @@ async fn show(
     State(service): Api,
     ApiPath(id): ApiPath<String>,
 ) -> Result<ApiJson<FailbackBody>, Problem> {
-    let service = State(service);
-    let record = find(&service, &id).await?;
-    Ok(ApiJson(FailbackBody::read(&service, record).await?))
+    records::show(State(service), &id).await
 }
 
 /// The disks at home that may be overwritten.
@@ -386,9 +347,8 @@ async fn confirm_disks(
     ApiJson(confirmed): ApiJson<ConfirmedDisks>,
 ) -> Result<ApiJson<FailbackBody>, Problem> {
     let service = State(service);
-    let record = find(&service, &id).await?;
-    let gone = || Problem::not_found("group", record.group);
-    let group = service.groups.get(record.group).ok_or_else(gone)?;
+    let record = records::find::<FailbackBody>(&service, &id).await?;
+    let group = records::group_of(&service, record.group)?;
     let mut disks = Vec::new();
     for disk in confirmed.disks {
         let mut volumes = group.record().volumes.iter();
@@ -402,7 +362,7 @@ async fn confirm_disks(
             serial: disk.serial,
         });
     }
-    wish(service, &id, None, Event::ConfirmSeed { disks }).await
+    records::wish(service, &id, None, Event::ConfirmSeed { disks }).await
 }
 
 /// Brings production home now: the machine at the target is shut down, the last changes are sent,
@@ -422,7 +382,7 @@ async fn cutover(
     ApiPath(id): ApiPath<String>,
     ApiJson(confirmation): ApiJson<Confirmation>,
 ) -> Result<ApiJson<FailbackBody>, Problem> {
-    wish(State(service), &id, Some(&confirmation), Event::Cutover).await
+    records::wish(State(service), &id, Some(&confirmation), Event::Cutover).await
 }
 
 /// Makes a failback final: production belongs to home from then on.
@@ -441,7 +401,7 @@ async fn commit(
     ApiPath(id): ApiPath<String>,
     ApiJson(confirmation): ApiJson<Confirmation>,
 ) -> Result<ApiJson<FailbackBody>, Problem> {
-    wish(State(service), &id, Some(&confirmation), Event::Commit).await
+    records::wish(State(service), &id, Some(&confirmation), Event::Commit).await
 }
 
 /// Undoes a failback after its cutover: home stops, and the machine at the target is started again.
@@ -461,7 +421,7 @@ async fn rollback(
     ApiPath(id): ApiPath<String>,
     ApiJson(confirmation): ApiJson<Confirmation>,
 ) -> Result<ApiJson<FailbackBody>, Problem> {
-    wish(State(service), &id, Some(&confirmation), Event::Rollback).await
+    records::wish(State(service), &id, Some(&confirmation), Event::Rollback).await
 }
 
 /// Gives up a failback before its cutover.
@@ -478,7 +438,7 @@ async fn cancel(
     State(service): Api,
     ApiPath(id): ApiPath<String>,
 ) -> Result<ApiJson<FailbackBody>, Problem> {
-    wish(State(service), &id, None, Event::Cancel).await
+    records::wish(State(service), &id, None, Event::Cancel).await
 }
 
 /// Tries the step again in which a failback is blocked.
@@ -495,31 +455,5 @@ async fn retry(
     State(service): Api,
     ApiPath(id): ApiPath<String>,
 ) -> Result<ApiJson<FailbackBody>, Problem> {
-    wish(State(service), &id, None, Event::Retry).await
-}
-
-async fn wish(
-    service: Api,
-    id: &str,
-    confirmation: Option<&Confirmation>,
-    wish: Event,
-) -> Result<ApiJson<FailbackBody>, Problem> {
-    let record = find(&service, id).await?;
-    let gone = || Problem::not_found("group", record.group);
-    let group = service.groups.get(record.group).ok_or_else(gone)?;
-    if let Some(confirmation) = confirmation {
-        check_confirmed(&group, &confirmation.confirm)?;
-    }
-    let placement = placements::placement(&service, &group)?;
-    let is_current =
-        matches!(placement.job(), Some(PlacementJob::Failback(job)) if job.id == record.id);
-    if !is_current {
-        let detail = format!("failback {id} has ended");
-        return Err(Problem::conflict("failback_ended", detail)
-            .remedy("look at how it ended, and at the group's placement"));
-    }
-    let done = service.placements.wish(group.id(), wish).await;
-    done.map_err(not_done)?;
-    let record = find(&service, id).await?;
-    Ok(ApiJson(FailbackBody::read(&service, record).await?))
+    records::wish(State(service), &id, None, Event::Retry).await
 }

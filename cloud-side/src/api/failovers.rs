@@ -2,10 +2,12 @@
 
 use super::{
     Api, answer,
-    page::{Page, Wanted},
+    page::Page,
     placements::{self, Confirmation, StepBody, check_confirmed, check_policy, not_done},
+    records::{self, Accepted, ListQuery, Shown},
 };
 use crate::{
+    catalog::CatalogError,
     clock,
     drill::RungResult,
     groups::Group,
@@ -13,19 +15,16 @@ use crate::{
     points::Instant,
     recovery::{
         CommitPolicy, Event, FailoverEnd, FailoverId, FailoverMode, FailoverRecord,
-        FailoverRequest, Failure, LossWindow, PlacementJob, PointChoice, Stage, Step, Verb,
+        FailoverRequest, Failure, LossWindow, PointChoice, Stage, Step, Verb,
     },
     target::{LaunchSettings, NetworkCard},
 };
-use axum::{
-    Extension,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
-};
+use axum::{Extension, extract::State, http::HeaderMap};
+use bcdr_format::GroupId;
 use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Principal, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
@@ -37,6 +36,14 @@ pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
         .routes(routes!(cancel))
         .routes(routes!(retry))
 }
+
+/// The verbs of a failover, with the words of their routes.
+const VERBS: [(Verb, &str); 4] = [
+    (Verb::FailoverCommit, "commit"),
+    (Verb::FailoverRollback, "rollback"),
+    (Verb::FailoverCancel, "cancel"),
+    (Verb::Retry, "retry"),
+];
 
 /// A failover: production of a group brought to the target.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,43 +122,40 @@ struct LadderBody {
     rungs: Vec<RungResult>,
 }
 
-impl FailoverBody {
+impl Shown for FailoverBody {
+    const NOUN: &'static str = "failover";
+    const ROUTE: &'static str = "failovers";
+    type Id = FailoverId;
+    type Record = FailoverRecord;
+
+    async fn stored(service: &Api, id: FailoverId) -> Result<Option<FailoverRecord>, CatalogError> {
+        service.placements.record(id).await
+    }
+
+    async fn page(
+        service: &Api,
+        group: Option<GroupId>,
+        after: Option<FailoverId>,
+        limit: usize,
+    ) -> Result<Vec<FailoverRecord>, CatalogError> {
+        service.placements.records(group, after, limit).await
+    }
+
     async fn read(service: &Api, stored: FailoverRecord) -> Result<Self, Problem> {
-        let gone = || Problem::not_found("group", stored.group);
-        let group = service.groups.get(stored.group).ok_or_else(gone)?;
+        let group = records::group_of(service, stored.group)?;
         let placement = placements::placement(service, &group)?;
         // Of the one that is on its way the driver knows more than the catalog.
-        let record = match placement.job() {
-            Some(PlacementJob::Failover(job)) if job.id == stored.id => job.as_ref().clone(),
-            _ => stored,
-        };
+        let record = records::current(&placement, stored.id)
+            .cloned()
+            .unwrap_or(stored);
         let instance = service.placements.instance(record.group).await;
         let rungs = instance
             .map_err(answer::catalog)?
             .filter(|instance| Some(&instance.name) == record.instance.as_ref())
             .map(|instance| instance.rungs)
             .unwrap_or_default();
-        let is_current =
-            matches!(placement.job(), Some(PlacementJob::Failover(job)) if job.id == record.id);
-        let verbs = [
-            Verb::FailoverCommit,
-            Verb::FailoverRollback,
-            Verb::FailoverCancel,
-            Verb::Retry,
-        ];
-        let allowed_actions = verbs
-            .into_iter()
-            .map(|verb| {
-                let name = verb_name(verb);
-                if !is_current {
-                    return Action::refused(name, "the failover has ended", "start another one");
-                }
-                match crate::recovery::allowed::judge(&placement, verb) {
-                    Ok(()) => Action::allowed(name),
-                    Err(refused) => Action::refused(name, refused.cause, refused.remedy),
-                }
-            })
-            .collect();
+        let allowed_actions =
+            records::actions::<FailoverRecord>(&placement, record.id, Self::NOUN, &VERBS);
         Ok(Self {
             id: record.id.to_string(),
             group: group.id().to_string(),
@@ -186,28 +190,10 @@ impl FailoverBody {
             allowed_actions,
         })
     }
-}
 
-/// The verb in the path of its route.
-fn verb_name(verb: Verb) -> &'static str {
-    match verb {
-        Verb::FailoverCommit => "commit",
-        Verb::FailoverRollback => "rollback",
-        Verb::FailoverCancel => "cancel",
-        _ => "retry",
+    fn shown_id(&self) -> String {
+        self.id.clone()
     }
-}
-
-/// Which failovers.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Only those of this group, named by id or name.
-    group: Option<String>,
-    /// At most this many, 1 to 1000; 100 by default.
-    limit: Option<u32>,
-    /// Where an earlier page said the list goes on.
-    cursor: Option<String>,
 }
 
 /// Lists failovers, newest first.
@@ -222,18 +208,7 @@ async fn list(
     State(service): Api,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<ApiJson<Page<FailoverBody>>, Problem> {
-    let service = State(service);
-    let group = answer::group_filter(&service, query.group.as_deref())?;
-    let wanted = Wanted::<FailoverId>::read(query.limit, query.cursor.as_deref())?;
-    let group = group.map(|group| group.id());
-    let found = service
-        .placements
-        .failovers(group, wanted.after, wanted.fetch());
-    let mut bodies = Vec::new();
-    for record in found.await.map_err(answer::catalog)? {
-        bodies.push(FailoverBody::read(&service, record).await?);
-    }
-    Ok(ApiJson(wanted.page(bodies, |failover| failover.id.clone())))
+    records::list(State(service), query).await
 }
 
 /// A failover to be started.
@@ -290,39 +265,23 @@ async fn start(
     Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     ApiJson(wanted): ApiJson<NewFailover>,
-) -> Result<
-    (
-        StatusCode,
-        [(HeaderName, HeaderValue); 1],
-        ApiJson<FailoverBody>,
-    ),
-    Problem,
-> {
+) -> Result<Accepted<FailoverBody>, Problem> {
     let service = State(service);
     let group = answer::group(&service, &wanted.group)?;
     check_confirmed(&group, &wanted.confirm)?;
     check_policy(wanted.commit_policy)?;
-    let key = answer::idempotency_key(&headers)?;
-    let attempt = service
-        .idempotency
-        .begin("failovers", key.as_deref(), &wanted)
-        .await
-        .map_err(answer::idempotency)?;
-    let (id, job) = match attempt {
-        Attempt::Repeated(job) => (answer::subject_of(&service, job).await?, job),
+    let attempt = records::attempt::<FailoverBody>(&service, &headers, &wanted).await?;
+    let job = match attempt {
+        Attempt::Repeated(job) => job,
         Attempt::First(first) => {
             let request = request_of(&service, &group, wanted, principal.name).await?;
             let started = service
                 .placements
                 .start_failover(group.id(), request, &first);
-            let (id, job) = started.await.map_err(not_done)?;
-            (id, job.id)
+            started.await.map_err(not_done)?
         }
     };
-    let record = find(&service, &id.to_string()).await?;
-    let body = FailoverBody::read(&service, record).await?;
-    let location = answer::location(format_args!("jobs/{job}"));
-    Ok((StatusCode::ACCEPTED, location, ApiJson(body)))
+    records::accepted(&service, job).await
 }
 
 async fn request_of(
@@ -369,13 +328,6 @@ async fn request_of(
     })
 }
 
-async fn find(service: &Api, id: &str) -> Result<FailoverRecord, Problem> {
-    let unknown = || Problem::not_found("failover", format!("{id:?}"));
-    let failover = id.parse().map_err(|_| unknown())?;
-    let found = service.placements.failover(failover).await;
-    found.map_err(answer::catalog)?.ok_or_else(unknown)
-}
-
 /// Shows a failover.
 #[utoipa::path(
     get, path = "/failovers/{id}", tag = "failovers", operation_id = "show_failover",
@@ -390,9 +342,7 @@ async fn show(
     State(service): Api,
     ApiPath(id): ApiPath<String>,
 ) -> Result<ApiJson<FailoverBody>, Problem> {
-    let service = State(service);
-    let record = find(&service, &id).await?;
-    Ok(ApiJson(FailoverBody::read(&service, record).await?))
+    records::show(State(service), &id).await
 }
 
 /// Makes a failover final: production belongs to the target from then on.
@@ -411,7 +361,7 @@ async fn commit(
     ApiPath(id): ApiPath<String>,
     ApiJson(confirmation): ApiJson<Confirmation>,
 ) -> Result<ApiJson<FailoverBody>, Problem> {
-    wish(State(service), &id, Some(&confirmation), Event::Commit).await
+    records::wish(State(service), &id, Some(&confirmation), Event::Commit).await
 }
 
 /// Undoes a failover: the machine at the target ends, and the source is the authority again. What
@@ -431,7 +381,7 @@ async fn rollback(
     ApiPath(id): ApiPath<String>,
     ApiJson(confirmation): ApiJson<Confirmation>,
 ) -> Result<ApiJson<FailoverBody>, Problem> {
-    wish(State(service), &id, Some(&confirmation), Event::Rollback).await
+    records::wish(State(service), &id, Some(&confirmation), Event::Rollback).await
 }
 
 /// Gives up a failover that did not change authority yet.
@@ -448,7 +398,7 @@ async fn cancel(
     State(service): Api,
     ApiPath(id): ApiPath<String>,
 ) -> Result<ApiJson<FailoverBody>, Problem> {
-    wish(State(service), &id, None, Event::Cancel).await
+    records::wish(State(service), &id, None, Event::Cancel).await
 }
 
 /// Tries the step again in which a failover is blocked.
@@ -465,31 +415,5 @@ async fn retry(
     State(service): Api,
     ApiPath(id): ApiPath<String>,
 ) -> Result<ApiJson<FailoverBody>, Problem> {
-    wish(State(service), &id, None, Event::Retry).await
-}
-
-async fn wish(
-    service: Api,
-    id: &str,
-    confirmation: Option<&Confirmation>,
-    wish: Event,
-) -> Result<ApiJson<FailoverBody>, Problem> {
-    let record = find(&service, id).await?;
-    let gone = || Problem::not_found("group", record.group);
-    let group = service.groups.get(record.group).ok_or_else(gone)?;
-    if let Some(confirmation) = confirmation {
-        check_confirmed(&group, &confirmation.confirm)?;
-    }
-    let placement = placements::placement(&service, &group)?;
-    let is_current =
-        matches!(placement.job(), Some(PlacementJob::Failover(job)) if job.id == record.id);
-    if !is_current {
-        let detail = format!("failover {id} has ended");
-        return Err(Problem::conflict("failover_ended", detail)
-            .remedy("look at how it ended, and at the group's placement"));
-    }
-    let done = service.placements.wish(group.id(), wish).await;
-    done.map_err(not_done)?;
-    let record = find(&service, id).await?;
-    Ok(ApiJson(FailoverBody::read(&service, record).await?))
+    records::wish(State(service), &id, None, Event::Retry).await
 }

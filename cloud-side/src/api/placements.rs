@@ -41,7 +41,7 @@ pub(crate) struct PlacementBody {
     authority: Site,
     /// The generation under which it has it.
     generation: u64,
-    /// The failover or failback that is on its way.
+    /// The failover, failback or restore that is on its way.
     job: Option<PlacementJobBody>,
     /// Production at the target, after a committed failover.
     target: Option<TargetSideBody>,
@@ -55,7 +55,7 @@ pub(crate) struct PlacementBody {
     allowed_actions: Vec<Action>,
 }
 
-/// A failover or failback that is on its way.
+/// A failover, failback or restore that is on its way.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PlacementJob)]
 struct PlacementJobBody {
@@ -79,6 +79,8 @@ enum PlacementJobKind {
     Failover,
     /// Home.
     Failback,
+    /// The source's own disks to an earlier point.
+    Restore,
 }
 
 /// Production at the target.
@@ -197,7 +199,7 @@ impl SourceStandingBody {
     }
 }
 
-/// One step of a failover or failback.
+/// One step of a failover, failback or restore.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PlacementStep)]
 pub(super) struct StepBody {
@@ -288,6 +290,16 @@ pub(super) fn not_done(error: PlacementError) -> Problem {
 /// Live verbs take the group's name, as somebody typed it.
 pub(super) fn check_confirmed(group: &Group, typed: &str) -> Result<(), Problem> {
     let name = &group.record().name;
+    check_typed(
+        group,
+        typed,
+        &format!("changes where production of group {name} runs"),
+    )
+}
+
+/// The same, for a verb that does something else.
+pub(super) fn check_typed(group: &Group, typed: &str, does: &str) -> Result<(), Problem> {
+    let name = &group.record().name;
     if typed == name {
         return Ok(());
     }
@@ -295,9 +307,7 @@ pub(super) fn check_confirmed(group: &Group, typed: &str) -> Result<(), Problem>
         StatusCode::UNPROCESSABLE_ENTITY,
         "not_confirmed",
         "Not confirmed",
-        format!(
-            "this changes where production of group {name} runs, and was confirmed with {typed:?}"
-        ),
+        format!("this {does}, and was confirmed with {typed:?}"),
     )
     .field("confirm")
     .remedy(format!(
@@ -374,6 +384,7 @@ fn job_body(job: &PlacementJob) -> PlacementJobBody {
     let (kind, id) = match job {
         PlacementJob::Failover(job) => (PlacementJobKind::Failover, job.id.to_string()),
         PlacementJob::Failback(job) => (PlacementJobKind::Failback, job.id.to_string()),
+        PlacementJob::Restore(job) => (PlacementJobKind::Restore, job.id.to_string()),
     };
     let progress = job.progress();
     PlacementJobBody {
@@ -487,7 +498,12 @@ pub(super) async fn loss(
 }
 
 /// A loss in a sentence.
-pub(super) fn summary(loss: &LossWindow) -> String {
+fn summary(loss: &LossWindow) -> String {
+    format!("lost would be {}", figures(loss))
+}
+
+/// The figures of a loss, in words.
+pub(super) fn figures(loss: &LossWindow) -> String {
     use crate::recovery::Loss;
     let figure = |loss: Loss, unit: &str| match loss {
         Loss::Exactly(value) => format!("{value} {unit}"),
@@ -495,7 +511,7 @@ pub(super) fn summary(loss: &LossWindow) -> String {
         Loss::Unknown(why) => format!("an unknown number of {unit} ({})", why.detail()),
     };
     format!(
-        "lost would be {} and {}",
+        "{} and {}",
         figure(loss.seconds, "seconds of writes"),
         figure(loss.bytes, "bytes written")
     )

@@ -8,20 +8,21 @@ use crate::recovery::{Placement, PlacementJob};
 use bcdr_format::GroupId;
 
 impl Catalog {
-    /// Writes a placement, with the record of its job if that changed; durable on return.
+    /// Writes a placement, with the records of its jobs that changed; durable on return.
     pub fn put_placement(
         &self,
         placement: &Placement,
-        record: Option<&PlacementJob>,
+        records: &[PlacementJob],
         with: &[DocumentRow],
     ) -> Result<(), CatalogError> {
         let mut rows = vec![(
             full_key::<Placement>(&placement.key()),
             tables::to_json(placement),
         )];
-        rows.extend(record.map(|record| match record {
+        rows.extend(records.iter().map(|record| match record {
             PlacementJob::Failover(job) => row(job.as_ref()),
             PlacementJob::Failback(job) => row(job.as_ref()),
+            PlacementJob::Restore(job) => row(job.as_ref()),
         }));
         self.write("write a placement", Commit::Durable, |transaction| {
             for (key, value) in &rows {

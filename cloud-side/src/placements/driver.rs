@@ -19,7 +19,8 @@ use crate::{
     offload::offload,
     recovery::{
         Command, Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Handled,
-        Placement, PlacementJob, Serving, Started, StepResult, Ticket,
+        Placement, PlacementJob, Refused, RestoreJobId, RestoreRequest, Serving, Started,
+        StepResult, Ticket,
     },
 };
 use bcdr_format::Generation;
@@ -49,18 +50,37 @@ const DISOBEYS_AFTER: Duration = Duration::from_secs(5);
 
 type Reply = oneshot::Sender<Result<(), PlacementError>>;
 
+/// A job that is to be started.
+pub(super) enum Wanted {
+    Failover(FailoverId, Box<FailoverRequest>),
+    Failback(FailbackId, Box<FailbackRequest>),
+    Restore(RestoreJobId, Box<RestoreRequest>),
+}
+
+impl Wanted {
+    /// Where the id of its job belongs.
+    pub(super) fn request_id(&mut self) -> &mut String {
+        match self {
+            Self::Failover(_, request) => &mut request.request_id,
+            Self::Failback(_, request) => &mut request.request_id,
+            Self::Restore(_, request) => &mut request.request_id,
+        }
+    }
+
+    fn start(self, placement: &mut Placement) -> Result<Started, Refused> {
+        let now = clock::wall();
+        match self {
+            Self::Failover(id, request) => placement.start_failover(id, *request, now),
+            Self::Failback(id, request) => placement.start_failback(id, *request, now),
+            Self::Restore(id, request) => placement.start_restore(id, *request, now),
+        }
+    }
+}
+
 /// What others ask of a driver.
 pub(super) enum Ask {
-    StartFailover {
-        id: FailoverId,
-        request: Box<FailoverRequest>,
-        job: Box<JobRecord>,
-        rows: Vec<DocumentRow>,
-        reply: Reply,
-    },
-    StartFailback {
-        id: FailbackId,
-        request: Box<FailbackRequest>,
+    Start {
+        wanted: Wanted,
         job: Box<JobRecord>,
         rows: Vec<DocumentRow>,
         reply: Reply,
@@ -201,26 +221,14 @@ impl Driver {
         self.settle().await;
         let (outcome, reply) = match ask {
             Ask::Wish { wish, reply } => (self.happened(&wish).await, reply),
-            Ask::StartFailover {
-                id,
-                request,
+            Ask::Start {
+                wanted,
                 job,
                 rows,
                 reply,
             } => {
                 let mut next = self.placement.clone();
-                let started = next.start_failover(id, *request, clock::wall());
-                (self.started(next, started, &job, &rows).await, reply)
-            }
-            Ask::StartFailback {
-                id,
-                request,
-                job,
-                rows,
-                reply,
-            } => {
-                let mut next = self.placement.clone();
-                let started = next.start_failback(id, *request, clock::wall());
+                let started = wanted.start(&mut next);
                 (self.started(next, started, &job, &rows).await, reply)
             }
         };
@@ -231,7 +239,7 @@ impl Driver {
     async fn started(
         &mut self,
         next: Placement,
-        started: Result<Started, crate::recovery::Refused>,
+        started: Result<Started, Refused>,
         job: &JobRecord,
         rows: &[DocumentRow],
     ) -> Result<(), PlacementError> {
@@ -240,7 +248,7 @@ impl Driver {
             Started::New(handled) => {
                 self.keep(next, handled, rows).await?;
                 self.parts.jobs.take_up(job.clone());
-                jobs::follow(&self.parts, &self.placement, None).await;
+                jobs::follow(&self.parts, &self.placement, &[]).await;
                 Ok(())
             }
         }
@@ -312,13 +320,13 @@ impl Driver {
     ) -> Result<(), PlacementError> {
         let Handled {
             persist,
-            record,
+            records,
             command,
         } = handled;
         if persist {
             let catalog = Arc::clone(&self.parts.catalog);
-            let (kept, rows, record) = (next.clone(), rows.to_vec(), record.clone());
-            offload(move || catalog.put_placement(&kept, record.as_ref(), &rows)).await?;
+            let (kept, rows, records) = (next.clone(), rows.to_vec(), records.clone());
+            offload(move || catalog.put_placement(&kept, &records, &rows)).await?;
         }
         let was = self.placement.state();
         self.placement = next;
@@ -331,8 +339,8 @@ impl Driver {
         }
         if persist {
             self.give_order().await;
-            let ended = record.filter(is_over);
-            jobs::follow(&self.parts, &self.placement, ended.as_ref()).await;
+            let ended: Vec<PlacementJob> = records.into_iter().filter(is_over).collect();
+            jobs::follow(&self.parts, &self.placement, &ended).await;
         }
         if was != self.placement.state() {
             let state = self.placement.state();

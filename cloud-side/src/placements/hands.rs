@@ -80,9 +80,13 @@ impl Hands {
     pub(super) async fn carry_out(&self, action: Action) -> Result<StepResult, StepError> {
         match action {
             Action::Precheck => self.precheck().await,
+            Action::PrecheckRestore { choice } => self.precheck_restore(choice).await,
             Action::ProbeSource => self.probe_source().await,
             Action::QuiesceSource { .. } => self.quiesce_source().await,
             Action::DrainSource => self.drain_source().await,
+            Action::PlaceBookmark { label, not_before } => {
+                self.place_bookmark(label, not_before).await
+            }
             Action::Fence { generation, .. } => self.fence(generation).await,
             Action::PinPoint { choice, not_before } => self.pin_point(choice, not_before).await,
             Action::CreateBranch { point } => self.create_branch(point).await,
@@ -106,8 +110,9 @@ impl Hands {
             Action::CopyRound { disks, .. } | Action::FinalDelta { disks, .. } => {
                 self.copy_round(&disks).await
             }
+            Action::RestoreDisks { point, disks, .. } => self.restore_disks(point, &disks).await,
             Action::CompareDigests { disks } => self.compare_digests(&disks).await,
-            Action::ResumeForward { .. } => self.resume_forward().await,
+            Action::ResumeForward { .. } => self.until_protected().await,
             Action::KeepHomeWrites => self.keep_home_writes().await,
         }
     }

@@ -41,10 +41,10 @@ const SILENCE: Duration = Duration::from_secs(120);
 const SERVE: Duration = Duration::from_secs(300);
 
 /// A point that is offered to home.
-struct Offered {
-    image: Arc<ViewReader>,
-    point: PointName,
-    sink: Option<Arc<Branch>>,
+pub(super) struct Offered {
+    pub(super) image: Arc<ViewReader>,
+    pub(super) point: PointName,
+    pub(super) sink: Option<Arc<Branch>>,
 }
 
 /// The newest durable state of a branch.
@@ -53,7 +53,7 @@ struct Head {
     batch: BatchNumber,
 }
 
-fn wrong(cause: impl Into<String>) -> StepError {
+pub(super) fn wrong(cause: impl Into<String>) -> StepError {
     StepError::new(
         "home_answered_wrongly",
         cause,
@@ -61,7 +61,7 @@ fn wrong(cause: impl Into<String>) -> StepError {
     )
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> StepError {
+pub(super) fn unreadable(error: &dyn std::fmt::Display) -> StepError {
     StepError::new(
         "point_unreadable",
         error.to_string(),
@@ -93,7 +93,7 @@ impl Hands {
     }
 
     /// Has home do something with its disks, and waits for it.
-    async fn at_home(
+    pub(super) async fn at_home(
         &self,
         work: HomeWork,
         confirmed: &[ConfirmedDisk],
@@ -171,7 +171,7 @@ impl Hands {
         }
     }
 
-    fn replica(&self) -> Result<Arc<crate::replica::LineageReader>, StepError> {
+    pub(super) fn replica(&self) -> Result<Arc<crate::replica::LineageReader>, StepError> {
         self.group.reader().ok_or_else(|| {
             StepError::new(
                 "replica_unusable",
@@ -389,7 +389,7 @@ impl Hands {
     }
 
     /// Waits until points of home are published again.
-    pub(super) async fn resume_forward(&self) -> Result<StepResult, StepError> {
+    pub(super) async fn until_protected(&self) -> Result<StepResult, StepError> {
         let mut stored = self.group.stored.subscribe();
         let mut link = self.group.link.subscribe();
         let mut silence = Silence::begin();
@@ -407,7 +407,7 @@ impl Hands {
                     && stored.forks.is_empty()
             };
             if is_protected {
-                break;
+                return Ok(StepResult::Done);
             }
             tokio::select! {
                 _ = link.changed() => {}
@@ -416,7 +416,6 @@ impl Hands {
                 () = self.stop.cancelled() => return Err(StepError::stopped()),
             }
         }
-        Ok(StepResult::Done)
     }
 }
 

@@ -1,28 +1,24 @@
-//! The jobs of failovers and failbacks: what a placement's record says, for those who wait for it.
+//! The jobs of failovers, failbacks and restores: what a placement's record says, for those who wait for it.
 //!
 //! Invariant: the record is the truth; a job only repeats it, and one that a crash left behind it
 //! is brought up to it at the next start.
 
 use super::{PlacementParts, job_of};
 use crate::{
-    catalog::CatalogError,
+    catalog::{Catalog, CatalogError},
     jobs::{JobError, JobKind, JobRecord, JobState},
     offload::offload,
     record_id::JobId,
     recovery::{
-        FailbackEnd, FailbackId, FailbackRecord, FailoverEnd, FailoverId, FailoverRecord, Failure,
-        Placement, PlacementJob, Stage,
+        FailbackEnd, FailbackRecord, FailoverEnd, FailoverRecord, Failure, Placement, PlacementJob,
+        PlacementRecord, RestoreEnd, RestoreRecord, Stage,
     },
 };
 use std::sync::Arc;
 
-/// Brings the jobs up to a placement, and to a record that has just ended.
-pub(super) async fn follow(
-    parts: &PlacementParts,
-    placement: &Placement,
-    ended: Option<&PlacementJob>,
-) {
-    for record in ended.into_iter().chain(placement.job()) {
+/// Brings the jobs up to a placement, and to records that have just ended.
+pub(super) async fn follow(parts: &PlacementParts, placement: &Placement, ended: &[PlacementJob]) {
+    for record in ended.iter().chain(placement.job()) {
         if let Some(id) = id_of(record)
             && let Err(error) = tell(parts, id, record).await
         {
@@ -60,6 +56,7 @@ fn id_of(record: &PlacementJob) -> Option<JobId> {
     match record {
         PlacementJob::Failover(job) => job_of(&job.request.request_id),
         PlacementJob::Failback(job) => job_of(&job.request.request_id),
+        PlacementJob::Restore(job) => job_of(&job.request.request_id),
     }
 }
 
@@ -84,6 +81,13 @@ fn end_of(record: &PlacementJob) -> Option<(JobState, Option<JobError>)> {
             FailbackEnd::Cancelled => "cancelled",
             FailbackEnd::SourceKept => "ended because the source was kept",
         },
+        PlacementJob::Restore(job) => match job.end? {
+            RestoreEnd::Restored => return Some((JobState::Succeeded, None)),
+            RestoreEnd::Failed => return Some((JobState::Failed, failure)),
+            RestoreEnd::PutBack => "put back to where it began",
+            RestoreEnd::Cancelled => "cancelled",
+            RestoreEnd::FailedOver => "ended because production was failed over",
+        },
     };
     let error = JobError::new(
         asked_for.split(' ').next().unwrap_or(asked_for),
@@ -100,7 +104,10 @@ fn error_of(failure: &Failure) -> JobError {
 /// Takes up the jobs that an earlier process left, and ends those whose record has ended.
 pub(super) async fn settle_left_over(parts: &PlacementParts) -> Result<(), CatalogError> {
     for job in parts.jobs.left_over().await? {
-        if !matches!(job.kind, JobKind::Failover | JobKind::Failback) {
+        if !matches!(
+            job.kind,
+            JobKind::Failover | JobKind::Failback | JobKind::Restore
+        ) {
             continue;
         }
         let (id, record) = (job.id, record_of(parts, &job).await?);
@@ -117,16 +124,22 @@ async fn record_of(
     job: &JobRecord,
 ) -> Result<Option<PlacementJob>, CatalogError> {
     let (catalog, subject) = (Arc::clone(&parts.catalog), job.subject.clone());
-    offload(move || {
-        if let Ok(id) = subject.parse::<FailoverId>() {
-            let found: Option<FailoverRecord> = catalog.document(&id.newest_first_key())?;
-            return Ok(found.map(|record| PlacementJob::Failover(Box::new(record))));
-        }
-        let Ok(id) = subject.parse::<FailbackId>() else {
-            return Ok(None);
-        };
-        let found: Option<FailbackRecord> = catalog.document(&id.newest_first_key())?;
-        Ok(found.map(|record| PlacementJob::Failback(Box::new(record))))
+    let kind = job.kind;
+    offload(move || match kind {
+        JobKind::Failover => read::<FailoverRecord>(&catalog, &subject),
+        JobKind::Restore => read::<RestoreRecord>(&catalog, &subject),
+        _ => read::<FailbackRecord>(&catalog, &subject),
     })
     .await
+}
+
+fn read<Record: PlacementRecord>(
+    catalog: &Catalog,
+    subject: &str,
+) -> Result<Option<PlacementJob>, CatalogError> {
+    let Ok(id) = subject.parse::<Record::Id>() else {
+        return Ok(None);
+    };
+    let found: Option<Record> = catalog.document(&Record::key_of(id))?;
+    Ok(found.map(Record::into_job))
 }

@@ -399,7 +399,8 @@ fn runs_here(placement: &crate::recovery::Placement) -> bool {
     let turned_back = match placement.job() {
         Some(PlacementJob::Failover(job)) => job.turned_back.is_some(),
         Some(PlacementJob::Failback(job)) => job.is_target_ended(),
-        None => false,
+        // It goes on at the source alone.
+        Some(PlacementJob::Restore(_)) | None => false,
     };
     authority.holder() == Site::Target && !turned_back && !keeps_source
 }

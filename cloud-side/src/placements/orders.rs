@@ -132,6 +132,9 @@ fn is_released(placement: &Placement) -> bool {
         Some(PlacementJob::Failback(job)) => {
             job.progress.step == Step::BootHome && job.turned_back.is_none()
         }
+        Some(PlacementJob::Restore(job)) => {
+            matches!(job.progress.step, Step::BootHome | Step::ReleaseSource)
+        }
         None => false,
     };
     is_authority && is_awaited && placement.split_brain().is_none()
@@ -141,7 +144,7 @@ fn is_released(placement: &Placement) -> bool {
 fn standing_order(placement: &Placement, task: Option<HomeTask>) -> (Generation, Duty) {
     let authority = placement.authority();
     match placement.command().map(|command| command.action) {
-        Some(Action::QuiesceSource { .. } | Action::DrainSource) => {
+        Some(Action::QuiesceSource { .. } | Action::DrainSource | Action::PlaceBookmark { .. }) => {
             (authority.generation(), Duty::Quiesce)
         }
         Some(
@@ -154,6 +157,7 @@ fn standing_order(placement: &Placement, task: Option<HomeTask>) -> (Generation,
             | Action::KeepLeftBehind { .. }
             | Action::PlanSeed { .. }
             | Action::CopyRound { .. }
+            | Action::RestoreDisks { .. }
             | Action::QuiesceTarget { .. }
             | Action::FinalDelta { .. }
             | Action::CompareDigests { .. }

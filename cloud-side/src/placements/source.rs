@@ -13,7 +13,7 @@ use bcdr_wire::{
 use std::time::Duration;
 
 /// A source that lives reports every second; one that does not within this time is out of reach.
-const SIGHTING: Duration = Duration::from_secs(3);
+pub(super) const SIGHTING: Duration = Duration::from_secs(3);
 /// How long a source may take to end the writes that are in flight.
 const QUIESCE: Duration = Duration::from_secs(60);
 /// How long it may take until all that a source holds is received and published.
@@ -90,7 +90,7 @@ impl Hands {
                     "the source still took writes, or was not heard of, {} s after it was told to stop",
                     QUIESCE.as_secs()
                 ),
-                "look at the capture; then start the failover again, or an emergency failover",
+                "look at the capture, then start again; if it is lost, start an emergency failover",
             )
         })
     }
@@ -112,7 +112,7 @@ impl Hands {
             StepError::new(
                 "source_not_drained",
                 cause,
-                "look at the link between source and cloud side; then start the failover again",
+                "look at the link between source and cloud side, then start again",
             )
         };
         let Some(last) = last else {

@@ -33,6 +33,12 @@ pub struct Command {
 pub enum Action {
     /// Look at settings, target and point. Answer: done.
     Precheck,
+    /// Look whether the source is there and tracks every write, and choose the point that its disks
+    /// are put back to. Answer: pinned.
+    PrecheckRestore {
+        /// What was asked for.
+        choice: PointChoice,
+    },
     /// Ask whether the source serves. Answer: probed.
     ProbeSource,
     /// Have the source stop writes, and remember the generation. Answer: done.
@@ -42,6 +48,14 @@ pub enum Action {
     },
     /// Wait until all that the source holds is durable here. Answer: drained.
     DrainSource,
+    /// Bookmark all that the drained source wrote, under this label, unless that was done. Answer:
+    /// pinned.
+    PlaceBookmark {
+        /// The label.
+        label: String,
+        /// The bookmark may not be before this.
+        not_before: Position,
+    },
     /// Make the generation durable; from then on refuse what is older, also in batches that were
     /// received before and are committed after. Answer: fenced, with what is durable.
     Fence {
@@ -113,6 +127,16 @@ pub enum Action {
         disks: Vec<ConfirmedDisk>,
         /// How differences are found.
         method: SeedMethod,
+    },
+    /// Bring the disks of a held source to a point of its own history, proven by digest. Refused as a
+    /// round is. Answer: restored.
+    RestoreDisks {
+        /// Whose work it is.
+        generation: Generation,
+        /// The point.
+        point: PointId,
+        /// The disks, as they were identified.
+        disks: Vec<ConfirmedDisk>,
     },
     /// End the instance in order, so that its branch is complete. Answer: done.
     QuiesceTarget {
@@ -257,6 +281,13 @@ pub enum StepResult {
         sent_bytes: u64,
         /// Bytes that changed meanwhile.
         remaining_bytes: u64,
+    },
+    /// The disks hold the point.
+    Restored {
+        /// Bytes of content that went to them.
+        fetched_bytes: u64,
+        /// Bytes written to them.
+        written_bytes: u64,
     },
     /// A comparison's outcome.
     Compared {

@@ -39,6 +39,10 @@ pub enum Verb {
     FailbackRollback,
     /// Give it up before the cutover.
     FailbackCancel,
+    /// Begin to put the source's disks back to a point.
+    RestoreStart,
+    /// Give that up.
+    RestoreCancel,
     /// Try the failed step again.
     Retry,
     /// Keep the source's data.
@@ -49,7 +53,7 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs, in the order of the way there and back.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Drill,
         Self::FailoverStart,
         Self::FailoverCommit,
@@ -61,6 +65,8 @@ impl Verb {
         Self::FailbackCommit,
         Self::FailbackRollback,
         Self::FailbackCancel,
+        Self::RestoreStart,
+        Self::RestoreCancel,
         Self::Retry,
         Self::KeepSource,
         Self::KeepTarget,
@@ -99,7 +105,7 @@ pub fn allowed_actions(placement: &Placement, surroundings: Surroundings) -> Vec
 
 /// What the surroundings have against a verb.
 fn around(verb: Verb, surroundings: Surroundings) -> Option<Refused> {
-    let needs_point = matches!(verb, Verb::Drill | Verb::FailoverStart);
+    let needs_point = matches!(verb, Verb::Drill | Verb::FailoverStart | Verb::RestoreStart);
     if needs_point && !surroundings.has_point {
         return Some(Refused::new(
             "no_point",
@@ -132,6 +138,8 @@ pub fn judge(placement: &Placement, verb: Verb) -> Result<(), Refused> {
         _ if is_split => Err(split()),
         Verb::FailoverStart => failover_start(placement),
         Verb::FailbackStart => failback_start(placement),
+        Verb::RestoreStart => restore_start(placement),
+        Verb::RestoreCancel => restore_cancel(placement),
         Verb::FailoverCommit | Verb::FailoverRollback | Verb::FailoverCancel => {
             failover(placement, verb)
         }
@@ -144,8 +152,10 @@ pub fn judge(placement: &Placement, verb: Verb) -> Result<(), Refused> {
 }
 
 fn failover_start(placement: &Placement) -> Result<(), Refused> {
-    if placement.job().is_some() {
-        return Err(busy());
+    match placement.job() {
+        // A source that is lost in the middle of a restore must not keep production from going on.
+        None | Some(PlacementJob::Restore(_)) => {}
+        Some(_) => return Err(busy()),
     }
     match placement.authority().holder() {
         Site::Source => Ok(()),
@@ -165,6 +175,41 @@ fn failback_start(placement: &Placement) -> Result<(), Refused> {
         return Err(not_at_target());
     }
     Ok(())
+}
+
+fn restore_start(placement: &Placement) -> Result<(), Refused> {
+    if placement.job().is_some() {
+        return Err(busy());
+    }
+    match placement.authority().holder() {
+        Site::Source => Ok(()),
+        Site::Target => Err(Refused::new(
+            "production_at_target",
+            "production runs at the target, not on the source's disks",
+            "bring it home by a failback first",
+        )),
+    }
+}
+
+fn restore_cancel(placement: &Placement) -> Result<(), Refused> {
+    let Some(PlacementJob::Restore(job)) = placement.job() else {
+        return Err(Refused::new(
+            "no_restore",
+            "no restore is on its way",
+            "start one",
+        ));
+    };
+    if job.can_cancel() {
+        return Ok(());
+    }
+    if job.turned_back.is_some() {
+        return Err(turning_back());
+    }
+    Err(Refused::new(
+        "already_restored",
+        "the disks hold the point, and the source serves them or is about to",
+        "wait for its end, then undo it",
+    ))
 }
 
 fn failover(placement: &Placement, verb: Verb) -> Result<(), Refused> {
@@ -353,7 +398,7 @@ fn deciding() -> Refused {
 fn busy() -> Refused {
     Refused::new(
         "placement_job_running",
-        "another failover or failback of the group is on its way",
+        "another failover, failback or restore of the group is on its way",
         "finish it, roll it back or cancel it",
     )
 }

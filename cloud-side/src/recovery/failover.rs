@@ -51,6 +51,7 @@ impl FailoverRecord {
             instance: None,
             ladder: None,
             countdown: None,
+            leaves_source_held: false,
         }
     }
 
@@ -358,7 +359,7 @@ impl FailoverRecord {
         let next = match self.progress.step {
             Step::StopInstance => Step::FenceBack,
             Step::FenceBack if self.progress.begun(Step::CreateBranch) => Step::SealBranch,
-            Step::FenceBack | Step::SealBranch => Step::ReleaseSource,
+            Step::FenceBack | Step::SealBranch if !self.leaves_source_held => Step::ReleaseSource,
             _ => {
                 let end = self.turned_back.unwrap_or(FailoverEnd::RolledBack);
                 return self.finish(end, now);

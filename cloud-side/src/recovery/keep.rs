@@ -32,6 +32,9 @@ pub struct Keeping {
     pub generation: Generation,
     /// Whether the job that is on its way goes on afterwards, and needs its branch.
     pub job_goes_on: bool,
+    /// Whether the source's disks belong to a restore, which lets the source serve by itself.
+    #[serde(default)]
+    pub leaves_source_held: bool,
     /// How far it is.
     pub progress: Progress,
 }
@@ -41,6 +44,7 @@ impl Keeping {
     pub(super) fn begin(
         site: Site,
         job_goes_on: bool,
+        leaves_source_held: bool,
         authority: &mut Authority,
         now: Timestamp,
     ) -> Self {
@@ -53,6 +57,7 @@ impl Keeping {
             site,
             generation,
             job_goes_on,
+            leaves_source_held,
             progress: Progress::begin(first, authority, now),
         }
     }
@@ -142,10 +147,12 @@ impl Keeping {
     fn next(&mut self, authority: &mut Authority, now: Timestamp) {
         let next = match (self.progress.step, self.site) {
             (Step::StopInstance | Step::HoldSource, _) => Step::Fence,
-            (Step::Fence, Site::Source) if self.job_goes_on => Step::ReleaseSource,
-            (Step::Fence, Site::Source) => Step::SealBranch,
+            (Step::Fence, Site::Source) if self.job_goes_on && !self.leaves_source_held => {
+                Step::ReleaseSource
+            }
+            (Step::Fence, Site::Source) if !self.job_goes_on => Step::SealBranch,
             (Step::Fence, Site::Target) => Step::AdoptGeneration,
-            (Step::SealBranch, _) => Step::ReleaseSource,
+            (Step::SealBranch, _) if !self.leaves_source_held => Step::ReleaseSource,
             _ => return self.progress.end(now),
         };
         self.progress.enter(next, authority, now);

@@ -29,6 +29,8 @@ enum Mutation {
     OverwriteBeforeConfirmed,
     /// Digests are said to be equal without a look.
     DigestsNotCompared,
+    /// A restore is called done while the disks hold a mixture.
+    RestoreNotProven,
 }
 
 /// The model, bounded by a budget.
@@ -73,6 +75,7 @@ enum Move {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
     Start(FailoverMode),
+    Restore,
     StartBack,
     Confirm,
     Cutover,
@@ -141,6 +144,9 @@ impl Model for Recovery {
         }
         if left.wishes > 0 {
             moves.extend(Wish::ALL.map(Operator));
+            if left.restores {
+                moves.push(Operator(Wish::Restore));
+            }
         }
     }
 
@@ -234,6 +240,14 @@ const CALM: Budget = Budget {
     crashes: 1,
     writes: 1,
     late: 1,
+    restores: false,
+};
+
+/// A restore, and what may get in its way.
+const IN_PLACE: Budget = Budget {
+    kills: 0,
+    restores: true,
+    ..CALM
 };
 
 /// A failover for good, and all the way home.
@@ -244,11 +258,19 @@ const THERE_AND_BACK: Budget = Budget {
     crashes: 0,
     writes: 1,
     late: 1,
+    restores: false,
 };
 
 #[test]
 fn authority_is_one_and_every_state_has_a_way_out() {
     let found = search(None, CALM);
+    println!("{} states", found.unique_state_count());
+    found.assert_properties();
+}
+
+#[test]
+fn a_restore_in_place_never_lets_a_mixture_be_served() {
+    let found = search(None, IN_PLACE);
     println!("{} states", found.unique_state_count());
     found.assert_properties();
 }
@@ -281,6 +303,11 @@ fn each_property_can_fail() {
         (
             Mutation::DigestsNotCompared,
             THERE_AND_BACK,
+            "home serves under the newest generation only when whole",
+        ),
+        (
+            Mutation::RestoreNotProven,
+            IN_PLACE,
             "home serves under the newest generation only when whole",
         ),
     ];

@@ -18,7 +18,7 @@ use super::{
     record::{
         BranchName, FailbackEnd, FailbackId, FailbackRecord, FailbackRequest, FailoverEnd,
         FailoverId, FailoverMode, FailoverRecord, FailoverRequest, FormNumber, InstanceName,
-        PointChoice, Refused,
+        PointChoice, Refused, RestoreEnd, RestoreJobId, RestoreRecord, RestoreRequest,
     },
     step::{Stage, Step},
 };
@@ -36,6 +36,8 @@ const REMEMBERED_STARTS_MAX: usize = 32;
 pub enum PlacementState {
     /// At the source, in peace.
     SourceActive,
+    /// At the source, whose disks are being put back to an earlier point.
+    Restoring,
     /// On its way to the target.
     FailingOver,
     /// At the target; it can still be undone.
@@ -117,8 +119,8 @@ pub enum Started {
 pub struct Handled {
     /// Whether the placement has to be persisted before anything else.
     pub persist: bool,
-    /// The job's record, to be persisted in the same transaction.
-    pub record: Option<PlacementJob>,
+    /// Records of jobs, to be persisted in the same transaction.
+    pub records: Vec<PlacementJob>,
     /// What has to be carried out next, in place of anything before.
     pub command: Option<Command>,
 }
@@ -139,6 +141,9 @@ pub struct Placement {
     job: Option<PlacementJob>,
     split_brain: Option<SplitBrain>,
     starts: Vec<RememberedStart>,
+    /// A restore that a failover interrupted; it goes on if that does not become final.
+    #[serde(default)]
+    set_aside: Option<Box<RestoreRecord>>,
 }
 
 impl Document for Placement {
@@ -160,6 +165,7 @@ impl Placement {
             job: None,
             split_brain: None,
             starts: Vec::new(),
+            set_aside: None,
         }
     }
 
@@ -188,6 +194,11 @@ impl Placement {
         self.split_brain.as_ref()
     }
 
+    /// The restore that waits for the end of a failover which interrupted it.
+    pub fn set_aside(&self) -> Option<&RestoreRecord> {
+        self.set_aside.as_deref()
+    }
+
     /// Where production is.
     pub fn state(&self) -> PlacementState {
         match (&self.split_brain, &self.job, self.authority.holder()) {
@@ -210,8 +221,9 @@ impl Placement {
             Some(PlacementJob::Failover(job)) => {
                 job.fence_begun() || job.progress.begun(Step::QuiesceSource)
             }
+            Some(PlacementJob::Restore(job)) => job.holds_source(),
             None => false,
-        };
+        } || self.set_aside.is_some();
         match self.authority.holder() {
             Site::Source if !is_on_its_way && self.split_brain.is_none() => {
                 SourceOrder::Serve(generation)
@@ -250,10 +262,14 @@ impl Placement {
                 "leave the point out, or start an emergency failover at that point",
             ));
         }
+        let ended = self.make_way(request.mode, now)?;
         self.remember(request.request_id.clone(), JobRef::Failover(id));
-        let job = FailoverRecord::begin(id, self.group, request, &mut self.authority, now);
+        let mut job = FailoverRecord::begin(id, self.group, request, &mut self.authority, now);
+        job.leaves_source_held = self.set_aside.is_some();
         self.job = Some(PlacementJob::Failover(Box::new(job)));
-        Ok(Started::New(self.begun()))
+        let mut handled = self.begun();
+        handled.records.extend(ended);
+        Ok(Started::New(handled))
     }
 
     /// Starts a failback, or recognises one that was asked for before.
@@ -278,6 +294,57 @@ impl Placement {
         self.remember(request.request_id, JobRef::Failback(id));
         self.job = Some(PlacementJob::Failback(Box::new(job)));
         Ok(Started::New(self.begun()))
+    }
+
+    /// Starts a restore in place, or recognises one that was asked for before.
+    ///
+    /// # Errors
+    /// Why it is not allowed now.
+    pub fn start_restore(
+        &mut self,
+        id: RestoreJobId,
+        request: RestoreRequest,
+        now: Timestamp,
+    ) -> Result<Started, Refused> {
+        if let Some(job) = self.remembered(&request.request_id) {
+            return Ok(Started::Repeated(job));
+        }
+        allowed::judge(self, Verb::RestoreStart)?;
+        self.remember(request.request_id.clone(), JobRef::Restore(id));
+        let job = RestoreRecord::begin(id, self.group, request, &mut self.authority, now);
+        self.job = Some(PlacementJob::Restore(Box::new(job)));
+        Ok(Started::New(self.begun()))
+    }
+
+    /// A restore that is on its way gives way to a failover: one that holds the source is set aside,
+    /// any other has done what it can and is given back, ended.
+    fn make_way(
+        &mut self,
+        mode: FailoverMode,
+        now: Timestamp,
+    ) -> Result<Option<PlacementJob>, Refused> {
+        let Some(PlacementJob::Restore(job)) = &self.job else {
+            return Ok(None);
+        };
+        if job.holds_source() && mode == FailoverMode::Planned {
+            return Err(Refused::new(
+                "restore_on_its_way",
+                "a restore holds the source, so the source cannot be stopped in order",
+                "wait for its end or cancel it; if the source is lost, start an emergency failover",
+            ));
+        }
+        let mut job = job.clone();
+        self.job = None;
+        if job.holds_source() {
+            self.set_aside = Some(job);
+            return Ok(None);
+        }
+        let end = match job.overwrite_begun() {
+            true => job.destination(),
+            false => RestoreEnd::Cancelled,
+        };
+        job.end_as(end, now);
+        Ok(Some(PlacementJob::Restore(job)))
     }
 
     /// Takes an event in.
@@ -313,19 +380,22 @@ impl Placement {
                 None
             }
         };
-        let ended = self.settle().or(ended);
-        Ok(self.handled(&before, ended))
+        let mut records = Vec::from_iter(ended);
+        records.extend(self.settle(now));
+        Ok(self.handled(&before, records))
     }
 
-    fn handled(&self, before: &Self, ended: Option<PlacementJob>) -> Handled {
+    fn handled(&self, before: &Self, mut records: Vec<PlacementJob>) -> Handled {
         let changed = self.changed_for_good(before);
         let command = self.command().filter(|command| {
             before.command().map(|was| (was.ticket, was.action))
                 != Some((command.ticket, command.action.clone()))
         });
+        let persist = changed || !records.is_empty();
+        records.extend(self.job.clone().filter(|_| changed));
         Handled {
-            persist: changed || ended.is_some(),
-            record: ended.or_else(|| changed.then(|| self.job.clone()).flatten()),
+            persist,
+            records,
             command,
         }
     }
@@ -348,6 +418,7 @@ impl Placement {
         let countdown = match self.job.as_ref()? {
             PlacementJob::Failover(job) => job.countdown?,
             PlacementJob::Failback(job) => job.countdown?,
+            PlacementJob::Restore(_) => return None,
         };
         Some(countdown.remaining().as_secs() / 60)
     }
@@ -367,7 +438,7 @@ impl Placement {
     fn begun(&self) -> Handled {
         Handled {
             persist: true,
-            record: self.job.clone(),
+            records: Vec::from_iter(self.job.clone()),
             command: self.command(),
         }
     }
@@ -375,12 +446,14 @@ impl Placement {
     /// The operator's verb that an event is; none for what is no operator's wish.
     fn verb_of(&self, event: &Event) -> Option<Verb> {
         let is_failback = matches!(self.job, Some(PlacementJob::Failback(_)));
+        let is_restore = matches!(self.job, Some(PlacementJob::Restore(_)));
         let verb = match event {
             Event::Commit if is_failback => Verb::FailbackCommit,
             Event::Commit => Verb::FailoverCommit,
             Event::Rollback if is_failback => Verb::FailbackRollback,
             Event::Rollback => Verb::FailoverRollback,
             Event::Cancel if is_failback => Verb::FailbackCancel,
+            Event::Cancel if is_restore => Verb::RestoreCancel,
             Event::Cancel => Verb::FailoverCancel,
             Event::Retry => Verb::Retry,
             Event::Keep(Site::Source) => Verb::KeepSource,
@@ -470,11 +543,19 @@ impl Placement {
         let ends_job = match &self.job {
             Some(PlacementJob::Failover(_)) => site == Site::Source,
             Some(PlacementJob::Failback(_)) => site == Site::Source && !is_home_already,
-            None => false,
+            Some(PlacementJob::Restore(_)) | None => false,
         };
         let job_goes_on = self.job.is_some() && !ends_job;
+        let holds_source = matches!(&self.job, Some(PlacementJob::Restore(job)) if job.holds_source())
+            || self.set_aside.is_some();
         let authority = &mut self.authority;
-        split.keeping = Some(Keeping::begin(site, job_goes_on, authority, now));
+        split.keeping = Some(Keeping::begin(
+            site,
+            job_goes_on,
+            holds_source,
+            authority,
+            now,
+        ));
         if !ends_job {
             return None;
         }
@@ -483,8 +564,8 @@ impl Placement {
         Some(job)
     }
 
-    /// Draws the consequences of whatever is over; gives back a job that ended.
-    fn settle(&mut self) -> Option<PlacementJob> {
+    /// Draws the consequences of whatever is over; gives back the jobs that ended.
+    fn settle(&mut self, now: Timestamp) -> Vec<PlacementJob> {
         let kept = self
             .split_brain
             .as_ref()
@@ -494,21 +575,42 @@ impl Placement {
         if let Some(site) = kept {
             self.split_brain = None;
             match &mut self.job {
-                Some(job) => job.outlive(&mut self.authority),
+                Some(job) => job.outlive(&mut self.authority, now),
                 None if site == Site::Source => self.target = None,
                 None => {}
             }
         }
-        let is_over = |job: &&PlacementJob| job.progress().stage == Stage::Ended;
-        self.job.as_ref().filter(is_over)?;
-        let job = self.job.take()?;
-        self.draw_consequences(&job);
-        Some(job)
+        let is_over = |job: &mut PlacementJob| job.progress().stage == Stage::Ended;
+        let mut ended = Vec::new();
+        if let Some(job) = self.job.take_if(is_over) {
+            self.draw_consequences(&job);
+            ended.push(job);
+        }
+        ended.extend(self.settle_set_aside(now));
+        ended
+    }
+
+    /// What was set aside for a failover goes on when that is over, or ends with it.
+    fn settle_set_aside(&mut self, now: Timestamp) -> Option<PlacementJob> {
+        if self.job.is_some() || self.split_brain.is_some() {
+            return None;
+        }
+        let mut job = self.set_aside.take()?;
+        if self.authority.holder() == Site::Target {
+            job.end_as(RestoreEnd::FailedOver, now);
+            return Some(PlacementJob::Restore(job));
+        }
+        job.taken_up_again(&mut self.authority, now);
+        self.job = Some(PlacementJob::Restore(job));
+        None
     }
 
     fn draw_consequences(&mut self, job: &PlacementJob) {
         match job {
+            PlacementJob::Restore(_) => {}
             PlacementJob::Failover(job) => {
+                let aside = self.set_aside.as_ref();
+                let home_overwritten = aside.is_some_and(|job| job.overwrite_begun());
                 self.target = match (job.end, job.point, &job.branch, &job.instance) {
                     (Some(FailoverEnd::Committed), Some(point), Some(branch), Some(instance)) => {
                         Some(TargetSide {
@@ -516,7 +618,7 @@ impl Placement {
                             point,
                             branch: branch.clone(),
                             instance: instance.clone(),
-                            home_overwritten: false,
+                            home_overwritten,
                         })
                     }
                     _ => None,

@@ -1,4 +1,4 @@
-//! The durable records of failovers and failbacks, and the words in them. Plain data.
+//! The durable records of failovers, failbacks and restores, and the words in them. Plain data.
 
 use super::{
     countdown::{CommitPolicy, Countdown},
@@ -14,7 +14,7 @@ use bcdr_format::{Generation, GroupId, Position, Timestamp, VolumeId};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-pub use crate::record_id::{FailbackId, FailoverId, ParseRecordIdError};
+pub use crate::record_id::{FailbackId, FailoverId, ParseRecordIdError, RestoreJobId};
 
 /// The form in which this release writes placements and their records.
 const FORM: u32 = 1;
@@ -159,6 +159,10 @@ pub struct FailoverRecord {
     pub ladder: Option<LadderOutcome>,
     /// The time left until the policy decides.
     pub countdown: Option<Countdown>,
+    /// The source's disks belong to a restore that was set aside for this failover: the way back ends
+    /// without letting the source serve.
+    #[serde(default)]
+    pub leaves_source_held: bool,
 }
 
 impl Document for FailoverRecord {
@@ -313,6 +317,87 @@ impl Document for FailbackRecord {
     const COLLECTION: &'static str = "failbacks";
 
     /// Newer failbacks come first.
+    fn key(&self) -> String {
+        self.id.newest_first_key()
+    }
+}
+
+/// What an operator asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreRequest {
+    /// Chosen by the client; a second request with it gets the first one's restore.
+    pub request_id: String,
+    /// Who asked.
+    pub operator: String,
+    /// The point.
+    pub point: PointChoice,
+    /// The restore that it undoes, if it does.
+    pub undoes: Option<RestoreJobId>,
+    /// What was to be put back, as it was known before the request.
+    pub preview: Option<LossWindow>,
+}
+
+/// How a restore ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreEnd {
+    /// The source serves the point, protected.
+    Restored,
+    /// It was given up while disks were written to: the source serves what it held before.
+    PutBack,
+    /// It failed before anything was written; the source serves what it has.
+    Failed,
+    /// It was given up before anything was written; the source serves what it has.
+    Cancelled,
+    /// Production was failed over for good before it was over.
+    FailedOver,
+}
+
+/// A restore in place: its durable record, which is also all that its machine remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreRecord {
+    /// The form of this document.
+    pub form: FormNumber,
+    /// Its id.
+    pub id: RestoreJobId,
+    /// The group.
+    pub group: GroupId,
+    /// What was asked for.
+    pub request: RestoreRequest,
+    /// When.
+    pub requested_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// How it ended.
+    pub end: Option<RestoreEnd>,
+    /// How far it is.
+    pub progress: Progress,
+    /// The generation that it took last.
+    pub generation: Option<Generation>,
+    /// How it will end, once it turned back.
+    pub turned_back: Option<RestoreEnd>,
+    /// The chosen point. It never changes.
+    pub point: Option<PointId>,
+    /// The time of that point.
+    pub point_time: Option<Timestamp>,
+    /// The source's last position, after the drain.
+    pub drained: Option<Position>,
+    /// The bookmark of what the source held; with it the restore can be undone.
+    pub undo: Option<PointId>,
+    /// The time of the bookmark.
+    pub undo_time: Option<Timestamp>,
+    /// The disks of the source, as they were identified before the first write.
+    pub disks: Vec<HomeDisk>,
+    /// Bytes of content that went to the source.
+    pub fetched_bytes: u64,
+    /// Bytes written to its disks.
+    pub written_bytes: u64,
+}
+
+impl Document for RestoreRecord {
+    const COLLECTION: &'static str = "restores";
+
+    /// Newer restores come first.
     fn key(&self) -> String {
         self.id.newest_first_key()
     }

@@ -9,7 +9,7 @@ use bcdr_format::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One step of a failover, a failback, or the way out of a split brain.
+/// One step of a failover, a failback, a restore, or the way out of a split brain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
@@ -21,6 +21,8 @@ pub enum Step {
     QuiesceSource,
     /// What the source still holds is received, down to zero lag (planned failover).
     DrainSource,
+    /// All that the drained source wrote is bookmarked (restore).
+    PlaceBookmark,
     /// The new generation becomes durable: older writes are refused from here on.
     Fence,
     /// The point is chosen and held.
@@ -53,6 +55,10 @@ pub enum Step {
     PlanSeed,
     /// What changed is written to the disks at home while the instance runs.
     CopyRound,
+    /// The source's own disks are brought to the point (restore).
+    RestoreDisks,
+    /// The source's own disks are brought back to the bookmark (restore).
+    PutBackDisks,
     /// The next round is waited for.
     BetweenRounds,
     /// The instance stops taking writes.

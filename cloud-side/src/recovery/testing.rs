@@ -53,6 +53,20 @@ pub(super) fn failback_request(id: &str, seed: Seed) -> FailbackRequest {
     }
 }
 
+pub(super) fn restore_id(number: u32) -> RestoreJobId {
+    format!("rst-{number:026}").parse().unwrap()
+}
+
+pub(super) fn restore_request(id: &str) -> RestoreRequest {
+    RestoreRequest {
+        request_id: id.to_owned(),
+        operator: "ops".to_owned(),
+        point: PointChoice::Point(PointId(position(3))),
+        undoes: None,
+        preview: None,
+    }
+}
+
 pub(super) fn disks() -> Vec<ConfirmedDisk> {
     vec![ConfirmedDisk {
         volume: VolumeId::from_u128(7),
@@ -69,6 +83,18 @@ pub(super) fn good_answer(action: &Action) -> StepResult {
         },
         Action::Fence { generation, .. } => StepResult::Fenced {
             generation: *generation,
+        },
+        Action::PrecheckRestore { .. } => StepResult::Pinned {
+            point: PointId(position(3)),
+            time: NOW,
+        },
+        Action::PlaceBookmark { .. } => StepResult::Pinned {
+            point: PointId(position(10)),
+            time: NOW,
+        },
+        Action::RestoreDisks { .. } => StepResult::Restored {
+            fetched_bytes: 4096,
+            written_bytes: 8192,
         },
         Action::PinPoint { .. } => StepResult::Pinned {
             point: PointId(position(9)),
@@ -177,13 +203,20 @@ impl Driver {
         assert!(matches!(started, Ok(Started::New(_))));
     }
 
+    pub(super) fn start_restore(&mut self) {
+        let number = u32::try_from(self.finished.len()).unwrap() + 1;
+        let request = restore_request(&format!("i{number}"));
+        let started = self
+            .placement
+            .start_restore(restore_id(number), request, self.now);
+        assert!(matches!(started, Ok(Started::New(_))));
+    }
+
     pub(super) fn tell(&mut self, event: Event) -> Result<Handled, Refused> {
         let handled = self.placement.handle(&event, self.now)?;
-        if let Some(job) = &handled.record
-            && job.progress().stage == Stage::Ended
-        {
-            self.finished.push(job.clone());
-        }
+        let is_over = |job: &&PlacementJob| job.progress().stage == Stage::Ended;
+        let ended = handled.records.iter().filter(is_over).cloned();
+        self.finished.extend(ended);
         Ok(handled)
     }
 

@@ -401,7 +401,7 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
                 points::settle_left_over(catalog, jobs, &service.groups, job).await?;
             }
             // Its drill was settled above, and the job with it; placements settle theirs.
-            JobKind::Drill | JobKind::Failover | JobKind::Failback => {}
+            JobKind::Drill | JobKind::Failover | JobKind::Failback | JobKind::Restore => {}
             JobKind::Readiness => service.inspections.settle_left_over(job).await?,
         }
     }

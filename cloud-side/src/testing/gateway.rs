@@ -7,7 +7,7 @@ use bcdr_wire::{
     feed::{CaptureReport, Refusal, Tracking},
     frame::{FrameKind, FrameReader, decode_control, send_control, write_frame},
     identity::Role,
-    order::{OrderNumber, Serving, SourceOrder, Standing},
+    order::{OrderNumber, Serving, SourceOrder, Standing, TaskReport},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
     transport::{Protocol, client_endpoint, connect},
 };
@@ -126,6 +126,17 @@ impl Gateway {
         generation: Generation,
         serving: Serving,
     ) {
+        self.stand_with(source, generation, serving, None).await;
+    }
+
+    /// The same, of one that was given a task.
+    pub(crate) async fn stand_with(
+        &mut self,
+        source: &Source,
+        generation: Generation,
+        serving: Serving,
+        task: Option<TaskReport>,
+    ) {
         self.reports += 1;
         let report = CaptureReport {
             at: Timestamp(self.reports),
@@ -133,7 +144,7 @@ impl Gateway {
                 generation,
                 order: self.remembers,
                 serving,
-                task: None,
+                task,
             },
             tracking: Tracking::Continuous,
             sequenced: source.end(),
@@ -155,6 +166,15 @@ impl Gateway {
     pub(crate) async fn hear(&mut self) -> Option<ToGateway> {
         let frame = self.frames.read_frame().await.ok()?;
         Some(decode_control(&frame).unwrap())
+    }
+
+    /// A message that is there already, if there is one.
+    pub(crate) async fn heard(&mut self) -> Option<ToGateway> {
+        tokio::select! {
+            biased;
+            message = self.hear() => message,
+            () = std::future::ready(()) => None,
+        }
     }
 
     /// The next order to the source.

@@ -1,29 +1,16 @@
 //! Failbacks.
 
-use super::{
-    Fields, Grid,
-    failover::{Action, Step, StepFailure, allowed, steps},
-    line, or_none, or_unknown,
-};
+use super::{Fields, Grid, or_none, or_unknown, recovery::Course};
 use crate::cli::{client::Items, settle::PlacementJob, units};
 use serde::Deserialize;
 
 /// A failback.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Failback {
-    pub(crate) id: String,
-    pub(crate) group_name: Option<String>,
-    job: String,
+    #[serde(flatten)]
+    pub(crate) course: Course,
     seed: String,
     continues_in_seconds: Option<u64>,
-    requested_at: String,
-    finished_at: Option<String>,
-    end: Option<String>,
-    turned_back: bool,
-    step: String,
-    stage: String,
-    failure: Option<StepFailure>,
-    steps: Vec<Step>,
     fork: String,
     branch: String,
     pub(crate) disks: Vec<Disk>,
@@ -34,7 +21,6 @@ pub(crate) struct Failback {
     proven_equal: bool,
     sent_bytes: u64,
     remaining_bytes: Option<u64>,
-    allowed_actions: Vec<Action>,
 }
 
 /// A disk found at home.
@@ -51,64 +37,24 @@ pub(crate) struct Disk {
 impl PlacementJob for Failback {
     const NOUN: &'static str = "failback";
 
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn step(&self) -> &str {
-        &self.step
-    }
-
-    fn stage(&self) -> &str {
-        &self.stage
-    }
-
-    fn end(&self) -> Option<&str> {
-        self.end.as_deref()
-    }
-
-    fn steps(&self) -> &[Step] {
-        &self.steps
-    }
-
-    fn failure(&self) -> Option<&StepFailure> {
-        self.failure.as_ref()
+    fn course(&self) -> &Course {
+        &self.course
     }
 }
 
 impl Failback {
-    /// Whether it waits in this step.
-    pub(crate) fn waits_in(&self, step: &str) -> bool {
-        self.step == step && self.stage == "waiting"
-    }
-
-    /// Whether nothing goes on by itself.
-    pub(crate) fn is_over_or_blocked(&self) -> bool {
-        self.end.is_some() || self.stage == "blocked"
-    }
-
-    /// How it ended; none before.
-    pub(crate) fn ended(&self) -> Option<&str> {
-        self.end.as_deref()
-    }
-
     fn state(&self) -> String {
-        if let Some(end) = &self.end {
-            return end.clone();
-        }
-        if self.turned_back {
-            return format!("going back: {}, {}", self.step, self.stage);
-        }
-        if self.waits_in("await_seed") {
+        let waits_in = |step| self.course.waits_in(step) && !self.course.turned_back;
+        if waits_in("await_seed") {
             return "awaits the confirmation of the disks".to_owned();
         }
-        if self.waits_in("between_rounds") && self.seeded {
+        if waits_in("between_rounds") && self.seeded {
             return "home follows; awaits the cutover".to_owned();
         }
-        if self.waits_in("await_commit") {
+        if waits_in("await_commit") {
             return "awaits commit or rollback".to_owned();
         }
-        format!("{}, {}", self.step, self.stage)
+        self.course.state("going back")
     }
 }
 
@@ -118,12 +64,12 @@ pub(crate) fn list(failbacks: &Items<Failback>) -> String {
     let mut grid = Grid::new(&headers, &[4]);
     for failback in &failbacks.items {
         grid.row([
-            failback.id.clone(),
-            or_unknown(failback.group_name.clone()),
+            failback.course.id.clone(),
+            or_unknown(failback.course.group_name.clone()),
             failback.seed.clone(),
             failback.state(),
             units::bytes(failback.sent_bytes),
-            failback.requested_at.clone(),
+            failback.course.requested_at.clone(),
         ]);
     }
     format!("{grid}{}", super::and_more(failbacks.next_cursor.as_ref()))
@@ -132,26 +78,17 @@ pub(crate) fn list(failbacks: &Items<Failback>) -> String {
 /// One failback.
 pub(crate) fn show(failback: &Failback) -> String {
     let mut fields = Fields::new();
-    fields.field("failback", &failback.id);
-    fields.field("group", or_unknown(failback.group_name.clone()));
+    fields.field("failback", &failback.course.id);
+    fields.field("group", or_unknown(failback.course.group_name.clone()));
     fields.field("seed", failback.seed.replace('_', " "));
     fields.field("state", failback.state());
     if let Some(seconds) = failback.continues_in_seconds {
         fields.field("goes on in", units::seconds(seconds as f64));
     }
-    if let Some(failure) = &failback.failure {
-        let StepFailure {
-            step,
-            code,
-            cause,
-            remedy,
-        } = failure;
-        fields.field("failed", line(&format!("{step}: {cause} ({code})")));
-        fields.field("remedy", line(remedy));
-    }
-    fields.field("job", &failback.job);
-    fields.field("requested", &failback.requested_at);
-    fields.field("finished", or_none(failback.finished_at.as_deref()));
+    failback.course.failure(&mut fields);
+    fields.field("job", &failback.course.job);
+    fields.field("requested", &failback.course.requested_at);
+    fields.field("finished", or_none(failback.course.finished_at.as_deref()));
     fields.field("fork", &failback.fork);
     fields.field("branch", &failback.branch);
     fields.field_if("left behind", failback.left_behind.as_deref());
@@ -171,7 +108,7 @@ pub(crate) fn show(failback: &Failback) -> String {
         "not proven yet"
     };
     fields.field("home equal", equal);
-    fields.field("may be", allowed(&failback.allowed_actions));
+    fields.field("may be", failback.course.allowed());
     let mut grid = Grid::new(
         &["VOLUME", "DISK AT HOME", "SIZE", "BLANK", "CONFIRMED"],
         &[2],
@@ -190,7 +127,7 @@ pub(crate) fn show(failback: &Failback) -> String {
         true => String::new(),
         false => format!("\n{grid}"),
     };
-    format!("{fields}{disks}\n{}", steps(&failback.steps))
+    format!("{fields}{disks}\n{}", failback.course.table())
 }
 
 impl Disk {

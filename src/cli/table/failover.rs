@@ -1,67 +1,29 @@
 //! Failovers.
 
-use super::{Fields, Grid, NONE, drill::Rung, line, or_none, or_unknown, point::Point};
+use super::{
+    Fields, Grid,
+    drill::Rung,
+    line, or_none, or_unknown,
+    point::Point,
+    recovery::{Course, Standing, source},
+};
 use crate::cli::{client::Items, settle::PlacementJob, units};
 use serde::Deserialize;
 
 /// A failover.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Failover {
-    pub(crate) id: String,
-    pub(crate) group_name: Option<String>,
-    job: String,
+    #[serde(flatten)]
+    pub(crate) course: Course,
     mode: String,
     decides_in_seconds: Option<u64>,
     interrupted_at: Option<String>,
-    requested_at: String,
-    finished_at: Option<String>,
-    pub(crate) end: Option<String>,
-    turned_back: bool,
-    pub(crate) step: String,
-    pub(crate) stage: String,
-    failure: Option<StepFailure>,
-    steps: Vec<Step>,
     generation: Option<u64>,
     point: Option<String>,
     point_time: Option<String>,
     branch: Option<String>,
     instance: Option<String>,
     ladder: Option<Ladder>,
-    allowed_actions: Vec<Action>,
-}
-
-/// Why a step failed.
-#[derive(Debug, Deserialize)]
-pub(crate) struct StepFailure {
-    pub(crate) step: String,
-    pub(crate) code: String,
-    pub(crate) cause: String,
-    pub(crate) remedy: String,
-}
-
-/// One step.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Step {
-    step: String,
-    attempts: u32,
-    seconds: Option<f64>,
-    pub(crate) outcome: Option<String>,
-}
-
-impl Step {
-    /// A step that ended, in one line.
-    pub(crate) fn line(&self) -> String {
-        line(&format!(
-            "{:>9}  {:<16}  {}",
-            self.took(),
-            self.step,
-            self.outcome.as_deref().unwrap_or("on its way")
-        ))
-    }
-
-    fn took(&self) -> String {
-        self.seconds.map_or_else(|| NONE.to_owned(), units::seconds)
-    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,59 +34,30 @@ struct Ladder {
     rungs: Vec<Rung>,
 }
 
-/// Something that may be done, or not.
-#[derive(Debug, Deserialize)]
-pub(super) struct Action {
-    pub(super) name: String,
-    pub(super) allowed: bool,
-}
-
 impl PlacementJob for Failover {
     const NOUN: &'static str = "failover";
 
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn step(&self) -> &str {
-        &self.step
-    }
-
-    fn stage(&self) -> &str {
-        &self.stage
-    }
-
-    fn end(&self) -> Option<&str> {
-        self.end.as_deref()
-    }
-
-    fn steps(&self) -> &[Step] {
-        &self.steps
-    }
-
-    fn failure(&self) -> Option<&StepFailure> {
-        self.failure.as_ref()
+    fn course(&self) -> &Course {
+        &self.course
     }
 }
 
 impl Failover {
     /// Whether somebody has to commit it or roll it back.
     pub(crate) fn awaits_decision(&self) -> bool {
-        self.step == "await_commit" && self.stage == "waiting"
+        self.course.waits_in("await_commit")
     }
 
     /// Whether nothing goes on by itself.
     pub(crate) fn awaits_somebody(&self) -> bool {
-        self.awaits_decision() || self.end.is_some() || self.stage == "blocked"
+        self.awaits_decision() || self.course.is_over_or_blocked()
     }
 
     fn state(&self) -> String {
-        match (&self.end, self.turned_back, self.awaits_decision()) {
-            (Some(end), ..) => end.clone(),
-            (None, true, _) => format!("rolling back: {}, {}", self.step, self.stage),
-            (None, false, true) => "awaits commit or rollback".to_owned(),
-            (None, false, false) => format!("{}, {}", self.step, self.stage),
+        if self.awaits_decision() {
+            return "awaits commit or rollback".to_owned();
         }
+        self.course.state("rolling back")
     }
 }
 
@@ -134,29 +67,6 @@ pub(crate) struct Preview {
     pub(crate) point: Point,
     pub(crate) summary: String,
     source: Option<Standing>,
-}
-
-/// Where a source stands.
-#[derive(Debug, Deserialize)]
-pub(super) struct Standing {
-    generation: u64,
-    serving: String,
-}
-
-impl Standing {
-    pub(super) fn line(&self) -> String {
-        let serving = match self.serving.as_str() {
-            "writable" => "serves, and takes writes",
-            "read_only" => "serves reads only",
-            _ => "does not serve",
-        };
-        format!("{serving}; knows generation {}", self.generation)
-    }
-}
-
-/// Where a source stands, also when nothing is heard of it.
-pub(super) fn source(standing: Option<&Standing>) -> String {
-    standing.map_or_else(|| "nothing is heard of it".to_owned(), Standing::line)
 }
 
 /// `bcdr failover preview`
@@ -174,12 +84,12 @@ pub(crate) fn list(failovers: &Items<Failover>) -> String {
     let mut grid = Grid::new(&headers, &[]);
     for failover in &failovers.items {
         grid.row([
-            failover.id.clone(),
-            or_unknown(failover.group_name.clone()),
+            failover.course.id.clone(),
+            or_unknown(failover.course.group_name.clone()),
             failover.mode.clone(),
             or_none(failover.point.as_deref()),
             failover.state(),
-            failover.requested_at.clone(),
+            failover.course.requested_at.clone(),
         ]);
     }
     format!("{grid}{}", super::and_more(failovers.next_cursor.as_ref()))
@@ -188,27 +98,18 @@ pub(crate) fn list(failovers: &Items<Failover>) -> String {
 /// One failover.
 pub(crate) fn show(failover: &Failover) -> String {
     let mut fields = Fields::new();
-    fields.field("failover", &failover.id);
-    fields.field("group", or_unknown(failover.group_name.clone()));
+    fields.field("failover", &failover.course.id);
+    fields.field("group", or_unknown(failover.course.group_name.clone()));
     fields.field("mode", &failover.mode);
     fields.field("state", failover.state());
     if let Some(seconds) = failover.decides_in_seconds {
         fields.field("decides in", units::seconds(seconds as f64));
     }
-    if let Some(failure) = &failover.failure {
-        let StepFailure {
-            step,
-            code,
-            cause,
-            remedy,
-        } = failure;
-        fields.field("failed", line(&format!("{step}: {cause} ({code})")));
-        fields.field("remedy", line(remedy));
-    }
-    fields.field("job", &failover.job);
+    failover.course.failure(&mut fields);
+    fields.field("job", &failover.course.job);
     fields.field_if("interrupted", failover.interrupted_at.as_deref());
-    fields.field("requested", &failover.requested_at);
-    fields.field("finished", or_none(failover.finished_at.as_deref()));
+    fields.field("requested", &failover.course.requested_at);
+    fields.field("finished", or_none(failover.course.finished_at.as_deref()));
     fields.field_if("point", failover.point.as_deref());
     fields.field_if("point time", failover.point_time.as_deref());
     fields.field_if(
@@ -221,38 +122,12 @@ pub(crate) fn show(failover: &Failover) -> String {
         let verdict = if ladder.passed { "passed" } else { "FAILED" };
         fields.field("ladder", format!("{verdict}: {}", line(&ladder.detail)));
     }
-    fields.field("may be", allowed(&failover.allowed_actions));
-    let mut text = format!("{fields}\n{}", steps(&failover.steps));
+    fields.field("may be", failover.course.allowed());
+    let mut text = format!("{fields}\n{}", failover.course.table());
     if let Some(ladder) = failover.ladder.as_ref().filter(|one| !one.rungs.is_empty()) {
         text.push_str(&format!("\n{}", super::drill::rungs(&ladder.rungs)));
     }
     text
-}
-
-pub(super) fn steps(steps: &[Step]) -> Grid {
-    let mut grid = Grid::new(&["STEP", "OUTCOME", "TOOK", "ATTEMPTS"], &[2, 3]);
-    for step in steps {
-        grid.row([
-            step.step.clone(),
-            step.outcome.as_deref().unwrap_or("on its way").to_owned(),
-            step.took(),
-            step.attempts.to_string(),
-        ]);
-    }
-    grid
-}
-
-/// The verbs that would be accepted.
-pub(super) fn allowed(actions: &[Action]) -> String {
-    let names: Vec<&str> = actions
-        .iter()
-        .filter(|action| action.allowed)
-        .map(|action| action.name.as_str())
-        .collect();
-    if names.is_empty() {
-        return NONE.to_owned();
-    }
-    names.join(", ")
 }
 
 #[cfg(test)]

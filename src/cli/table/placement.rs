@@ -1,9 +1,8 @@
 //! Placements.
 
 use super::{
-    Fields,
-    failover::{Action, Standing, StepFailure, allowed, source},
-    line,
+    Fields, line,
+    recovery::{Action, Standing, StepFailure, allowed, source},
 };
 use serde::Deserialize;
 

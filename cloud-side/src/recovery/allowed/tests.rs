@@ -17,7 +17,7 @@ fn allowed(driver: &Driver) -> Vec<Verb> {
 fn the_table_of_allowed_actions() {
     use Verb::*;
     let mut driver = Driver::new();
-    assert_eq!(allowed(&driver), [Drill, FailoverStart]);
+    assert_eq!(allowed(&driver), [Drill, FailoverStart, RestoreStart]);
     driver.start(FailoverMode::Emergency, CommitPolicy::Manual);
     assert_eq!(allowed(&driver), [Drill, FailoverCancel]);
     driver.run_to(Some(Step::BootInstance));
@@ -51,7 +51,19 @@ fn the_table_of_allowed_actions() {
     driver.tell(Event::Commit).unwrap();
     assert_eq!(allowed(&driver), [Drill]);
     driver.run();
+    assert_eq!(allowed(&driver), [Drill, FailoverStart, RestoreStart]);
+    driver.start_restore();
+    driver.run_to(Some(Step::RestoreDisks));
+    assert_eq!(allowed(&driver), [Drill, FailoverStart, RestoreCancel]);
+    driver.fail();
+    assert_eq!(
+        allowed(&driver),
+        [Drill, FailoverStart, RestoreCancel, Retry]
+    );
+    driver.tell(Event::Cancel).unwrap();
     assert_eq!(allowed(&driver), [Drill, FailoverStart]);
+    driver.run();
+    assert_eq!(allowed(&driver), [Drill, FailoverStart, RestoreStart]);
 }
 
 #[test]

@@ -375,7 +375,7 @@ fn ticks_within_a_minute_are_not_persisted_and_each_step_is() {
     driver.start(FailoverMode::Emergency, CommitPolicy::Manual);
     let command = driver.placement.command().unwrap();
     let handled = driver.tell(done(&command)).unwrap();
-    assert!(handled.persist && handled.record.is_some() && handled.command.is_some());
+    assert!(handled.persist && !handled.records.is_empty() && handled.command.is_some());
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(super) fn generation_of(action: &Action) -> Option<Generation> {
         | Action::HoldHome { generation }
         | Action::QuiesceTarget { generation }
         | Action::CopyRound { generation, .. }
+        | Action::RestoreDisks { generation, .. }
         | Action::FinalDelta { generation, .. }
         | Action::BootHome { generation }
         | Action::ResumeForward { generation }
@@ -90,6 +91,10 @@ impl World {
             Action::CopyRound { generation, .. } => {
                 self.home_takes(*generation, takes_old)?;
                 self.overwrite();
+            }
+            Action::RestoreDisks { generation, .. } => {
+                self.home_takes(*generation, takes_old)?;
+                self.home.whole = mutation != Some(Mutation::RestoreNotProven);
             }
             Action::FinalDelta { generation, .. } => {
                 self.home_takes(*generation, takes_old)?;

@@ -11,6 +11,8 @@ pub(super) struct Budget {
     pub(super) crashes: u8,
     pub(super) writes: u8,
     pub(super) late: u8,
+    /// Whether an operator restores in place.
+    pub(super) restores: bool,
 }
 
 /// What a site remembers and does.
@@ -121,6 +123,7 @@ impl World {
                 let command = self.placement.command()?;
                 if happens == Move::AnswerLost {
                     self.carry_out(&command.action, mutation);
+                    self.cut_short(&command.action);
                 }
                 self.tell(testing::failed(&command))
             }
@@ -128,6 +131,7 @@ impl World {
                 self.budget.kills -= 1;
                 let command = self.placement.command()?;
                 self.carry_out(&command.action, mutation);
+                self.cut_short(&command.action);
                 Some(())
             }
             Move::LateCopy => {
@@ -167,6 +171,13 @@ impl World {
         }
     }
 
+    /// A restore whose answer does not come may have ended in the middle.
+    fn cut_short(&mut self, action: &Action) {
+        if matches!(action, Action::RestoreDisks { .. }) && self.source.serving.is_none() {
+            self.home.whole = false;
+        }
+    }
+
     fn ship(&mut self, mutation: Option<Mutation>) -> Option<()> {
         let is_taken = self.source.wrote_under >= self.receiver
             || mutation == Some(Mutation::OldGenerationTaken);
@@ -201,6 +212,7 @@ impl World {
         let event = match wish {
             Wish::Start(mode) => return self.start(mode),
             Wish::StartBack => return self.start_back(),
+            Wish::Restore => return self.start_restore(),
             Wish::Confirm => Event::ConfirmSeed {
                 disks: testing::disks(),
             },
@@ -240,6 +252,16 @@ impl World {
         let started = self
             .placement
             .start_failback(id, request, Timestamp(self.now));
+        started.ok().map(|_| ())
+    }
+
+    fn start_restore(&mut self) -> Option<()> {
+        self.jobs += 1;
+        let request = testing::restore_request(&format!("r{}", self.jobs));
+        let id = testing::restore_id(self.jobs);
+        let started = self
+            .placement
+            .start_restore(id, request, Timestamp(self.now));
         started.ok().map(|_| ())
     }
 
@@ -306,6 +328,7 @@ impl Hash for World {
         let job_generation = job.and_then(|job| match job {
             PlacementJob::Failover(job) => job.generation,
             PlacementJob::Failback(job) => job.generation,
+            PlacementJob::Restore(job) => job.generation,
         });
         let late = self.late.as_ref().map(effects::generation_of);
         let generations = [
@@ -365,8 +388,13 @@ impl Hash for World {
                 (job.turned_back, job.seeded, job.proven_equal, job.method).hash(hasher);
                 job.confirmed.is_empty().hash(hasher);
             }
+            Some(PlacementJob::Restore(job)) => {
+                (job.turned_back, job.drained, job.undo).hash(hasher)
+            }
             None => {}
         }
+        let aside = self.placement.set_aside();
+        aside.map(|job| progress(&job.progress)).hash(hasher);
         self.placement
             .target()
             .map(|target| (target.home_overwritten, target.point))

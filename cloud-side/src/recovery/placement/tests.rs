@@ -222,7 +222,7 @@ fn placement_and_record_are_written_together_and_an_unknown_form_is_refused_by_n
     driver.run();
     let handled = driver.tell(Event::Commit).unwrap();
     catalog
-        .put_placement(&driver.placement, handled.record.as_ref(), &[])
+        .put_placement(&driver.placement, &handled.records, &[])
         .unwrap();
     assert_eq!(
         catalog.placement(group).unwrap(),
