@@ -51,7 +51,7 @@ demo-failover: setup ## production to the target at a chosen instant, work there
 	tests/demo/run.sh --failover
 
 # The program measured is the one of this build, so both are built. BENCH="--quick" takes a look.
-bench: packages ## speed and recovery-point figures, beside those of peers
+bench: setup ## speed and recovery-point figures, beside those of peers
 	$(CARGO) build --release
 	$(CARGO) run --release -p bcdr-benches -- $(BENCH)
 

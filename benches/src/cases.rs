@@ -1,12 +1,13 @@
 //! What is measured, one module for each subject.
 //!
 //! [`volume`], [`delivery`] and [`rpo`] share one lab with one full disk; [`view`] has two labs of
-//! its own with sparse disks.
+//! its own with sparse disks, and [`recovery`] one with the demo's disk.
 
 mod delivery;
 mod rpo;
 mod volume;
 
+pub(crate) mod recovery;
 pub(crate) mod view;
 
 use crate::{Part, figures::Figure, site::Site};

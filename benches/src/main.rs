@@ -60,6 +60,8 @@ enum Part {
     Rpo,
     /// Opening views
     View,
+    /// Booting at the target, drills at once, coming home
+    Recovery,
 }
 
 fn main() -> ExitCode {
@@ -89,6 +91,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if wanted(Part::View) {
         figures.extend(cases::view::run(&site)?);
+    }
+    if wanted(Part::Recovery) {
+        figures.extend(cases::recovery::run(&site)?);
     }
     ensure!(!figures.is_empty(), "nothing was measured");
     site.remove()?;

@@ -29,6 +29,10 @@ pub(crate) struct Plan {
     pub(crate) view_points: usize,
     /// Views opened of each volume.
     pub(crate) view_opens: usize,
+    /// Drills of one group that are asked for at once.
+    pub(crate) drills_at_once: usize,
+    /// Bytes that are written at the target and brought home.
+    pub(crate) home_bytes: u64,
     quick: bool,
 }
 
@@ -46,6 +50,8 @@ impl Plan {
                 rpo_watch: Duration::from_secs(6),
                 view_points: 100,
                 view_opens: 5,
+                drills_at_once: 3,
+                home_bytes: 128 * MIB,
                 quick,
             }
         } else {
@@ -59,6 +65,8 @@ impl Plan {
                 rpo_watch: Duration::from_secs(15),
                 view_points: 300,
                 view_opens: 5,
+                drills_at_once: 10,
+                home_bytes: 512 * MIB,
                 quick,
             }
         }
@@ -67,7 +75,7 @@ impl Plan {
     /// Bytes of disk that a run may need at its height, with the copies that replication makes.
     pub(crate) const fn space_bytes(&self) -> u64 {
         let loads = 4 * self.random_bytes + self.sequential_bytes + 4 * self.delivery_bytes;
-        4 * self.disk_bytes + self.rounds as u64 * loads + 4096 * MIB
+        4 * self.disk_bytes + self.rounds as u64 * loads + 4 * self.home_bytes + 4096 * MIB
     }
 
     /// One line for people.
@@ -98,6 +106,8 @@ impl Plan {
             "sequential_bytes": self.sequential_bytes,
             "delivery_bytes": self.delivery_bytes,
             "view_points": self.view_points,
+            "drills_at_once": self.drills_at_once,
+            "home_bytes": self.home_bytes,
         })
     }
 }

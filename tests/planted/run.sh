@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Plants known bugs in a copy of the tree, one at a time, and checks that the simulator goes red.
+# Plants known bugs in a copy of the tree, one at a time, and checks that a test goes red.
 #
-# Each *.patch here begins with "Red: NAME", the scenario that must fail with it. A bug that is
-# missed, a patch that does not apply or compile, and a scenario that fails without any bug are all
-# failures of this script. Names of patches may be given to try only those.
+# Each *.patch here begins with "Red: NAME", the test that must fail with it: a scenario of the
+# simulator, or a unit test of the package in a second line, "In: PACKAGE". A bug that is missed, a
+# patch that does not apply or compile, and a test that fails without any bug are all failures of this
+# script. Names of patches may be given to try only those.
 #
 #   tests/planted/run.sh [NAME...]
 #
@@ -37,12 +38,12 @@ copy_tree() {
     sed -n 's|^+++ b/||p' "$here"/*.patch | sort -u | (cd "$tree" && xargs touch -c)
 }
 
-# Runs one scenario in the copy: 0 green, 1 red, 2 it does not compile.
+# Runs a test, or those that begin so, of a package in the copy: 0 green, 1 red, 2 it does not compile.
 run() {
-    if ! (cd "$tree" && cargo test --quiet --locked -p bcdr-tests --lib --no-run) >"$log" 2>&1; then
+    if ! (cd "$tree" && cargo test --quiet --locked -p "$2" --lib --no-run) >"$log" 2>&1; then
         return 2
     fi
-    if (cd "$tree" && timeout 300 cargo test --quiet --locked -p bcdr-tests --lib -- \
+    if (cd "$tree" && timeout 300 cargo test --quiet --locked -p "$2" --lib -- \
         "$1" --test-threads 2) >"$log" 2>&1; then
         grep -q '^test result: ok. [1-9]' "$log" && return 0
         return 2
@@ -57,22 +58,38 @@ if [ ${#names[@]} -eq 0 ]; then
     done
 fi
 
+# What must go red: the test and its package.
+test_of() { sed -n 's/^Red: //p;q' "$here/$1.patch"; }
+package_of() {
+    local package
+    package=$(sed -n '2s/^In: //p' "$here/$1.patch")
+    echo "${package:-bcdr-tests}"
+}
+
 copy_tree
-if ! run scenario_; then
-    echo "the scenarios are not green without any bug planted:" >&2
-    tail -n 40 "$log" >&2
-    exit 1
-fi
+for name in "${names[@]}"; do
+    test=$(test_of "$name") package=$(package_of "$name")
+    # All scenarios are one run.
+    [ "$package" != bcdr-tests ] || test=scenario_
+    echo "$test $package"
+done | sort -u >"$work/green"
+while read -r test package; do
+    if ! run "$test" "$package" </dev/null; then
+        echo "$test in $package is not green without any bug planted:" >&2
+        tail -n 40 "$log" >&2
+        exit 1
+    fi
+done <"$work/green"
 
 failed=0
-printf '%-42s %-8s %s\n' "planted bug" "verdict" "scenario"
+printf '%-42s %-8s %s\n' "planted bug" "verdict" "test"
 for name in "${names[@]}"; do
     patch=$here/$name.patch
-    scenario=$(sed -n 's/^Red: //p;q' "$patch")
+    test=$(test_of "$name") package=$(package_of "$name")
     verdict=caught
     if (cd "$tree" && patch --quiet --strip=1 --forward --batch) <"$patch" >"$log" 2>&1; then
         status=0
-        run "$scenario" || status=$?
+        run "$test" "$package" || status=$?
         case $status in
             0) verdict=MISSED ;;
             2) verdict="BROKEN" ;;
@@ -83,6 +100,6 @@ for name in "${names[@]}"; do
         copy_tree
     fi
     [ "$verdict" = caught ] || { failed=1; cp "$log" "$work/$name.log"; }
-    printf '%-42s %-8s %s\n' "$name" "$verdict" "$scenario"
+    printf '%-42s %-8s %s\n' "$name" "$verdict" "$test"
 done
 exit $failed
