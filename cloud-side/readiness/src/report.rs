@@ -83,6 +83,8 @@ pub enum CheckCode {
     SerialConsole,
     /// Is it a Windows that has the target's drivers?
     Windows,
+    /// Did the inspection come to its end? Asked only when earlier ones did not.
+    InspectionCompleted,
     /// Was everything small enough to be looked at? Asked only when something was not.
     InspectionBounds,
 }
