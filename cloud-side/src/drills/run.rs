@@ -16,7 +16,10 @@ use crate::{
     target::{DiskSource, InstanceId},
     views::{OpenView, digest},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +37,8 @@ pub(super) struct Attempt {
     pub(super) group: Arc<Group>,
     pub(super) row: BatchRow,
     pub(super) record: DrillRecord,
+    /// When it was asked for, by a clock that cannot be set.
+    pub(super) asked: Instant,
     pub(super) progress: watch::Sender<Option<DrillProgress>>,
     pub(super) stop: CancellationToken,
 }
@@ -103,6 +108,8 @@ impl Attempt {
             drill: InstanceId::new(id.to_string())
                 .expect("a drill id has only letters, digits and a hyphen"),
             group: self.group.record().name.clone(),
+            requested_at: clock::readable(self.record.requested_at),
+            waited: self.asked.elapsed(),
             point: PointDescription {
                 id: self.row.point_id().to_string(),
                 label: self.row.marker.as_ref().map(|marker| marker.label.clone()),

@@ -296,6 +296,7 @@ impl Opened {
             catalog: Arc::clone(&catalog),
             jobs: Arc::clone(&jobs),
             opener: Arc::clone(&opener),
+            schedules: Arc::clone(&self.schedules),
             every: config.readiness_every(),
         }));
         let branches = Arc::new(Branches::new(branch_settings(&self.owner, opener)));
