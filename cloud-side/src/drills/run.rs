@@ -95,7 +95,9 @@ impl Attempt {
             u64::from(settings.boot_timeout_seconds) + u64::from(self.record.hold_seconds);
         let lease = Duration::from_secs(longest) + LEASE_MARGIN;
         let views = &self.drills.parts.views;
-        let view = views.open(&self.group, &self.row, Some(lease)).await?;
+        let view = views
+            .open(&self.group, self.group.lineage(), &self.row, Some(lease))
+            .await?;
         self.record.view = Some(view.id);
         self.record.state = DrillState::Preparing;
         self.drills.store(self.record.clone()).await?;
