@@ -7,6 +7,7 @@
 //! only speaks the public API: it knows nothing of a role's insides.
 
 mod arguments;
+mod branch;
 pub(crate) mod client;
 mod cloud;
 mod confirm;
@@ -97,6 +98,9 @@ enum Command {
     /// Read a point's volumes through NBD
     #[command(subcommand)]
     View(view::Command),
+    /// Show and remove what was written beside a group's own history
+    #[command(subcommand)]
+    Branch(branch::Command),
     /// Boot a point in isolation, and prove that it boots
     #[command(subcommand)]
     Drill(drill::Command),
@@ -159,6 +163,7 @@ impl Cli {
             Command::Volume(command) => command.run(&global),
             Command::Point(command) => command.run(&global),
             Command::View(command) => command.run(&global),
+            Command::Branch(command) => command.run(&global),
             Command::Drill(command) => command.run(&global),
             Command::Failover(command) => command.run(&global),
             Command::Failback(command) => command.run(&global),

@@ -9,6 +9,7 @@
 )]
 
 mod answer;
+mod branches;
 mod document;
 mod drills;
 mod failbacks;
@@ -49,6 +50,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(points::routes())
             .merge(readiness::routes())
             .merge(views::routes())
+            .merge(branches::routes())
             .merge(drills::routes())
             .merge(placements::routes())
             .merge(failovers::routes())

@@ -401,6 +401,13 @@ impl Branches {
         self.known().get(&id)?.branch.clone().ok()
     }
 
+    /// The branch whose own history this is, also one that cannot be used.
+    pub fn of_lineage(&self, lineage: Lineage) -> Option<KnownBranch> {
+        let known = self.known();
+        let mut all = known.values();
+        all.find(|known| known.record.lineage == lineage).cloned()
+    }
+
     /// All branches, oldest first, those that cannot be used included.
     pub fn all(&self) -> Vec<KnownBranch> {
         self.known().values().cloned().collect()

@@ -258,6 +258,7 @@ impl Drills {
             group: Arc::clone(group),
             row: row.clone(),
             record: record.clone(),
+            asked: std::time::Instant::now(),
             progress,
             stop,
         };

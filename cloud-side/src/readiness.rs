@@ -2,15 +2,18 @@
 //!
 //! `bcdr_readiness` judges; this module gives it a point's volumes, keeps what it said, and runs it
 //! when it is due: after a group's first point, and then every so many hours. Invariants: inspections
-//! run one at a time; a group has at most one under way; a report is durable before anybody is told.
+//! run one at a time; a group has at most one under way; a report is durable before anybody is told;
+//! an inspection is marked durably before it reads anything, so one that ends the process is not
+//! repeated for ever.
 
+mod begun;
 mod disk;
 mod record;
 
-pub(crate) use record::{InspectionRecord, NewestInspection};
+pub(crate) use record::{InspectedMachine, InspectionRecord, NewestInspection};
 
 use crate::{
-    catalog::{BatchRow, Catalog, CatalogError, DocumentRow},
+    catalog::{BatchRow, Catalog, CatalogError, Document as _, DocumentRow},
     clock,
     groups::{Group, Groups},
     idempotency::FirstAttempt,
@@ -18,10 +21,13 @@ use crate::{
     offload::offload,
     receive::PointId,
     replica::{ChunkCache, ChunkOpener, ViewError},
+    schedules::Schedules,
+    target::{LaunchSettings, LaunchSettingsError},
     views::{OpenViewError, in_declared_order},
 };
 use bcdr_format::GroupId;
 use bcdr_readiness::{Disk, DiskBus, Firmware, Limits, ReadinessReport, TargetMachine, inspect};
+use begun::{Begin, BegunInspection};
 use disk::ViewDisk;
 use std::{
     collections::{HashMap, HashSet},
@@ -70,6 +76,8 @@ enum InspectError {
     #[error("the point could not be opened: {0}")]
     Volumes(#[from] OpenViewError),
     #[error(transparent)]
+    Order(#[from] LaunchSettingsError),
+    #[error(transparent)]
     Catalog(#[from] CatalogError),
     #[error("the receiver is being stopped")]
     Stopped,
@@ -80,6 +88,8 @@ pub(crate) struct InspectionParts {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) opener: Arc<dyn ChunkOpener>,
+    /// They hold the launch settings of groups.
+    pub(crate) schedules: Arc<Schedules>,
     /// How often each group's newest point is inspected; none for only when asked.
     pub(crate) every: Option<Duration>,
 }
@@ -90,6 +100,8 @@ pub(crate) struct Inspections {
     newest: Mutex<HashMap<GroupId, NewestInspection>>,
     running: Mutex<HashSet<GroupId>>,
     due: Mutex<HashMap<GroupId, Instant>>,
+    /// The machine of the launch settings that a group was inspected for before it was due.
+    early: Mutex<HashMap<GroupId, InspectedMachine>>,
     one: Semaphore,
     stop: CancellationToken,
 }
@@ -126,6 +138,7 @@ impl Inspections {
             newest: Mutex::new(HashMap::new()),
             running: Mutex::new(HashSet::new()),
             due: Mutex::new(HashMap::new()),
+            early: Mutex::new(HashMap::new()),
             one: Semaphore::new(1),
             stop: CancellationToken::new(),
         }
@@ -136,10 +149,30 @@ impl Inspections {
         lock(&self.newest).get(&group).cloned()
     }
 
-    /// For which machine a group is inspected when nobody says: as the last time.
-    pub(crate) fn usual_target(&self, group: GroupId) -> TargetMachine {
-        self.newest(group)
-            .map_or(DEFAULT_TARGET, |newest| newest.target)
+    /// For which machine a group is inspected when nobody says: the one of its launch settings, where
+    /// it has some, and else as the last time.
+    pub(crate) fn usual_machine(&self, group: GroupId) -> InspectedMachine {
+        let newest = self.newest(group);
+        let last = newest.map_or_else(
+            || InspectedMachine {
+                target: DEFAULT_TARGET,
+                disk_order: Vec::new(),
+            },
+            |newest| newest.machine(),
+        );
+        let schedule = self.parts.schedules.get(group);
+        let settings = schedule.and_then(|schedule| schedule.settings);
+        settings.map_or_else(
+            || last.clone(),
+            |settings| InspectedMachine::of(&settings, last.target.network_cards),
+        )
+    }
+
+    /// What of the launch settings a group's newest inspection was not made for; none where it was
+    /// made for all of them, and where there is none.
+    pub(crate) fn outdated(&self, group: GroupId) -> Option<String> {
+        let newest = self.newest(group)?.machine();
+        newest.difference(&self.usual_machine(group))
     }
 
     /// The last inspection of a point.
@@ -189,7 +222,7 @@ impl Inspections {
         self: &Arc<Self>,
         group: &Arc<Group>,
         row: &BatchRow,
-        target: TargetMachine,
+        machine: InspectedMachine,
         attempt: &FirstAttempt<'_>,
     ) -> Result<JobRecord, StartInspectionError> {
         let claim = self
@@ -209,7 +242,7 @@ impl Inspections {
             let jobs = &inspections.parts.jobs;
             let told = match jobs.update(id, JobRecord::start).await {
                 Ok(()) => {
-                    let made = inspections.inspect(&claim, &group, &row, target).await;
+                    let made = inspections.inspect(&claim, &group, &row, machine).await;
                     let end = |job: &mut JobRecord| finish(job, &row, made.err());
                     jobs.update(id, end).await
                 }
@@ -229,7 +262,8 @@ impl Inspections {
         };
         for group in groups.all() {
             let published = group.stored.borrow().published.is_some();
-            if !published || now < self.due_at(group.id(), every, now) {
+            let due = now >= self.due_at(group.id(), every, now) || self.is_due_early(group.id());
+            if !published || !due {
                 continue;
             }
             let catalog = Arc::clone(&self.parts.catalog);
@@ -245,12 +279,14 @@ impl Inspections {
             let Some(claim) = self.claim(&group) else {
                 continue;
             };
+            let machine = self.usual_machine(group.id());
+            lock(&self.early).insert(group.id(), machine);
             // Until it has ended, whatever becomes of it.
             lock(&self.due).insert(group.id(), now + AGAIN.max(every));
             let inspections = Arc::clone(self);
             self.parts.jobs.follow(async move {
-                let target = inspections.usual_target(group.id());
-                let made = inspections.inspect(&claim, &group, &row, target).await;
+                let machine = inspections.usual_machine(group.id());
+                let made = inspections.inspect(&claim, &group, &row, machine).await;
                 if let Err(error) = made {
                     let name = &group.record().name;
                     tracing::warn!(group = %name, %error, "the newest point could not be inspected");
@@ -258,6 +294,12 @@ impl Inspections {
                 }
             });
         }
+    }
+
+    /// Whether the launch settings changed since the newest inspection, and that was not tried yet.
+    fn is_due_early(&self, group: GroupId) -> bool {
+        let tried = lock(&self.early).get(&group).cloned();
+        self.outdated(group).is_some() && tried.as_ref() != Some(&self.usual_machine(group))
     }
 
     /// When a group is due. After a start that follows from when it was inspected last; a wall clock
@@ -277,15 +319,25 @@ impl Inspections {
         claim: &Claim,
         group: &Arc<Group>,
         row: &BatchRow,
-        target: TargetMachine,
+        machine: InspectedMachine,
     ) -> Result<(), InspectError> {
         debug_assert_eq!(claim.group, group.id(), "the claim is this group's");
         let Ok(_one) = self.one.acquire().await else {
             return Err(InspectError::Stopped);
         };
         let (opener, stop) = (Arc::clone(&self.parts.opener), self.stop.clone());
-        let of = (Arc::clone(group), row.clone());
-        let report = offload(move || judge(&of.0, &of.1, target, opener, &stop)).await?;
+        let (catalog, of) = (
+            Arc::clone(&self.parts.catalog),
+            (Arc::clone(group), row.clone(), machine.clone()),
+        );
+        // Mark and end are in one piece of work, which goes on when nobody waits for it any more.
+        let report = offload(move || {
+            let (group, row, machine) = of;
+            marked(&catalog, group.id(), row.point_id(), machine.target, || {
+                judge(&group, &row, &machine, opener, &stop)
+            })
+        })
+        .await?;
         if self.stop.is_cancelled() {
             // What it found last was that nothing could be read any more.
             return Err(InspectError::Stopped);
@@ -294,6 +346,7 @@ impl Inspections {
             group: group.id(),
             point: row.point_id(),
             checked_at: clock::wall(),
+            disk_order: machine.disk_order,
             report,
         };
         let newest = NewestInspection::of(&record);
@@ -308,11 +361,36 @@ impl Inspections {
     }
 }
 
+/// Does an inspection between its durable mark and the mark's removal, or says why it is not done.
+/// Blocks.
+fn marked(
+    catalog: &Catalog,
+    group: GroupId,
+    point: PointId,
+    target: TargetMachine,
+    work: impl FnOnce() -> Result<ReadinessReport, InspectError>,
+) -> Result<ReadinessReport, InspectError> {
+    let left: Option<BegunInspection> = catalog.document(&group.to_string())?;
+    let mark = match begun::begin(left, group, point, clock::wall()) {
+        Begin::Go(mark) => mark,
+        Begin::GivenUp(mark) => {
+            let times = mark.times;
+            tracing::warn!(%group, times, "a group is not inspected: the process ended in earlier inspections");
+            return Ok(mark.report(target));
+        }
+    };
+    catalog.put_document(&mark)?;
+    let report = work();
+    // It ended, well or not: the process is still there.
+    catalog.remove_document::<BegunInspection>(&mark.key())?;
+    report
+}
+
 /// Opens a point and inspects its disks. Blocks.
 fn judge(
     group: &Group,
     row: &BatchRow,
-    target: TargetMachine,
+    machine: &InspectedMachine,
     opener: Arc<dyn ChunkOpener>,
     stop: &CancellationToken,
 ) -> Result<ReadinessReport, InspectError> {
@@ -320,14 +398,19 @@ fn judge(
     let cache = Arc::new(ChunkCache::new(CACHE_BYTES));
     let reader = Arc::new(reader.open_view(row.number, opener, cache)?);
     let volumes = in_declared_order(group.record(), reader.volumes())?;
-    let disks: Vec<Arc<dyn Disk>> = volumes
+    let settings = LaunchSettings {
+        disk_order: machine.disk_order.clone(),
+        ..LaunchSettings::default()
+    };
+    let disks: Vec<Arc<dyn Disk>> = settings
+        .arrange(&volumes, |(_, name)| name)?
         .into_iter()
         .map(|(member, _)| {
-            let disk = ViewDisk::new(Arc::clone(&reader), member, stop.clone());
+            let disk = ViewDisk::new(Arc::clone(&reader), *member, stop.clone());
             Arc::new(disk) as Arc<dyn Disk>
         })
         .collect();
-    Ok(inspect(&disks, target, Limits::default()))
+    Ok(inspect(&disks, machine.target, Limits::default()))
 }
 
 fn finish(job: &mut JobRecord, row: &BatchRow, error: Option<InspectError>) {
@@ -343,6 +426,10 @@ fn finish(job: &mut JobRecord, row: &BatchRow, error: Option<InspectError>) {
             "point_unreadable",
             "see the group's health; try another point",
         ),
+        InspectError::Order(_) => (
+            "launch_settings_wrong",
+            "correct disk_order in the launch settings of the group's drill schedule",
+        ),
         InspectError::Catalog(_) => ("catalog_failed", "see the cloud side's log"),
     };
     let state = match error {
@@ -354,3 +441,6 @@ fn finish(job: &mut JobRecord, row: &BatchRow, error: Option<InspectError>) {
         Some(JobError::new(code, error.to_string(), Some(remedy))),
     );
 }
+
+#[cfg(test)]
+mod tests;

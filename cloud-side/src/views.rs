@@ -1,4 +1,4 @@
-//! Views: read-only images of points, served over NBD on private sockets.
+//! Views: read-only images of points of groups and of branches, served over NBD on private sockets.
 //!
 //! Owns the sockets and leases. A view's record is durable before its socket exists, so a view
 //! reopens at the same address after a restart, and nothing is served that nobody knows of.
@@ -13,11 +13,13 @@ pub(crate) use opener::KeyedOpener;
 use exports::{Complaint, serve_volumes};
 
 use crate::{
+    branches::Branches,
     catalog::{BatchRow, Catalog, CatalogError, GroupRecord, ViewRecord},
     clock,
     groups::{Group, Groups},
     jobs::select,
     offload::offload,
+    receive::Lineage,
     record_id::ViewId,
     replica::{ChunkCache, ChunkOpener, ViewError, ViewReader},
 };
@@ -50,6 +52,12 @@ pub(crate) enum OpenViewError {
     NoStore {
         /// The group's name.
         group: String,
+        /// Why.
+        reason: String,
+    },
+    /// The branch is gone or cannot be used.
+    #[error("the branch cannot be read: {reason}")]
+    NoBranch {
         /// Why.
         reason: String,
     },
@@ -121,6 +129,7 @@ pub(crate) struct Views {
     catalog: Arc<Catalog>,
     opener: Arc<dyn ChunkOpener>,
     cache: Arc<ChunkCache>,
+    branches: Arc<Branches>,
     directory: PathBuf,
     open: Mutex<BTreeMap<ViewId, Served>>,
 }
@@ -138,12 +147,14 @@ impl Views {
     pub(crate) fn new(
         catalog: Arc<Catalog>,
         opener: Arc<dyn ChunkOpener>,
+        branches: Arc<Branches>,
         runtime_directory: &Path,
     ) -> Self {
         Self {
             catalog,
             opener,
             cache: Arc::new(ChunkCache::new(CACHE_BYTES)),
+            branches,
             directory: runtime_directory.to_owned(),
             open: Mutex::new(BTreeMap::new()),
         }
@@ -170,10 +181,12 @@ impl Views {
         self.open_views().get(&id).map(|served| served.view.clone())
     }
 
-    /// Opens a point. Without a lease the view stays until it is closed.
+    /// Opens a point of the group's own history, or of a branch's. Without a lease the view stays until
+    /// it is closed.
     pub(crate) async fn open(
         &self,
         group: &Arc<Group>,
+        lineage: Lineage,
         row: &BatchRow,
         lease: Option<Duration>,
     ) -> Result<OpenView, OpenViewError> {
@@ -184,7 +197,7 @@ impl Views {
         let id = ViewId::generate(now)?;
         let record = ViewRecord {
             id: id.to_string(),
-            lineage: group.lineage(),
+            lineage,
             batch: row.number,
             point: row.point_id(),
             opened_at: now,
@@ -217,6 +230,15 @@ impl Views {
         group: &Arc<Group>,
         record: &ViewRecord,
     ) -> Result<Arc<ViewReader>, OpenViewError> {
+        let batch = record.batch;
+        if record.lineage != group.lineage() {
+            let known = self.branches.of_lineage(record.lineage);
+            let branch = known.map_or(Err("it was removed".into()), |known| known.branch);
+            let branch = branch.map_err(|reason| OpenViewError::NoBranch {
+                reason: reason.to_string(),
+            })?;
+            return Ok(offload(move || branch.view(batch)).await?);
+        }
         let reader = group.reader().ok_or_else(|| {
             let obstacle = group.stored.borrow().obstacle.clone();
             OpenViewError::NoStore {
@@ -225,7 +247,6 @@ impl Views {
             }
         })?;
         let (opener, cache) = (Arc::clone(&self.opener), Arc::clone(&self.cache));
-        let batch = record.batch;
         Ok(Arc::new(
             offload(move || reader.open_view(batch, opener, cache)).await?,
         ))
@@ -273,7 +294,8 @@ impl Views {
         let socket = PrivateSocket::bind(&self.socket_path(id))?;
         let stop = CancellationToken::new();
         let unreadable = Arc::new(OnceLock::new());
-        let complaint = complaint(group, id, &unreadable);
+        let of_replica = record.lineage == group.lineage();
+        let complaint = complaint(of_replica.then_some(group), id, &unreadable);
         let server = serve_volumes(socket, &volumes, &reader, &complaint, stop.clone());
         let view = OpenView {
             id,
@@ -454,17 +476,22 @@ pub(crate) fn in_declared_order(
     Ok(named.into_iter().map(|(_, one)| one).collect())
 }
 
-/// Remembers why a reader got an error: in the view, and in the group when the replica is at fault.
-fn complaint(group: &Arc<Group>, id: ViewId, unreadable: &Arc<OnceLock<String>>) -> Complaint {
-    let (group, unreadable) = (Arc::clone(group), Arc::clone(unreadable));
+/// Remembers why a reader got an error: in the view, and in the group when its replica is at fault.
+fn complaint(
+    group: Option<&Arc<Group>>,
+    id: ViewId,
+    unreadable: &Arc<OnceLock<String>>,
+) -> Complaint {
+    let (group, unreadable) = (group.cloned(), Arc::clone(unreadable));
     Arc::new(move |error: &ViewError| {
         tracing::error!(view = %id, %error, "a view's reader gets an error");
         let said = error.to_string();
         // What the source itself could not read is no damage.
-        if !matches!(
+        let is_damage = !matches!(
             error,
             ViewError::Unknown { .. } | ViewError::NoVolume { .. }
-        ) {
+        );
+        if let Some(group) = group.as_ref().filter(|_| is_damage) {
             tracing::error!(group = %group.record().name, said, "the replica is damaged");
             group.damage.note(error, clock::wall());
         }

@@ -17,8 +17,7 @@ use crate::{
 };
 use bcdr_disk::{DiskError, Storage};
 use bcdr_format::{
-    GroupId, InstallationId, Opening, Position, StreamId, Timestamp, position::Generation,
-    record::Record,
+    GroupId, InstallationId, Opening, Position, StreamId, position::Generation, record::Record,
 };
 use bcdr_wire::{
     feed::{CaptureReport, Refusal, ToCapture},
@@ -56,8 +55,9 @@ pub struct FeedSession {
     pub peer: PeerIdentity,
     /// The capture's current incarnation; none while it stands by and feeds nothing.
     pub opening: Option<Opening>,
-    /// The capture's wall clock when it said hello.
-    pub capture_now: Timestamp,
+    /// What to add to the capture's clock to get the gateway's, in microseconds: found when its hello
+    /// came, before anything else took time. Too much by as long as the hello was on its way.
+    pub clock_offset_microseconds: i64,
     /// Where messages to it go. A session that lets it fill up is ended.
     pub outbox: mpsc::Sender<ToCapture>,
     /// Where its events come from.

@@ -214,6 +214,15 @@ impl Client {
         self.document(self.send(path, body, None)?)
     }
 
+    /// Asks for something that is answered with nothing.
+    pub(super) fn post_unanswered(
+        &self,
+        path: &Path,
+        body: &impl Serialize,
+    ) -> Result<(), Failure> {
+        self.text(self.send(path, body, None)?).map(drop)
+    }
+
     /// Asks for something to be made, in a way that may be repeated: when the answer is lost, the
     /// question is asked again, and still only one thing is made.
     pub(super) fn post_repeatably(

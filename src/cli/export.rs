@@ -48,6 +48,9 @@ pub(super) struct Arguments {
     volume: Option<String>,
     #[command(flatten)]
     at: arguments::AtArgument,
+    /// A branch of the group: an instant of its own history, and not of the group's
+    #[arg(long, value_name = "BRANCH")]
+    branch: Option<String>,
     /// The file to write
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
@@ -137,6 +140,7 @@ impl Arguments {
         let body = serde_json::json!({
             "group": self.group,
             "at": self.at.at,
+            "branch": self.branch,
             "lease_seconds": lease_seconds(wanted.size_bytes.unwrap_or_default()),
         });
         let document = session.client.post(&ApiPath::new("views"), &body)?;

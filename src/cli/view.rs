@@ -21,6 +21,9 @@ pub(super) enum Command {
         group: String,
         #[command(flatten)]
         at: arguments::AtArgument,
+        /// A branch of the group: an instant of its own history, and not of the group's
+        #[arg(long, value_name = "BRANCH")]
+        branch: Option<String>,
         /// Close it by itself after this time; the cloud side's default is a day
         #[arg(long, value_name = "TIME", value_parser = arguments::duration)]
         lease: Option<Duration>,
@@ -50,7 +53,12 @@ impl Command {
     pub(super) fn run(self, global: &GlobalArguments) -> Result<(), Failure> {
         let session = global.session()?;
         match self {
-            Self::Open { group, at, lease } => open(&session, &group, &at.at, lease),
+            Self::Open {
+                group,
+                at,
+                branch,
+                lease,
+            } => open(&session, &group, &at.at, branch, lease),
             Self::List { group } => {
                 let path = Path::new("views").query_if("group", group.as_deref());
                 session
@@ -72,8 +80,14 @@ impl Command {
     }
 }
 
-fn open(session: &Session, group: &str, at: &str, lease: Option<Duration>) -> Result<(), Failure> {
-    let mut body = serde_json::json!({ "group": group, "at": at });
+fn open(
+    session: &Session,
+    group: &str,
+    at: &str,
+    branch: Option<String>,
+    lease: Option<Duration>,
+) -> Result<(), Failure> {
+    let mut body = serde_json::json!({ "group": group, "at": at, "branch": branch });
     if let Some(lease) = lease {
         body["lease_seconds"] = whole_seconds(lease).into();
     }

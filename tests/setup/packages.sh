@@ -13,6 +13,7 @@ declare -A package_sets=(
     ["demo disk image"]="mmdebstrap grub-pc-bin grub-common debian-archive-keyring"
     ["compiler"]="gcc libc6-dev make"
     ["network"]="iproute2"
+    ["database"]="postgresql"
 )
 # Package names differ between releases; the commands are what is really needed.
 required_commands="qemu-system-x86_64 qemu-img qemu-io qemu-nbd nbdkit nbdinfo nbdcopy nbdsh nbdfuse
@@ -87,11 +88,27 @@ install_packages() {
 
 # Services must not start just because a package that ships one was unpacked.
 forbid_service_starts() {
-    policy=/usr/sbin/policy-rc.d
+    local policy=/usr/sbin/policy-rc.d
     [ -e "$policy" ] && return
+    made_policy=$policy
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 0755 "$policy"
-    trap 'as_root rm -f "$policy"' EXIT
+}
+
+# PostgreSQL's package makes a database of its own where there is none, and starts it at each boot. The
+# tests make theirs, so the package is told not to, for as long as it is being installed.
+forbid_default_database() {
+    local settings=/etc/postgresql-common/createcluster.d
+    [ -e "$settings" ] && return
+    made_settings=$settings
+    as_root mkdir -p "$settings"
+    printf 'create_main_cluster = false\n' | as_root tee "$settings/tests.conf" >/dev/null
+}
+
+# Takes back what the two functions above put in place.
+allow_again() {
+    [ -z "$made_policy" ] || as_root rm -f "$made_policy"
+    [ -z "$made_settings" ] || as_root rm -rf "$made_settings"
 }
 
 # An installed qemu-utils newer than the release's own QEMU cannot live beside it. The matching
@@ -155,7 +172,10 @@ if [ -z "$missing" ] && [ -z "$absent_commands" ]; then
 fi
 
 started=$SECONDS
+made_policy="" made_settings=""
+trap allow_again EXIT
 forbid_service_starts
+forbid_default_database
 say "refreshing the package lists"
 with_retry apt_get -q update || fail "apt-get update failed twice; check the machine's apt sources and network"
 # Some releases ship nbdfuse in a package of its own.

@@ -2,4 +2,5 @@
 
 pub mod demo;
 pub mod end_to_end;
+pub mod postgres;
 pub mod simulation;

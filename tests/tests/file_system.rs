@@ -1,11 +1,11 @@
 //! A real file system on a protected volume: it must notice nothing while the gateway and the cloud
 //! side are killed, and what is exported must hold every file that had been synced.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use bcdr_tests::end_to_end::{
     fixture::{image, same_bytes, seed},
-    lab::{Lab, PATIENCE, wait_for},
-    processes::Background,
+    host_disk::HostDisk,
+    lab::Lab,
     stamped::Dice,
     tool,
 };
@@ -14,125 +14,11 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
 };
 
 const VOLUME_BYTES: u64 = 64 << 20;
 
-/// A file system on a loop device on nbdfuse on a volume. Dropping it takes everything apart, in
-/// whatever state it is.
-struct Mounted {
-    fuse: Background,
-    fuse_directory: PathBuf,
-    device: Option<String>,
-    directory: PathBuf,
-}
-
-impl Mounted {
-    /// Makes an ext4 on the volume and mounts it.
-    fn make(work: &Path, uri: &str) -> anyhow::Result<Self> {
-        require_root()?;
-        let (fuse_directory, directory) = (work.join("fuse"), work.join("mounted"));
-        fs::create_dir(&fuse_directory)?;
-        fs::create_dir(&directory)?;
-        let fuse = Background::start("nbdfuse", [path(&fuse_directory)?, uri])?;
-        let mut mounted = Self {
-            fuse,
-            fuse_directory,
-            device: None,
-            directory,
-        };
-        let file = mounted.fuse_directory.join("nbd");
-        let deadline = Instant::now() + PATIENCE;
-        while !file.exists() {
-            mounted.fuse.require_running()?;
-            ensure!(
-                Instant::now() < deadline,
-                "nbdfuse does not show the volume"
-            );
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        let printed = tool::run("losetup", ["--find", "--show", path(&file)?])?;
-        let device = printed.trim().to_owned();
-        mounted.device = Some(device.clone());
-        tool::run(
-            "mkfs.ext4",
-            ["-q", "-b", "4096", "-E", "lazy_itable_init=0", &device],
-        )?;
-        tool::run(
-            "mount",
-            [
-                "-t",
-                "ext4",
-                "-o",
-                "errors=panic",
-                &device,
-                path(&mounted.directory)?,
-            ],
-        )
-        .or_else(|_| tool::run("mount", ["-t", "ext4", &device, path(&mounted.directory)?]))?;
-        Ok(mounted)
-    }
-
-    /// Takes it apart in order; every step must succeed.
-    fn unmount(mut self) -> anyhow::Result<()> {
-        tool::run("umount", [path(&self.directory)?])?;
-        if let Some(device) = self.device.take() {
-            tool::run("losetup", ["--detach", &device])?;
-        }
-        tool::run("fusermount3", ["-u", path(&self.fuse_directory)?])?;
-        // nbdfuse ends once it is unmounted, after its last flush.
-        wait_for("nbdfuse to end", || {
-            Ok(!fs::read_to_string("/proc/self/mountinfo")?.contains(path(&self.fuse_directory)?))
-        })
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // What is already gone cannot be taken apart again; what is left is found below.
-        let quietly = |program: &str, arguments: &[&std::ffi::OsStr]| {
-            let _gone = tool::output(program, arguments);
-        };
-        if is_mounted(&self.directory) {
-            quietly("umount", &["-l".as_ref(), self.directory.as_os_str()]);
-        }
-        if let Some(device) = &self.device {
-            quietly("losetup", &["--detach".as_ref(), device.as_ref()]);
-        }
-        if is_mounted(&self.fuse_directory) {
-            quietly(
-                "fusermount3",
-                &[
-                    "-u".as_ref(),
-                    "-z".as_ref(),
-                    self.fuse_directory.as_os_str(),
-                ],
-            );
-        }
-        self.fuse.end();
-    }
-}
-
-fn is_mounted(directory: &Path) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    directory
-        .to_str()
-        .is_some_and(|directory| mounts.contains(directory))
-}
-
-fn require_root() -> anyhow::Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        bail!("mounting a file system needs root: run the tests as root");
-    }
-    ensure!(
-        Path::new("/dev/fuse").exists(),
-        "/dev/fuse is missing: install fuse3 with make setup and load the kernel's fuse module"
-    );
-    Ok(())
-}
-
-fn path(path: &Path) -> anyhow::Result<&str> {
+fn text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().context("test paths are UTF-8")
 }
 
@@ -166,12 +52,14 @@ fn a_file_system_notices_nothing_and_its_exports_are_sound() -> anyhow::Result<(
     let source = image(work.path(), "disk.raw", VOLUME_BYTES)?;
     let lab = Lab::up(&work.path().join("lab"), &[("disk", &source)])?;
     lab.wait_continuous()?;
-    let mounted = Mounted::make(work.path(), &lab.uri("disk")?)?;
+    let mounted = HostDisk::attach(work.path(), "disk", &lab.uri("disk")?)?;
+    mounted.format()?;
+    mounted.mount()?;
 
     let mut synced = Vec::new();
     let mut write = |count: usize| -> anyhow::Result<usize> {
         for _ in 0..count {
-            synced.push(write_file(&mounted.directory, synced.len(), &mut dice)?);
+            synced.push(write_file(mounted.directory(), synced.len(), &mut dice)?);
         }
         Ok(synced.len())
     };
@@ -204,11 +92,11 @@ fn a_file_system_notices_nothing_and_its_exports_are_sound() -> anyhow::Result<(
     lab.bookmark("mounted")?;
     write(20)?;
     ensure!(
-        !read_only(&mounted.directory)?,
+        !mounted.is_read_only()?,
         "the file system became read-only: it saw an error"
     );
 
-    mounted.unmount()?;
+    mounted.detach()?;
     lab.bookmark("unmounted")?;
     println!(
         "{} files were written and synced; seed {seed}",
@@ -220,27 +108,13 @@ fn a_file_system_notices_nothing_and_its_exports_are_sound() -> anyhow::Result<(
     lab.down()
 }
 
-fn read_only(directory: &Path) -> anyhow::Result<bool> {
-    let mounts = fs::read_to_string("/proc/self/mounts")?;
-    let wanted = path(directory)?;
-    let line = mounts
-        .lines()
-        .find(|line| line.split_whitespace().nth(1) == Some(wanted))
-        .context("the file system is no longer mounted")?;
-    let options = line
-        .split_whitespace()
-        .nth(3)
-        .context("a mount has options")?;
-    Ok(options.split(',').any(|option| option == "ro"))
-}
-
 /// Exports a point, lets the file system recover as after a power failure, and looks at every file.
 fn check_export(lab: &Lab, work: &Path, at: &str, synced: &[Synced]) -> anyhow::Result<PathBuf> {
     let exported = work.join(format!("{at}.raw"));
     lab.export("disk", at, &exported)?;
     let recovered = work.join(format!("{at}-recovered.raw"));
     fs::copy(&exported, &recovered)?;
-    let image = path(&recovered)?;
+    let image = text(&recovered)?;
     // Replays the file system's journal; 1 says that this was all there was to do. Anything worse
     // is refused by it, and ends with a higher code.
     let replayed = tool::output("e2fsck", ["-fp", image])?;
@@ -253,7 +127,7 @@ fn check_export(lab: &Lab, work: &Path, at: &str, synced: &[Synced]) -> anyhow::
     tool::run("e2fsck", ["-fn", image]).with_context(|| format!("at {at}"))?;
     let out = work.join("taken-out");
     for file in synced {
-        let request = format!("dump /{} {}", file.name, path(&out)?);
+        let request = format!("dump /{} {}", file.name, text(&out)?);
         tool::run("debugfs", ["-R", &request, image])?;
         let bytes = fs::read(&out).with_context(|| format!("{} is missing at {at}", file.name))?;
         ensure!(

@@ -2,6 +2,8 @@
 
 mod bios;
 mod efi;
+mod efi_configuration;
+mod efi_program;
 mod entry;
 mod grub;
 mod loader_entries;
@@ -9,4 +11,6 @@ mod words;
 
 pub(crate) use bios::check as check_bios;
 pub(crate) use efi::check as check_efi;
-pub(crate) use entry::{BootEntry, Configuration, find as find_configuration, unread};
+pub(crate) use entry::{
+    BootEntry, Configuration, ConfigurationFile, find as find_configuration, unread,
+};

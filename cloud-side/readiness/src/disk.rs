@@ -1,10 +1,16 @@
 //! How disks are read: through a trait, within a budget.
 //!
-//! Invariant: no read goes beyond the disk's end or the window's, and all reads of one inspection
-//! together take no more than [`Limits::read_bytes`], in no more than [`Limits::reads`] pieces. So a
-//! disk whose structures lead in circles ends an inspection with an error, not never.
+//! Invariant: no read goes beyond the disk's end or the window's, and all work of one inspection is
+//! charged to one [`Budget`]: bytes and pieces read, bytes unpacked, bytes kept in memory. So a disk
+//! whose structures lead in circles, or unpack to far more than they are, ends an inspection with the
+//! reason, not never and not with the process.
 
-use std::{cell::Cell, io, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    sync::Arc,
+};
 
 /// A disk that can be read anywhere.
 pub trait Disk {
@@ -28,26 +34,41 @@ pub struct Limits {
     pub read_bytes: u64,
     /// Reads of all disks together.
     pub reads: u64,
-    /// Bytes that an initial RAM disk may unpack to.
+    /// Bytes that all packed files together may unpack to.
     pub unpacked_bytes: u64,
+    /// Bytes of files, lists and names that are taken into memory, all together. What is let go of
+    /// again counts as well, so it bounds the work on them too.
+    pub kept_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            read_bytes: 2 << 30,
+            read_bytes: 1 << 30,
             reads: 1 << 20,
             unpacked_bytes: 2 << 30,
+            kept_bytes: 128 << 20,
         }
     }
 }
 
-/// What is left of the limits.
+/// A bound was hit: what was looked at is larger than anything usual.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Bound(String);
+
+/// So many bounds are named; one is enough for an inspection to be unknown.
+const HITS_MAX: usize = 16;
+
+/// What is left of the limits, and which bounds were hit. One for a whole inspection.
 #[derive(Debug)]
 pub(crate) struct Budget {
     bytes: Cell<u64>,
     reads: Cell<u64>,
-    pub(crate) unpacked_bytes: u64,
+    unpacked: Cell<u64>,
+    kept: Cell<u64>,
+    exhausted: RefCell<Option<Bound>>,
+    hits: RefCell<Vec<Bound>>,
 }
 
 impl Budget {
@@ -55,25 +76,72 @@ impl Budget {
         Rc::new(Self {
             bytes: Cell::new(limits.read_bytes),
             reads: Cell::new(limits.reads),
-            unpacked_bytes: limits.unpacked_bytes,
+            unpacked: Cell::new(limits.unpacked_bytes),
+            kept: Cell::new(limits.kept_bytes),
+            exhausted: RefCell::default(),
+            hits: RefCell::default(),
         })
     }
 
+    /// Charges a read.
     fn take(&self, bytes: u64) -> io::Result<()> {
-        match (
-            self.bytes.get().checked_sub(bytes),
-            self.reads.get().checked_sub(1),
-        ) {
-            (Some(bytes), Some(reads)) => {
-                self.bytes.set(bytes);
-                self.reads.set(reads);
-                Ok(())
-            }
-            _ => Err(io::Error::other(
-                "the inspection would have to read more than it may; the disk's structures lead in circles, or are far larger than usual",
-            )),
-        }
+        let charged = spend(&self.bytes, bytes).and_then(|()| spend(&self.reads, 1));
+        charged
+            .ok_or_else(|| {
+                self.exhaust("the inspection would have to read more than it may; the disk's structures lead in circles, or are far larger than usual")
+            })
+            .map_err(io::Error::other)
     }
+
+    /// Charges what came out of a packed file.
+    pub(crate) fn unpack(&self, bytes: u64) -> Result<(), Bound> {
+        spend(&self.unpacked, bytes)
+            .ok_or_else(|| self.exhaust("packed files unpack to more than an inspection reads"))
+    }
+
+    /// Charges what is about to be taken into memory.
+    pub(crate) fn keep(&self, bytes: u64) -> Result<(), Bound> {
+        spend(&self.kept, bytes).ok_or_else(|| {
+            self.exhaust(
+                "files and lists on the disk are larger than an inspection takes into memory",
+            )
+        })
+    }
+
+    /// Notes that something was not looked at whole, because it is larger than anything usual. The
+    /// inspection is not ready then, whatever else it finds.
+    pub(crate) fn hit(&self, reason: impl Into<String>) -> Bound {
+        let bound = Bound(reason.into());
+        let mut hits = self.hits.borrow_mut();
+        if hits.len() < HITS_MAX && !hits.contains(&bound) {
+            hits.push(bound.clone());
+        }
+        bound
+    }
+
+    fn exhaust(&self, reason: &str) -> Bound {
+        let bound = self.hit(reason);
+        self.exhausted
+            .borrow_mut()
+            .get_or_insert_with(|| bound.clone());
+        bound
+    }
+
+    /// Why nothing more can be judged; none while there is something left of everything.
+    pub(crate) fn exhausted(&self) -> Option<Bound> {
+        self.exhausted.borrow().clone()
+    }
+
+    /// Every bound that was hit.
+    pub(crate) fn hits(&self) -> Vec<Bound> {
+        self.hits.borrow().clone()
+    }
+}
+
+/// Takes so much away; none when there is not so much.
+fn spend(left: &Cell<u64>, amount: u64) -> Option<()> {
+    left.set(left.get().checked_sub(amount)?);
+    Some(())
 }
 
 /// A part of a disk, or all of it.

@@ -11,7 +11,11 @@ pub(crate) use ext::{ExtState, ExtTree};
 pub(crate) use fat::FatTree;
 pub(crate) use recognise::{Recognised, recognise};
 
+use crate::disk::{Bound, Budget};
 use std::io::Read;
+
+/// The longest line of a text file, in bytes. The kernel's own command line has 4096 at most.
+pub(crate) const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What a partition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +86,8 @@ impl Format {
 pub(crate) enum TreeError {
     #[error("it does not exist")]
     NotFound,
-    #[error("it has {size} bytes, more than the {most} that are read")]
-    TooLarge { size: u64, most: u64 },
+    #[error(transparent)]
+    Bound(#[from] Bound),
     #[error("it is not a plain file")]
     NotAFile,
     #[error("it is not text")]
@@ -92,6 +96,13 @@ pub(crate) enum TreeError {
     Unsupported(String),
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl TreeError {
+    /// Whether it says nothing about the file: a bound of the inspection, or a form not known here.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Bound(_) | Self::Unsupported(_))
+    }
 }
 
 /// What a directory holds.
@@ -109,12 +120,17 @@ pub(crate) trait Tree {
     /// What is in a directory, by name.
     fn list(&self, path: &str) -> Result<Vec<Entry>, TreeError>;
 
+    /// What all work on it is charged to.
+    fn budget(&self) -> &Budget;
+
     /// All of a file that has at most so many bytes.
     fn read(&self, path: &str, most: u64) -> Result<Vec<u8>, TreeError> {
         let (size, reader) = self.open(path)?;
         if size > most {
-            return Err(TreeError::TooLarge { size, most });
+            let reason = format!("{path} has {size} bytes, more than the {most} that are read");
+            return Err(self.budget().hit(reason).into());
         }
+        self.budget().keep(size)?;
         let mut bytes = Vec::new();
         reader
             .take(size)
@@ -123,9 +139,19 @@ pub(crate) trait Tree {
         Ok(bytes)
     }
 
+    /// All of a text file of at most so many bytes, with lines of a usual length.
+    fn text_of(&self, path: &str, most: u64) -> Result<String, TreeError> {
+        let text = String::from_utf8(self.read(path, most)?).map_err(|_| TreeError::NotText)?;
+        if text.lines().any(|line| line.len() > LINE_BYTES_MAX) {
+            let reason = format!("{path} has a line of more than {LINE_BYTES_MAX} bytes");
+            return Err(self.budget().hit(reason).into());
+        }
+        Ok(text)
+    }
+
     /// All of a text file of a usual size.
     fn text(&self, path: &str) -> Result<String, TreeError> {
         const MOST: u64 = 1 << 20;
-        String::from_utf8(self.read(path, MOST)?).map_err(|_| TreeError::NotText)
+        self.text_of(path, MOST)
     }
 }

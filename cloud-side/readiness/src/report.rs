@@ -3,9 +3,15 @@
 //! A code names one question. A question may be answered more than once, when it is asked of several
 //! things; every answer has its evidence.
 
-use crate::target::TargetMachine;
+use crate::{disk::Budget, target::TargetMachine};
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 use utoipa::ToSchema;
+
+/// The longest evidence, in characters: names and lines of a disk are in it.
+const EVIDENCE_MAX: usize = 1024;
+/// More answers than this are not kept.
+const CHECKS_MAX: usize = 512;
 
 /// How a question was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -45,6 +51,8 @@ pub enum CheckCode {
     EfiSystemPartition,
     /// Is there a program where firmware without memory looks for one?
     EfiLoader,
+    /// Can that program find its configuration?
+    EfiConfiguration,
     /// Is there a file system, and is it clean?
     FileSystem,
     /// Does the file system remember errors?
@@ -75,6 +83,10 @@ pub enum CheckCode {
     SerialConsole,
     /// Is it a Windows that has the target's drivers?
     Windows,
+    /// Did the inspection come to its end? Asked only when earlier ones did not.
+    InspectionCompleted,
+    /// Was everything small enough to be looked at? Asked only when something was not.
+    InspectionBounds,
 }
 
 /// An answer.
@@ -158,10 +170,26 @@ pub struct ReadinessReport {
 }
 
 /// Answers as they are collected.
+///
+/// Invariant: once the budget is exhausted nothing fails any more, since what was not found may be
+/// what was not read; and what is not kept still counts.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(Vec<Check>);
+pub(crate) struct Findings {
+    checks: Vec<Check>,
+    budget: Option<Rc<Budget>>,
+    failed: bool,
+    unknown: bool,
+}
 
 impl Findings {
+    /// No answers yet, of an inspection with this budget.
+    pub(crate) fn within(budget: &Rc<Budget>) -> Self {
+        Self {
+            budget: Some(Rc::clone(budget)),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn pass(&mut self, code: CheckCode, evidence: impl Into<String>) {
         self.add(code, Verdict::Pass, evidence.into(), None);
     }
@@ -190,11 +218,36 @@ impl Findings {
 
     /// Takes over other answers.
     pub(crate) fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        for check in other.checks {
+            self.add(check.code, check.verdict, check.evidence, check.remedy);
+        }
     }
 
-    fn add(&mut self, code: CheckCode, verdict: Verdict, evidence: String, remedy: Option<String>) {
-        self.0.push(Check {
+    fn add(
+        &mut self,
+        code: CheckCode,
+        mut verdict: Verdict,
+        mut evidence: String,
+        mut remedy: Option<String>,
+    ) {
+        let exhausted = self.budget.as_ref().and_then(|budget| budget.exhausted());
+        if let Some(bound) = exhausted.filter(|_| verdict == Verdict::Fail) {
+            (verdict, remedy) = (Verdict::Unknown, None);
+            evidence = format!("{evidence}; but {bound}");
+        }
+        self.failed |= verdict == Verdict::Fail;
+        self.unknown |= verdict == Verdict::Unknown;
+        if self.checks.len() >= CHECKS_MAX && code != CheckCode::InspectionBounds {
+            if let Some(budget) = &self.budget {
+                budget.hit(format!("there are more than {CHECKS_MAX} answers"));
+            }
+            return;
+        }
+        if let Some((end, _)) = evidence.char_indices().nth(EVIDENCE_MAX) {
+            evidence.truncate(end);
+            evidence.push('…');
+        }
+        self.checks.push(Check {
             code,
             verdict,
             evidence,
@@ -202,18 +255,24 @@ impl Findings {
         });
     }
 
+    /// Says which bounds were hit. Asked last.
+    pub(crate) fn bounds(&mut self, budget: &Budget) {
+        for bound in budget.hits() {
+            self.unknown(CheckCode::InspectionBounds, bound.to_string());
+        }
+    }
+
     /// Whether a question was answered with anything else than a pass.
     pub(crate) fn troubled(&self, code: CheckCode) -> bool {
-        self.0
+        self.checks
             .iter()
             .any(|check| check.code == code && check.verdict != Verdict::Pass)
     }
 
     pub(crate) fn readiness(&self) -> Readiness {
-        let any = |verdict| self.0.iter().any(|check| check.verdict == verdict);
-        if any(Verdict::Fail) {
+        if self.failed {
             Readiness::NotReady
-        } else if any(Verdict::Unknown) {
+        } else if self.unknown {
             Readiness::Unknown
         } else {
             Readiness::Ready
@@ -221,6 +280,6 @@ impl Findings {
     }
 
     pub(crate) fn into_checks(self) -> Vec<Check> {
-        self.0
+        self.checks
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     disk::{Budget, Disk, Window},
-    file_system::{ExtTree, Recognised, Tree, TreeError, recognise},
+    file_system::{ExtTree, Recognised, Tree, recognise},
     partition::{self, Partition, Role, Scheme, Table},
     report::{CheckCode, Findings},
 };
@@ -233,9 +233,9 @@ impl Survey {
         })
     }
 
-    /// The EFI system partition of the first disk that has one.
-    pub(crate) fn efi_system(&self) -> Option<&Volume> {
-        self.volumes.iter().find(|volume| {
+    /// The EFI system partition of the first disk that has one, by its place among the volumes.
+    pub(crate) fn efi_system(&self) -> Option<usize> {
+        self.volumes.iter().position(|volume| {
             volume
                 .partition
                 .as_ref()
@@ -287,9 +287,9 @@ fn check(volume: &mut Volume, findings: &mut Findings) {
         }
         match ExtTree::open(&volume.window, state) {
             Ok(tree) => volume.tree = Some(Rc::new(tree)),
-            Err(TreeError::Unsupported(reason)) => findings.unknown(
+            Err(error) if error.is_unknown() => findings.unknown(
                 CheckCode::FileSystem,
-                format!("{name}: this {format} cannot be read here: {reason}"),
+                format!("{name}: this {format} is not looked into: {error}"),
             ),
             Err(error) => findings.fail(
                 CheckCode::FileSystem,

@@ -272,7 +272,11 @@ impl GroupBody {
                     standing,
                     ..capture(known, link)
                 },
-                readiness: ReadinessAxis::of(service.inspections.newest(record.id)),
+                readiness: ReadinessAxis::of(
+                    &service.inspections,
+                    record.id,
+                    stored.published.as_ref().map(|point| point.id),
+                ),
                 gateway: GatewayBody {
                     connected: link.gateway.is_some(),
                     since: clock::readable(link.gateway_since),

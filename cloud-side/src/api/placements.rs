@@ -289,6 +289,11 @@ pub(super) fn not_done(error: PlacementError) -> Problem {
 
 /// Live verbs take the group's name, as somebody typed it.
 pub(super) fn check_confirmed(group: &Group, typed: &str) -> Result<(), Problem> {
+    check_typed(group, typed, "changes where production runs")
+}
+
+/// The same, of a request that does this.
+pub(super) fn check_typed(group: &Group, typed: &str, does: &str) -> Result<(), Problem> {
     let name = &group.record().name;
     check_typed(
         group,

@@ -14,7 +14,7 @@ use crate::{
     idempotency::Attempt,
     offload::offload,
     points::{CreatePointError, Instant, create as create_point},
-    receive::BatchNumber,
+    receive::{BatchNumber, Lineage},
 };
 use axum::{
     extract::State,
@@ -103,7 +103,15 @@ impl PointBody {
         group: &Group,
         row: BatchRow,
     ) -> Result<Self, CatalogError> {
-        let lineage = group.lineage();
+        Self::read_in(catalog, group.lineage(), row)
+    }
+
+    /// The body of the row of a point in this history, a group's or a branch's. Blocks.
+    pub(super) fn read_in(
+        catalog: &Catalog,
+        lineage: Lineage,
+        row: BatchRow,
+    ) -> Result<Self, CatalogError> {
         let unknown = catalog.unknown_at(lineage, row.number)?;
         let members = if unknown.is_empty() {
             Vec::new()
@@ -125,7 +133,7 @@ impl PointBody {
             .collect();
         Ok(Self {
             id: row.point_id().to_string(),
-            group: group.id().to_string(),
+            group: lineage.group.to_string(),
             kind: PointKind::of(row.marker.as_ref()),
             label: row
                 .marker

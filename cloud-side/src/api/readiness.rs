@@ -5,12 +5,14 @@ use crate::{
     clock,
     idempotency::Attempt,
     points::Instant,
-    readiness::{InspectionRecord, NewestInspection, StartInspectionError},
+    readiness::{InspectedMachine, InspectionRecord, Inspections, StartInspectionError},
+    receive::PointId,
 };
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
+use bcdr_format::GroupId;
 use bcdr_http::{ApiJson, ApiPath, Problem};
 use bcdr_readiness::{DiskBus, Firmware, Readiness, ReadinessReport, TargetMachine};
 use serde::{Deserialize, Serialize};
@@ -28,22 +30,44 @@ pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
 /// The readiness axis of a group: whether its newest inspected point would boot.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReadinessAxis {
-    /// What the newest inspection said; unknown before the first.
+    /// What the newest inspection said; unknown before the first, and when the launch settings
+    /// changed since.
     state: Readiness,
+    /// Why it is unknown although a point was inspected; null otherwise.
+    reason: Option<String>,
     /// The point that was inspected.
     point: Option<String>,
+    /// Whether that is the newest point still; null before the first inspection.
+    is_newest_point: Option<bool>,
+    /// The machine that it was inspected for.
+    target: Option<TargetMachine>,
+    /// The order of that machine's disks, as launch settings give it.
+    disk_order: Vec<String>,
     /// When.
     #[schema(value_type = Option<String>, format = DateTime)]
     checked_at: Option<jiff::Timestamp>,
 }
 
 impl ReadinessAxis {
-    pub(super) fn of(newest: Option<NewestInspection>) -> Self {
+    /// `latest` is the group's newest point.
+    pub(super) fn of(inspections: &Inspections, group: GroupId, latest: Option<PointId>) -> Self {
+        let newest = inspections.newest(group);
+        let outdated = inspections.outdated(group);
+        let said = newest.as_ref().map(|newest| newest.readiness);
         Self {
-            state: newest
-                .as_ref()
-                .map_or(Readiness::Unknown, |newest| newest.readiness),
+            state: said
+                .filter(|_| outdated.is_none())
+                .unwrap_or(Readiness::Unknown),
+            reason: outdated.map(|parts| {
+                format!("the launch settings changed since ({parts}); it is inspected anew soon")
+            }),
             point: newest.as_ref().map(|newest| newest.point.to_string()),
+            is_newest_point: newest.as_ref().map(|newest| Some(newest.point) == latest),
+            target: newest.as_ref().map(|newest| newest.target),
+            disk_order: newest
+                .as_ref()
+                .map(|newest| newest.disk_order.clone())
+                .unwrap_or_default(),
             checked_at: newest.map(|newest| clock::readable(newest.checked_at)),
         }
     }
@@ -60,6 +84,8 @@ struct PointReadinessBody {
     /// When it was inspected.
     #[schema(value_type = String, format = DateTime)]
     checked_at: jiff::Timestamp,
+    /// The order of the machine's disks, as launch settings give it; empty for the declared one.
+    disk_order: Vec<String>,
     /// What was found.
     report: ReadinessReport,
 }
@@ -70,6 +96,7 @@ impl PointReadinessBody {
             group: record.group.to_string(),
             point: record.point.to_string(),
             checked_at: clock::readable(record.checked_at),
+            disk_order: record.disk_order,
             report: record.report,
         }
     }
@@ -110,8 +137,9 @@ async fn show(
     Ok(ApiJson(PointReadinessBody::of(record)))
 }
 
-/// For which machine a point is inspected. What is not said is as the last time, and at first a BIOS
-/// machine with virtio disks and one network card.
+/// For which machine a point is inspected. What is not said is as in the launch settings of the group's
+/// drill schedule; without those as the last time, and at first a BIOS machine with virtio disks and one
+/// network card.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 struct NewInspection {
     /// Its firmware.
@@ -145,11 +173,15 @@ async fn check(
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], ApiJson<JobBody>), Problem> {
     let service = State(service);
     let group = answer::group(&service, &name)?;
-    let usual = service.inspections.usual_target(group.id());
+    let usual = service.inspections.usual_machine(group.id());
     let target = TargetMachine {
-        firmware: wanted.firmware.unwrap_or(usual.firmware),
-        disk_bus: wanted.disk_bus.unwrap_or(usual.disk_bus),
-        network_cards: wanted.network_cards.unwrap_or(usual.network_cards),
+        firmware: wanted.firmware.unwrap_or(usual.target.firmware),
+        disk_bus: wanted.disk_bus.unwrap_or(usual.target.disk_bus),
+        network_cards: wanted.network_cards.unwrap_or(usual.target.network_cards),
+    };
+    let machine = InspectedMachine {
+        target,
+        disk_order: usual.disk_order,
     };
     if target.network_cards > NETWORK_CARDS_MAX {
         let detail = format!(
@@ -168,7 +200,7 @@ async fn check(
         }
         Attempt::First(first) => {
             let row = answer::point(&service, &group, Instant::read(&instant)).await?;
-            let started = service.inspections.start(&group, &row, target, &first);
+            let started = service.inspections.start(&group, &row, machine, &first);
             started.await.map_err(not_started)?
         }
     };

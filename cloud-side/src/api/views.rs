@@ -1,7 +1,7 @@
 //! `/views`.
 
 use super::{
-    Api, answer,
+    Api, answer, branches,
     page::{Page, Wanted},
     points::PointBody,
 };
@@ -38,6 +38,8 @@ pub(crate) struct ViewBody {
     group: String,
     /// The name of its group.
     group_name: String,
+    /// The branch whose history it shows; null when that is the group's own.
+    branch: Option<String>,
     /// The point it shows.
     point: PointBody,
     /// Its volumes, in the order of the machine's disks.
@@ -85,7 +87,15 @@ impl ViewBody {
         let lineage = view.record.lineage;
         let gone = || Problem::not_found("group", lineage.group);
         let group = service.groups.get(lineage.group).ok_or_else(gone)?;
-        let point = answer::point(service, &group, Instant::Id(view.record.point)).await?;
+        let (catalog, point) = (Arc::clone(&service.catalog), view.record.point);
+        let found = crate::offload::offload(move || {
+            let row = catalog.point_by_id(lineage, point)?;
+            row.map(|row| PointBody::read_in(&catalog, lineage, row))
+                .transpose()
+        });
+        let found = found.await.map_err(answer::catalog)?;
+        let point = found.ok_or_else(|| Problem::not_found("point", view.record.point))?;
+        let branch = service.branches.of_lineage(lineage);
         let axis = service.drills.axis(group.id());
         let drill = match axis.drill {
             Some(id) => {
@@ -100,7 +110,8 @@ impl ViewBody {
             id: view.id,
             group: group.id().to_string(),
             group_name: group.record().name.clone(),
-            point: PointBody::of(service, &group, point).await?,
+            branch: branch.map(|known| known.record.id.to_string()),
+            point,
             volumes: view
                 .volumes
                 .into_iter()
@@ -172,6 +183,8 @@ struct NewView {
     /// The point: its id or label, an RFC 3339 time for the newest point at or before it, or
     /// `latest`.
     at: String,
+    /// A branch of the group, by id: its own history is meant then, and not the group's.
+    branch: Option<String>,
     /// Seconds until the view is closed by itself; a day by default, 30 days at most.
     lease_seconds: Option<u64>,
 }
@@ -206,10 +219,27 @@ async fn open(
         return Err(Problem::invalid(detail).field("lease_seconds"));
     }
     let group = answer::group(&service, &wanted.group)?;
-    let row = answer::point(&service, &group, Instant::read(&wanted.at)).await?;
+    let instant = Instant::read(&wanted.at);
+    let (lineage, row) = match &wanted.branch {
+        None => (
+            group.lineage(),
+            answer::point(&service, &group, instant).await?,
+        ),
+        Some(branch) => {
+            let branch = branches::find(&service, branch)?.record;
+            if branch.group() != group.id() {
+                let detail = format!("branch {} is not one of this group's", branch.id);
+                return Err(Problem::invalid(detail).field("branch"));
+            }
+            (
+                branch.lineage,
+                branches::point(&service, &branch, instant).await?,
+            )
+        }
+    };
     let view = service
         .views
-        .open(&group, &row, Some(lease))
+        .open(&group, lineage, &row, Some(lease))
         .await
         .map_err(not_opened)?;
     let location = answer::location(format_args!("views/{}", view.id));
@@ -222,6 +252,8 @@ fn not_opened(error: OpenViewError) -> Problem {
     match error {
         OpenViewError::NoStore { .. } => Problem::unavailable("store_not_ready", detail)
             .remedy("look at the group's replication and the service's log"),
+        OpenViewError::NoBranch { .. } => Problem::conflict("branch_unusable", detail)
+            .remedy("look at the branch and the service's log"),
         OpenViewError::TooMany => {
             Problem::conflict("too_many_views", detail).remedy("close views that are not needed")
         }

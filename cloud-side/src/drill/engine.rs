@@ -44,7 +44,6 @@ pub(super) struct Drill<'a> {
     pub(super) target: &'a dyn Target,
     pub(super) context: &'a DrillContext,
     evidence: Evidence,
-    requested_at: Timestamp,
     started: Instant,
     phases: Vec<PhaseReport>,
     phase: Option<(Phase, Duration)>,
@@ -86,7 +85,6 @@ impl<'a> Drill<'a> {
             target,
             context,
             evidence,
-            requested_at: Timestamp::now(),
             started: Instant::now(),
             phases: Vec::new(),
             phase: None,
@@ -103,7 +101,7 @@ impl<'a> Drill<'a> {
 
     /// Time since the drill was requested.
     pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.request.waited + self.started.elapsed()
     }
 
     async fn forward(&mut self) -> Result<(), Halt> {
@@ -184,7 +182,7 @@ impl<'a> Drill<'a> {
             drill: self.request.drill.to_string(),
             group: self.request.group.clone(),
             point: self.request.point.clone(),
-            requested_at: self.requested_at,
+            requested_at: self.request.requested_at,
             instance: record.clone(),
         };
         self.evidence
@@ -382,7 +380,7 @@ impl<'a> Drill<'a> {
             target: self.target.name().to_owned(),
             result,
             reason,
-            requested_at: self.requested_at,
+            requested_at: self.request.requested_at,
             finished_at: Timestamp::now(),
             launch_settings: Some(self.request.settings.clone()),
             precheck: self.precheck.take(),

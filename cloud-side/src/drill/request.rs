@@ -1,6 +1,6 @@
 //! What goes into a drill and what comes out while it runs. Plain data.
 
-use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use bcdr_disk::Storage;
 use jiff::Timestamp;
@@ -34,6 +34,10 @@ pub struct DrillRequest {
     pub drill: InstanceId,
     /// The protection group, as shown in the report.
     pub group: String,
+    /// When it was asked for. All times of the drill count from here.
+    pub requested_at: Timestamp,
+    /// How long it waited since, by a clock that cannot be set: for a free place, for its view.
+    pub waited: Duration,
     /// The point.
     pub point: PointDescription,
     /// Read-only exports of the point, in the group's order.

@@ -38,6 +38,8 @@ impl Bench {
         let request = DrillRequest {
             drill: InstanceId::new("drill-1").unwrap(),
             group: "lab".to_owned(),
+            requested_at: jiff::Timestamp::now(),
+            waited: std::time::Duration::ZERO,
             point: PointDescription {
                 id: "7".to_owned(),
                 label: None,
@@ -77,6 +79,21 @@ impl Bench {
     fn left_over(&self) -> bool {
         self.directory.path().join("drill-1").exists()
     }
+}
+
+#[tokio::test]
+async fn the_times_of_a_drill_that_waited_count_from_its_request() {
+    let target = ScriptedTarget::new(GOOD_BOOT);
+    let mut bench = Bench::new(&target);
+    bench.request.requested_at = "2026-11-03T10:00:00Z".parse().unwrap();
+    bench.request.waited = std::time::Duration::from_secs(1000);
+    let report = bench.run(&target).await;
+    assert_eq!(report.result, DrillResult::Passed, "{report:?}");
+    assert_eq!(report.requested_at, bench.request.requested_at);
+    assert!(report.phases[0].began_seconds >= 1000.0, "{report:?}");
+    let passed = report.rungs.iter().filter_map(|rung| rung.at_seconds);
+    assert!(passed.into_iter().all(|at| at >= 1000.0), "{report:?}");
+    assert!(report.recovery_times.login_seconds.unwrap() >= 1000.0);
 }
 
 #[tokio::test]

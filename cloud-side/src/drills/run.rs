@@ -16,7 +16,10 @@ use crate::{
     target::{DiskSource, InstanceId},
     views::{OpenView, digest},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +37,8 @@ pub(super) struct Attempt {
     pub(super) group: Arc<Group>,
     pub(super) row: BatchRow,
     pub(super) record: DrillRecord,
+    /// When it was asked for, by a clock that cannot be set.
+    pub(super) asked: Instant,
     pub(super) progress: watch::Sender<Option<DrillProgress>>,
     pub(super) stop: CancellationToken,
 }
@@ -90,7 +95,9 @@ impl Attempt {
             u64::from(settings.boot_timeout_seconds) + u64::from(self.record.hold_seconds);
         let lease = Duration::from_secs(longest) + LEASE_MARGIN;
         let views = &self.drills.parts.views;
-        let view = views.open(&self.group, &self.row, Some(lease)).await?;
+        let view = views
+            .open(&self.group, self.group.lineage(), &self.row, Some(lease))
+            .await?;
         self.record.view = Some(view.id);
         self.record.state = DrillState::Preparing;
         self.drills.store(self.record.clone()).await?;
@@ -103,6 +110,8 @@ impl Attempt {
             drill: InstanceId::new(id.to_string())
                 .expect("a drill id has only letters, digits and a hyphen"),
             group: self.group.record().name.clone(),
+            requested_at: clock::readable(self.record.requested_at),
+            waited: self.asked.elapsed(),
             point: PointDescription {
                 id: self.row.point_id().to_string(),
                 label: self.row.marker.as_ref().map(|marker| marker.label.clone()),

@@ -387,6 +387,67 @@ async fn a_machine_that_does_not_come_up_is_told_and_never_committed_by_a_timer(
 }
 
 #[tokio::test]
+async fn a_branch_is_listed_read_at_its_own_instants_and_removed_when_nobody_needs_it() {
+    let site = Site::start().await;
+    let (_source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    let id = start(&site, emergency()).await;
+    let failover = settled(&site, &id).await;
+    let machine = disk(&site, &failover).await;
+    let written = bytes::Bytes::from(vec![9; 4096]);
+    machine.write(4096, written.clone(), false).await.unwrap();
+    machine.flush().await.unwrap();
+
+    let listed = site.get("/api/v1/branches?group=lab").await.expect(200);
+    let [branch] = listed["items"].as_array().unwrap().as_slice() else {
+        panic!("{listed}");
+    };
+    assert_eq!(
+        (&branch["state"], &branch["reason"]),
+        (&json!("ready"), &json!("failover"))
+    );
+    assert_eq!(branch["made_for"], id);
+    let branch = branch["id"].as_str().unwrap();
+    let remove = format!("/api/v1/branches/{branch}/actions/remove");
+    site.post(&remove, json!({"confirm": "lab"}))
+        .await
+        .problem(409, "branch_in_use");
+
+    let asked = json!({"group": "lab", "at": "latest", "branch": branch});
+    let view = site.post("/api/v1/views", asked).await.expect(201);
+    assert_eq!(view["branch"], branch);
+    let socket = site
+        .config
+        .runtime_directory
+        .join(format!("{}.sock", view["id"].as_str().unwrap()));
+    let reader = Client::connect(&socket, "root", ClientOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(reader.read(4096, 4096).await.unwrap(), written);
+    assert!(reader.write(0, written.clone(), false).await.is_err());
+    let labelled = json!({"group": "lab", "at": "a label", "branch": branch});
+    site.post("/api/v1/views", labelled)
+        .await
+        .problem(422, "invalid_request");
+
+    decide(&site, &id, "rollback").await;
+    ended(&site, &id).await;
+    let path = format!("/api/v1/branches/{branch}");
+    assert_eq!(site.get(&path).await.expect(200)["state"], "sealed");
+    site.post(&remove, json!({"confirm": "lab"}))
+        .await
+        .problem(409, "branch_in_use");
+    let view = format!("/api/v1/views/{}", view["id"].as_str().unwrap());
+    assert_eq!(site.send("DELETE", &view, None, &[]).await.status, 204);
+    site.post(&remove, json!({"confirm": "la"}))
+        .await
+        .problem(422, "not_confirmed");
+    let removed = site.post(&remove, json!({"confirm": "lab"})).await;
+    assert_eq!(removed.status, 204);
+    site.get(&path).await.problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn a_decision_about_a_split_brain_that_fails_is_told_and_can_be_tried_again() {
     let site = Site::start().await;
     let (source, mut gateway) = replicated(&site).await;

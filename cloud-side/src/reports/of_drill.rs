@@ -1,7 +1,6 @@
 //! What a drill's report says: the drill's own record in the words of [`bcdr_report`].
 //!
-//! Pure. Times of the drill count from the moment its engine began; the wait for a free place before
-//! it is told in the timeline, and is no part of the recovery time.
+//! Pure. All times count from the request, the wait for a free place included: whoever asked waited.
 
 use crate::{
     catalog::BatchRow,
@@ -45,12 +44,11 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) fn content(record: &DrillRecord, around: Surroundings<'_>) -> Option<Content> {
     let result = outcome(record.state)?;
     let report = record.report.as_ref();
-    let asked = clock::readable(record.requested_at);
-    let requested_at = report.map_or(asked, |report| report.requested_at);
+    let requested_at = clock::readable(record.requested_at);
     let finished_at = match (report, record.finished_at) {
         (Some(report), _) => report.finished_at,
         (None, Some(at)) => clock::readable(at),
-        (None, None) => asked,
+        (None, None) => requested_at,
     };
     let point = Point {
         id: record.point.to_string(),
@@ -100,7 +98,7 @@ pub(crate) fn content(record: &DrillRecord, around: Surroundings<'_>) -> Option<
         interruption: None,
         requested_at,
         finished_at,
-        timeline: timeline(asked, requested_at, finished_at, report),
+        timeline: timeline(requested_at, finished_at, report),
         phases: report.map(phases).unwrap_or_default(),
         recovery_time,
         recovery_point,
@@ -149,14 +147,12 @@ fn event(at: jiff::Timestamp, what: impl Into<String>, detail: Option<String>) -
 }
 
 fn timeline(
-    asked: jiff::Timestamp,
     requested_at: jiff::Timestamp,
     finished_at: jiff::Timestamp,
     report: Option<&DrillReport>,
 ) -> Vec<Event> {
-    let mut events = vec![event(asked, "queued", None)];
+    let mut events = vec![event(requested_at, "requested", None)];
     if let Some(report) = report {
-        events.push(event(requested_at, "requested", None));
         for phase in &report.phases {
             if let Some(at) = later(requested_at, phase.began_seconds) {
                 let name = json_name(&phase.phase);

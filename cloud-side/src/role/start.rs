@@ -287,18 +287,21 @@ impl Opened {
         let opener = KeyedOpener::new(Arc::clone(&self.keys), Arc::clone(&catalog));
         let runtime = &config.runtime_directory;
         let opener: Arc<dyn ChunkOpener> = Arc::new(opener);
+        let branches = branch_settings(&self.owner, Arc::clone(&opener));
+        let branches = Arc::new(Branches::new(branches));
         let views = Arc::new(Views::new(
             Arc::clone(&catalog),
             Arc::clone(&opener),
+            Arc::clone(&branches),
             runtime,
         ));
         let inspections = Arc::new(Inspections::new(InspectionParts {
             catalog: Arc::clone(&catalog),
             jobs: Arc::clone(&jobs),
-            opener: Arc::clone(&opener),
+            opener,
+            schedules: Arc::clone(&self.schedules),
             every: config.readiness_every(),
         }));
-        let branches = Arc::new(Branches::new(branch_settings(&self.owner, opener)));
         let (rpo, schedules) = (self.rpo, self.schedules);
         let drills = Arc::new(Drills::new(DrillParts {
             catalog: Arc::clone(&catalog),

@@ -1,7 +1,8 @@
 //! How old a group's newest point was during an hour: the core of the RPO's history.
 //!
-//! Sans I/O. Invariant: nothing is under-stated. Time in which nobody measured counts with an age
-//! that grew all along, and a part of the time is put into a bucket by the greatest age it holds.
+//! Sans I/O. Invariant: nothing is under-stated. The time between two samples counts with an age that
+//! grew all along, a second or a day of it alike; and a part of the time is put into a bucket by the
+//! greatest age it holds.
 
 use crate::catalog::Document;
 use bcdr_format::{GroupId, Timestamp};
@@ -79,6 +80,10 @@ pub(crate) struct Sample {
 
 /// What lies between the last sample and this one, by hour. `elapsed` is the time between them by
 /// a clock that cannot be set.
+///
+/// An age grows by the time that passes, until a newer point is published and it falls. Where it did
+/// not fall, all of it is known. Where it did, nobody saw how old the point was just before: at most as
+/// old as if that had been at the very end, and that is what counts.
 pub(crate) fn between(group: GroupId, last: Sample, this: Sample, elapsed: Duration) -> Vec<Hour> {
     let span_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
     let blind = elapsed > BLIND_AFTER;
@@ -86,34 +91,28 @@ pub(crate) fn between(group: GroupId, last: Sample, this: Sample, elapsed: Durat
     let skipped = (span_ms - longest).max(0);
     let end_ms = this.at.0.div_euclid(1000);
     let mut begin_ms = end_ms - (span_ms - skipped);
-    // The age that a time without measurement begins with.
-    let mut age_ms = last.age_ms.saturating_add(skipped.unsigned_abs());
+    // A sample that is older than a point could have become since the last one is believed as well.
+    let entered = (span_ms - skipped).unsigned_abs();
+    let mut age_ms = last
+        .age_ms
+        .saturating_add(skipped.unsigned_abs())
+        .max(this.age_ms.saturating_sub(entered));
     let mut hours = Vec::new();
     while begin_ms < end_ms {
         let hour = hour_of(Timestamp(begin_ms * 1000));
         let part_end = ((hour + 1) * (HOUR_MICROSECONDS / 1000)).min(end_ms);
         let time = (part_end - begin_ms).unsigned_abs();
+        let is_last = part_end == end_ms;
         let mut buckets = BTreeMap::new();
-        let worst_ms = if blind {
-            grow(&mut buckets, age_ms, time);
-            age_ms = age_ms.saturating_add(time);
-            age_ms
-        } else {
-            let age = last.age_ms.max(this.age_ms);
-            buckets.insert(bucket(age), time);
-            age
-        };
+        grow(&mut buckets, age_ms, time);
+        age_ms = age_ms.saturating_add(time);
         hours.push(Hour {
             group,
             hour,
             from: Timestamp(begin_ms * 1000),
             to: Timestamp(part_end * 1000),
-            last_age_ms: if part_end == end_ms {
-                this.age_ms
-            } else {
-                worst_ms
-            },
-            worst_ms,
+            last_age_ms: if is_last { this.age_ms } else { age_ms },
+            worst_ms: age_ms,
             blind_ms: if blind { time } else { 0 },
             buckets,
         });
@@ -216,13 +215,33 @@ mod tests {
         let mut hours = Vec::new();
         for second in 0..1000 {
             let age = if second % 50 == 49 { 8000 } else { 500 };
-            hours.extend(parts(sample(second, 0), sample(second + 1, age)));
+            hours.extend(parts(sample(second, 400), sample(second + 1, age)));
         }
         let period = period(&hours).unwrap();
         assert_eq!(period.worst_ms, 8000);
-        assert!((500..=563).contains(&period.p95_ms), "{period:?}");
+        // Each second begins with 400 ms and grows until its sample is taken.
+        assert!((1350..=1535).contains(&period.p95_ms), "{period:?}");
         assert_eq!(period.blind_ms, 0);
         assert_eq!(period.to.as_second(), 1000);
+    }
+
+    #[test]
+    fn an_age_grows_between_two_samples_and_its_worst_is_before_the_next_point() {
+        // Published just before the second sample: the point before it was almost 3.4 s old then.
+        let hours = parts(sample(10, 400), sample(13, 100));
+        assert_eq!((hours[0].worst_ms, hours[0].last_age_ms), (3400, 100));
+        assert_eq!(hours[0].blind_ms, 0);
+        let time: u64 = hours[0].buckets.values().sum();
+        assert_eq!(time, 3000);
+        assert!(!hours[0].buckets.contains_key(&bucket(100)));
+        // Nothing was published: what was measured is the worst, and no more than that.
+        let hours = parts(sample(10, 400), sample(13, 3400));
+        assert_eq!(hours[0].worst_ms, 3400);
+        // Over the end of an hour each part has its own worst.
+        let hours = parts(sample(3598, 1000), sample(3602, 50));
+        let worst: Vec<u64> = hours.iter().map(|hour| hour.worst_ms).collect();
+        assert_eq!(worst, [3000, 5000]);
+        assert_eq!(hours[0].last_age_ms, 3000);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use super::records;
 use crate::{
+    clock,
     relay::{Relay, RelayError},
     stream::{FeedEvent, FeedSession, Streams},
 };
@@ -126,11 +127,12 @@ async fn serve(
         let (to_capture, from_capture) = connection.accept_bi().await?;
         let mut frames = FrameReader::new(from_capture);
         let first = frames.read_frame().await?;
-        Ok::<_, SessionError>((to_capture, frames, first))
+        Ok::<_, SessionError>((to_capture, frames, first, clock::wall()))
     };
-    let (mut to_capture, mut frames, first) = tokio::time::timeout(HELLO_DEADLINE, hello)
-        .await
-        .map_err(|_| SessionError::Silent)??;
+    let (mut to_capture, mut frames, first, received_at) =
+        tokio::time::timeout(HELLO_DEADLINE, hello)
+            .await
+            .map_err(|_| SessionError::Silent)??;
     if first.kind == FrameKind::Restore {
         relay.serve(peer, to_capture, frames, &first).await?;
         return Err(SessionError::RelayEnded);
@@ -160,7 +162,7 @@ async fn serve(
     let session = FeedSession {
         peer: peer.clone(),
         opening,
-        capture_now: now,
+        clock_offset_microseconds: received_at.0.saturating_sub(now.0),
         outbox: to_session,
         inbox,
     };

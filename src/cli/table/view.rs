@@ -10,6 +10,8 @@ pub(crate) struct View {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) group_name: Option<String>,
+    #[serde(default)]
+    pub(crate) branch: Option<String>,
     pub(crate) point: Point,
     pub(crate) volumes: Vec<ViewVolume>,
     #[serde(default)]
@@ -64,6 +66,7 @@ pub(crate) fn show(view: &View) -> String {
     let mut fields = Fields::new();
     fields.field("view", &view.id);
     fields.field("group", or_none(view.group_name.as_deref()));
+    fields.field_if("branch", view.branch.as_deref());
     fields.field("point", view.point.line());
     fields.field("state", &view.state);
     fields.field_if("reason", view.reason.as_deref());

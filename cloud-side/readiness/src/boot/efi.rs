@@ -1,29 +1,28 @@
 //! What UEFI firmware starts when it remembers nothing: one program at one path.
 
+use super::{ConfigurationFile, efi_configuration, efi_program};
 use crate::{
-    disk::field,
     file_system::{Tree, TreeError},
     report::{CheckCode, Findings},
     survey::Survey,
 };
-use std::io::Read;
 
 const FALLBACK: &str = "/EFI/BOOT/BOOTX64.EFI";
-/// The machine type of x86-64 programs.
-const X86_64: u16 = 0x8664;
 const VENDORS_MAX: usize = 32;
 const REMEDY: &str = "firmware of another machine does not know the source's boot entries; install the loader at the fallback path too: grub-install --target=x86_64-efi --removable, or dpkg-reconfigure grub-efi-amd64 with force_efi_extra_removable";
 
-/// Checks the EFI system partition.
-pub(crate) fn check(survey: &Survey, findings: &mut Findings) {
-    let Some(volume) = survey.efi_system() else {
+/// Checks the EFI system partition, the program that is started from it, and what that reads. Says
+/// which configuration it is, where it could be told.
+pub(crate) fn check(survey: &Survey, findings: &mut Findings) -> Option<ConfigurationFile> {
+    let Some(index) = survey.efi_system() else {
         findings.fail(
             CheckCode::EfiSystemPartition,
             "no disk has an EFI system partition",
             "launch the target with BIOS firmware, as the source starts; or move the source to UEFI",
         );
-        return;
+        return None;
     };
+    let volume = &survey.volumes[index];
     let Some(tree) = volume.tree.as_ref().filter(|_| {
         volume
             .holds
@@ -38,20 +37,24 @@ pub(crate) fn check(survey: &Survey, findings: &mut Findings) {
             ),
             "make one at the source (mkfs.vfat -F 32), mount it at /boot/efi and install the boot loader again",
         );
-        return;
+        return None;
     };
     findings.pass(
         CheckCode::EfiSystemPartition,
         format!("{}: the EFI system partition can be read", volume.name()),
     );
-    match program(&**tree, FALLBACK) {
-        Ok(size) => findings.pass(
-            CheckCode::EfiLoader,
-            format!(
-                "{}: {FALLBACK} is an x86-64 program of {size} bytes",
-                volume.name()
-            ),
-        ),
+    match efi_program::read(&**tree, FALLBACK) {
+        Ok(program) => {
+            findings.pass(
+                CheckCode::EfiLoader,
+                format!(
+                    "{}: {FALLBACK} is a whole x86-64 program of {} bytes",
+                    volume.name(),
+                    program.size
+                ),
+            );
+            return efi_configuration::check(survey, index, FALLBACK, &program.kind, findings);
+        }
         Err(TreeError::NotFound) => {
             let others = loaders(&**tree);
             let others = if others.is_empty() {
@@ -65,34 +68,17 @@ pub(crate) fn check(survey: &Survey, findings: &mut Findings) {
                 REMEDY,
             );
         }
+        Err(error) if error.is_unknown() => findings.unknown(
+            CheckCode::EfiLoader,
+            format!("{}: {FALLBACK}: {error}", volume.name()),
+        ),
         Err(error) => findings.fail(
             CheckCode::EfiLoader,
             format!("{}: {FALLBACK}: {error}", volume.name()),
             REMEDY,
         ),
     }
-}
-
-/// The size of a program that firmware of x86-64 machines accepts.
-fn program(tree: &dyn Tree, path: &str) -> Result<u64, TreeError> {
-    let (size, mut reader) = tree.open(path)?;
-    let mut head = Vec::new();
-    reader
-        .by_ref()
-        .take(4096)
-        .read_to_end(&mut head)
-        .map_err(|error| TreeError::Unreadable(error.to_string()))?;
-    let at = field::le32(&head, 0x3c) as usize;
-    let signature = head.get(at..at.saturating_add(6)).unwrap_or_default();
-    if !head.starts_with(b"MZ") || !signature.starts_with(b"PE\0\0") {
-        return Err(TreeError::Unreadable("it is not an EFI program".to_owned()));
-    }
-    if field::le16(signature, 4) != X86_64 {
-        return Err(TreeError::Unreadable(
-            "it is a program for another kind of processor".to_owned(),
-        ));
-    }
-    Ok(size)
+    None
 }
 
 fn loaders(tree: &dyn Tree) -> Vec<String> {

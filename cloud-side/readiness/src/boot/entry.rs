@@ -1,6 +1,9 @@
 //! What the boot loader would start, whoever wrote its configuration.
 
-use super::{grub, loader_entries};
+use super::{
+    grub::{self, NoEntry},
+    loader_entries,
+};
 use crate::{
     file_system::{Tree, TreeError},
     report::{CheckCode, Findings},
@@ -46,30 +49,70 @@ pub(crate) struct Configuration {
     pub(crate) entry: BootEntry,
 }
 
-/// Finds the configuration that decides, and the entry it starts.
-pub(crate) fn find(survey: &Survey, findings: &mut Findings) -> Option<Configuration> {
+/// Where a boot loader's configuration is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigurationFile {
+    /// The volume, by its place in the survey.
+    pub(crate) volume: usize,
+    /// Its path there.
+    pub(crate) path: String,
+}
+
+/// Finds the configuration that decides, and the entry it starts: the one that the loader is known to
+/// read, or else the first one where they usually are.
+pub(crate) fn find(
+    survey: &Survey,
+    known: Option<ConfigurationFile>,
+    findings: &mut Findings,
+) -> Option<Configuration> {
     let code = CheckCode::BootConfiguration;
     let mut trouble = None;
-    for (volume, tree) in trees(survey) {
-        for path in GRUB_PATHS {
-            let text = match tree.text(path) {
-                Ok(text) => text,
-                Err(TreeError::NotFound) => continue,
-                Err(error) => {
-                    trouble = Some(format!("{path}: {error}"));
-                    continue;
-                }
-            };
-            match grub::entry(survey, volume, path, &text) {
-                Ok(entry) => return Some(found(survey, findings, volume, path, entry)),
-                Err(reason) => trouble = Some(format!("{path}: {reason}")),
+    let usual = trees(survey).flat_map(|(volume, _)| {
+        GRUB_PATHS.map(|path| ConfigurationFile {
+            volume,
+            path: path.to_owned(),
+        })
+    });
+    let places: Vec<ConfigurationFile> = match known {
+        Some(known) => vec![known],
+        None => usual.collect(),
+    };
+    for ConfigurationFile { volume, path } in places {
+        let Some(tree) = &survey.volumes[volume].tree else {
+            continue;
+        };
+        let text = match tree.text(&path) {
+            Ok(text) => text,
+            Err(TreeError::NotFound) => continue,
+            Err(TreeError::Bound(bound)) => {
+                findings.unknown(code, format!("{path}: {bound}"));
+                return None;
             }
+            Err(error) => {
+                trouble = Some(format!("{path}: {error}"));
+                continue;
+            }
+        };
+        match grub::entry(survey, volume, &path, &text) {
+            Ok(entry) => return Some(found(survey, findings, volume, &path, entry)),
+            Err(NoEntry::Bound(bound)) => {
+                findings.unknown(code, format!("{path}: {bound}"));
+                return None;
+            }
+            Err(NoEntry::Absent(reason)) => trouble = Some(format!("{path}: {reason}")),
         }
     }
     for (volume, tree) in trees(survey) {
         for directory in ["/loader/entries", "/boot/loader/entries"] {
-            if let Some(entry) = loader_entries::entry(&*tree, volume, directory, None, "") {
-                return Some(found(survey, findings, volume, directory, entry));
+            match loader_entries::entry(&*tree, volume, directory, None, "") {
+                Ok(Some(entry)) => {
+                    return Some(found(survey, findings, volume, directory, entry));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    findings.unknown(code, error.to_string());
+                    return None;
+                }
             }
         }
     }

@@ -4,10 +4,31 @@
 //! entry is the right one, the default is taken from where `grub-mkconfig` puts it.
 
 use super::{entry::BootEntry, loader_entries, words};
-use crate::survey::Survey;
+use crate::{
+    disk::{Bound, Budget},
+    file_system::{LINE_BYTES_MAX, TreeError},
+    survey::Survey,
+};
 use std::collections::BTreeMap;
 
+/// More entries of a menu than this are not looked at, and the same of variables.
 const ENTRIES_MAX: usize = 512;
+/// The longest value of a variable that is remembered, in bytes.
+const VALUE_MAX: usize = 4096;
+
+/// Why there is no entry.
+pub(super) enum NoEntry {
+    /// There is none.
+    Absent(String),
+    /// It was not looked at whole.
+    Bound(Bound),
+}
+
+impl From<Bound> for NoEntry {
+    fn from(bound: Bound) -> Self {
+        Self::Bound(bound)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Menu {
@@ -36,15 +57,16 @@ pub(super) fn entry(
     volume: usize,
     path: &str,
     text: &str,
-) -> Result<BootEntry, String> {
+) -> Result<BootEntry, NoEntry> {
+    let budget = survey.volumes[volume].window.budget();
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
     let saved = environment(survey, volume, &format!("{directory}/grubenv"));
-    let menu = read(text, &saved);
+    let menu = read(text, &saved, budget)?;
     let root = |search: Option<&String>| {
         match search {
         None => Ok(volume),
         Some(uuid) => survey.by_uuid(uuid).ok_or_else(|| {
-            format!("it looks for its files on a file system with the UUID {uuid}, which is on none of these disks")
+            NoEntry::Absent(format!("it looks for its files on a file system with the UUID {uuid}, which is on none of these disks"))
         }),
     }
     };
@@ -57,18 +79,22 @@ pub(super) fn entry(
             .map_or("", String::as_str);
         let wanted = saved.get("saved_entry").map(String::as_str);
         let tree = survey.volumes[at].tree.as_ref();
-        let found = ["/loader/entries", "/boot/loader/entries"]
-            .into_iter()
-            .find_map(|directory| loader_entries::entry(&**tree?, at, directory, wanted, options));
-        if let Some(found) = found {
-            return Ok(found);
+        for directory in ["/loader/entries", "/boot/loader/entries"] {
+            let Some(tree) = tree else { break };
+            match loader_entries::entry(&**tree, at, directory, wanted, options) {
+                Ok(Some(found)) => return Ok(found),
+                Err(TreeError::Bound(bound)) => return Err(bound.into()),
+                Ok(None) | Err(_) => {}
+            }
         }
         if menu.entries.is_empty() {
-            return Err("it takes its entries from loader/entries, where there is none".to_owned());
+            return Err(NoEntry::Absent(
+                "it takes its entries from loader/entries, where there is none".to_owned(),
+            ));
         }
     }
     let item = chosen(&menu, &saved)
-        .ok_or("it has no entry that starts a Linux kernel")?
+        .ok_or_else(|| NoEntry::Absent("it has no entry that starts a Linux kernel".to_owned()))?
         .clone();
     Ok(BootEntry {
         title: item.title,
@@ -119,7 +145,7 @@ fn chosen<'a>(menu: &'a Menu, saved: &BTreeMap<String, String>) -> Option<&'a It
     wanted.and_then(entry).or(menu.entries.first())
 }
 
-fn read(text: &str, saved: &BTreeMap<String, String>) -> Menu {
+fn read(text: &str, saved: &BTreeMap<String, String>, budget: &Budget) -> Result<Menu, Bound> {
     let mut menu = Menu::default();
     let mut item: Option<Item> = None;
     // Commands outside of any entry, as in a configuration without a menu.
@@ -129,8 +155,8 @@ fn read(text: &str, saved: &BTreeMap<String, String>) -> Menu {
     };
     let mut blocks: Vec<bool> = Vec::new();
     let mut places = 0;
-    for line in joined(text) {
-        let line = words::split(&line, &menu.variables);
+    for line in joined(text, budget)? {
+        let line = words::split(&line, &menu.variables, budget)?;
         let Some(command) = line.first() else {
             continue;
         };
@@ -147,9 +173,10 @@ fn read(text: &str, saved: &BTreeMap<String, String>) -> Menu {
             "}" => {
                 // A submenu counts as one place of the menu it is in.
                 match blocks.pop() {
-                    Some(true) => menu
-                        .entries
-                        .extend(item.take().filter(|item| !item.kernel.is_empty())),
+                    Some(true) => {
+                        let item = item.take().filter(|item| !item.kernel.is_empty());
+                        menu.entries.extend(item);
+                    }
                     Some(false) if blocks.is_empty() && places_of(&menu, places) => places += 1,
                     _ => {}
                 }
@@ -160,21 +187,22 @@ fn read(text: &str, saved: &BTreeMap<String, String>) -> Menu {
                 continue;
             }
             "blscfg" => menu.loader_entries = true,
-            "set" => set(&mut menu, &line, saved),
+            "set" => set(&mut menu, &line, saved, budget)?,
             _ => {}
         }
         follow(item.as_mut().unwrap_or(&mut bare), &line);
         if command == "search" && item.is_none() {
             remember_search(&mut menu, &line);
         }
-        if menu.entries.len() >= ENTRIES_MAX {
-            break;
+        if menu.entries.len() > ENTRIES_MAX {
+            let reason = format!("the boot loader's menu has more than {ENTRIES_MAX} entries");
+            return Err(budget.hit(reason));
         }
     }
     if !bare.kernel.is_empty() {
         menu.entries.push(bare);
     }
-    menu
+    Ok(menu)
 }
 
 /// Whether entries of a submenu were just closed that have this place.
@@ -206,10 +234,19 @@ fn header(line: &[String], place: usize, root: Option<String>) -> Item {
     }
 }
 
-fn set(menu: &mut Menu, line: &[String], saved: &BTreeMap<String, String>) {
+fn set(
+    menu: &mut Menu,
+    line: &[String],
+    saved: &BTreeMap<String, String>,
+    budget: &Budget,
+) -> Result<(), Bound> {
     let Some((key, value)) = line.get(1).and_then(|word| word.split_once('=')) else {
-        return;
+        return Ok(());
     };
+    if key.len() + value.len() > VALUE_MAX || menu.variables.len() > ENTRIES_MAX {
+        let reason = "the boot loader's configuration sets too many variables, or too long ones";
+        return Err(budget.hit(reason));
+    }
     if key == "default" {
         // `set default="${saved_entry}"` is empty here: the environment decides then.
         let value = if value.is_empty() && saved.contains_key("saved_entry") {
@@ -220,9 +257,10 @@ fn set(menu: &mut Menu, line: &[String], saved: &BTreeMap<String, String>) {
         if !value.is_empty() {
             menu.default = Some(value.to_owned());
         }
-    } else if menu.variables.len() < ENTRIES_MAX && key != "root" && key != "boot" {
+    } else if key != "root" && key != "boot" {
         menu.variables.insert(key.to_owned(), value.to_owned());
     }
+    Ok(())
 }
 
 /// `search` outside of an entry sets what later paths are on.
@@ -264,19 +302,26 @@ fn follow(item: &mut Item, line: &[String]) {
 }
 
 /// Lines, with those that end in a backslash put together.
-fn joined(text: &str) -> Vec<String> {
+fn joined(text: &str, budget: &Budget) -> Result<Vec<String>, Bound> {
     let mut lines: Vec<String> = Vec::new();
     let mut open = false;
     for line in text.lines() {
+        budget.keep((line.len() + size_of::<String>()) as u64)?;
         let goes_on = line.ends_with('\\');
         let part = line.strip_suffix('\\').unwrap_or(line);
         match lines.last_mut().filter(|_| open) {
             Some(last) => last.push_str(part),
             None => lines.push(part.to_owned()),
         }
+        if lines.last().is_some_and(|line| line.len() > LINE_BYTES_MAX) {
+            let reason = format!(
+                "the boot loader's configuration has a line of more than {LINE_BYTES_MAX} bytes"
+            );
+            return Err(budget.hit(reason));
+        }
         open = goes_on;
     }
-    lines
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -315,7 +360,8 @@ menuentry 'Memory test' {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        let menu = read(text, &saved);
+        let budget = Budget::new(crate::Limits::default());
+        let menu = read(text, &saved, &budget).unwrap();
         chosen(&menu, &saved).unwrap().clone()
     }
 

@@ -2,20 +2,31 @@
 //!
 //! The state is read from the superblock by ourselves, because it decides whether the rest is looked
 //! at; files are read by the crate `ext4-view`, which replays the journal in memory. It is given only
-//! superblocks whose numbers fit the partition, so that its tables stay in proportion to the disk.
+//! superblocks whose numbers fit the partition, so that its tables stay in proportion to the disk,
+//! and paths whose links were followed here: it takes a link's target into memory whatever its size.
 
 use super::{Entry, Format, Tree, TreeError};
-use crate::disk::{Window, field};
+use crate::disk::{Budget, Window, field};
 use ext4_view::{Ext4, Ext4Error, Ext4Read, File};
 use std::{
+    cell::Cell,
     error::Error,
     io::{self, Read},
+    rc::Rc,
 };
 
 /// Where the superblock begins.
 const SUPERBLOCK: u64 = 1024;
 const MAGIC: u16 = 0xef53;
 const DIRECTORY_ENTRIES_MAX: usize = 65_536;
+/// What the reader keeps of each block group, in bytes, generously.
+const GROUP_BYTES: u64 = 64;
+/// What may be read to open a file system: its descriptors, and what its journal holds. A part of it
+/// is kept.
+const OPENING_BYTES_MAX: u64 = 256 << 20;
+/// As the kernel has them.
+const LINKS_MAX: usize = 40;
+const PATH_BYTES_MAX: u64 = 4096;
 
 const COMPAT_JOURNAL: u32 = 0x4;
 const INCOMPAT_RECOVER: u32 = 0x4;
@@ -101,9 +112,33 @@ impl ExtState {
     }
 }
 
-struct Source(Window);
+/// Reads for the file system's reader, and no more than so much while it is being opened.
+struct Source {
+    reader: Box<dyn Ext4Read>,
+    /// What may still be read; none once it is open.
+    opening: Rc<Cell<Option<u64>>>,
+}
 
 impl Ext4Read for Source {
+    fn read(
+        &mut self,
+        start_byte: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), Box<dyn Error + Send + Sync + 'static>> {
+        if let Some(left) = self.opening.get() {
+            let left = left.saturating_sub(buffer.len() as u64);
+            self.opening.set(Some(left));
+            if left == 0 {
+                return Err("it takes too much to open it".into());
+            }
+        }
+        self.reader.read(start_byte, buffer)
+    }
+}
+
+struct Plain(Window);
+
+impl Ext4Read for Plain {
     fn read(
         &mut self,
         start_byte: u64,
@@ -114,24 +149,28 @@ impl Ext4Read for Source {
 }
 
 /// The files of such a file system.
-pub(crate) struct ExtTree(Ext4);
+pub(crate) struct ExtTree {
+    files: Ext4,
+    budget: Rc<Budget>,
+}
 
 impl ExtTree {
     /// Opens it. The state must be that of the window.
     pub(crate) fn open(window: &Window, state: &ExtState) -> Result<Self, TreeError> {
-        Self::through(Box::new(Source(window.clone())), window.length(), state)
+        Self::through(Box::new(Plain(window.clone())), window, state)
     }
 
     /// Opens it through a reader of the caller's.
     pub(crate) fn through(
         reader: Box<dyn Ext4Read>,
-        length: u64,
+        window: &Window,
         state: &ExtState,
     ) -> Result<Self, TreeError> {
-        if state.size > length {
+        if state.size > window.length() {
             return Err(TreeError::Unreadable(format!(
-                "the file system says it has {} bytes, its partition has {length}",
-                state.size
+                "the file system says it has {} bytes, its partition has {}",
+                state.size,
+                window.length()
             )));
         }
         if u64::from(state.blocks_per_group) < state.block_size / 8 {
@@ -140,8 +179,73 @@ impl ExtTree {
                 state.blocks_per_group
             )));
         }
-        Ext4::load(reader).map(Self).map_err(error)
+        let budget = Rc::clone(window.budget());
+        let group_bytes = u64::from(state.blocks_per_group).saturating_mul(state.block_size);
+        let groups = state.size.div_ceil(group_bytes.max(1));
+        budget.keep(groups.saturating_mul(GROUP_BYTES))?;
+        let opening = Rc::new(Cell::new(Some(OPENING_BYTES_MAX)));
+        let source = Source {
+            reader,
+            opening: Rc::clone(&opening),
+        };
+        let opened = Ext4::load(Box::new(source));
+        if opening.replace(None) == Some(0) {
+            let reason = format!(
+                "to open a file system, more than {OPENING_BYTES_MAX} bytes of descriptors and journal would have to be read"
+            );
+            return Err(budget.hit(reason).into());
+        }
+        let files = opened.map_err(error)?;
+        Ok(Self { files, budget })
     }
+
+    /// A path without links in it, so that the reader follows none.
+    fn resolve(&self, path: &str) -> Result<String, TreeError> {
+        let mut done = String::new();
+        let mut ahead: Vec<String> = parts(path);
+        let mut links = 0;
+        while let Some(part) = ahead.pop() {
+            if part == ".." {
+                done.truncate(done.rfind('/').unwrap_or(0));
+                continue;
+            }
+            let next = format!("{done}/{part}");
+            if next.len() as u64 > PATH_BYTES_MAX {
+                return Err(TreeError::Unreadable("its path is too long".to_owned()));
+            }
+            let metadata = self.files.symlink_metadata(next.as_str()).map_err(error)?;
+            if !metadata.is_symlink() {
+                done = next;
+                continue;
+            }
+            links += 1;
+            if links > LINKS_MAX || metadata.len() > PATH_BYTES_MAX {
+                return Err(TreeError::Unreadable(format!(
+                    "{next} is a link of a chain of too many, or one of {} bytes",
+                    metadata.len()
+                )));
+            }
+            let target = self.files.read_link(next.as_str()).map_err(error)?;
+            let target = target.to_str().map_err(|_| TreeError::NotText)?;
+            if target.starts_with('/') {
+                done.clear();
+            }
+            ahead.extend(parts(target));
+        }
+        if done.is_empty() {
+            done.push('/');
+        }
+        Ok(done)
+    }
+}
+
+/// The parts of a path, the last one first.
+fn parts(path: &str) -> Vec<String> {
+    path.split('/')
+        .rev()
+        .filter(|part| !part.is_empty() && *part != ".")
+        .map(str::to_owned)
+        .collect()
 }
 
 fn error(error: Ext4Error) -> TreeError {
@@ -163,19 +267,26 @@ impl Read for Contents {
 }
 
 impl Tree for ExtTree {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     fn open(&self, path: &str) -> Result<(u64, Box<dyn Read>), TreeError> {
-        let file = self.0.open(path).map_err(error)?;
+        let path = self.resolve(path)?;
+        let file = self.files.open(path.as_str()).map_err(error)?;
         Ok((file.metadata().len(), Box::new(Contents(file))))
     }
 
     fn list(&self, path: &str) -> Result<Vec<Entry>, TreeError> {
+        let path = self.resolve(path)?;
         let mut entries = Vec::new();
-        for entry in self
-            .0
-            .read_dir(path)
-            .map_err(error)?
-            .take(DIRECTORY_ENTRIES_MAX)
-        {
+        for entry in self.files.read_dir(path.as_str()).map_err(error)? {
+            if entries.len() == DIRECTORY_ENTRIES_MAX {
+                let reason = format!(
+                    "{path} has more than the {DIRECTORY_ENTRIES_MAX} entries that are read"
+                );
+                return Err(self.budget.hit(reason).into());
+            }
             let entry = entry.map_err(error)?;
             let Ok(name) = entry.file_name().as_str().map(str::to_owned) else {
                 continue;
@@ -183,6 +294,7 @@ impl Tree for ExtTree {
             if name == "." || name == ".." {
                 continue;
             }
+            self.budget.keep(name.len() as u64 + 32)?;
             entries.push(Entry {
                 is_directory: entry.file_type().map_err(error)?.is_dir(),
                 name,

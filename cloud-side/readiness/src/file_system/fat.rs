@@ -4,13 +4,15 @@
 //! long as it leads in a circle. Invariant: a chain is followed for no more clusters than exist.
 
 use super::{Entry, Tree, TreeError};
-use crate::disk::{Window, field};
+use crate::disk::{Budget, Window, field};
 use std::io::{self, Read};
 
 const DIRECTORY_BYTES_MAX: usize = 1 << 20;
 const DIRECTORY: u8 = 0x10;
 const VOLUME_LABEL: u8 = 0x08;
 const LONG_NAME: u8 = 0x0f;
+/// A long name has 255 characters; 20 entries hold it.
+const LONG_NAME_MAX: usize = 260;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Width {
@@ -168,9 +170,14 @@ impl FatTree {
             Start::Cluster(first) => {
                 let mut chain = self.is_cluster(first).then_some(first);
                 let mut buffer = Vec::new();
-                while let Some(cluster) = chain
-                    && bytes.len() < DIRECTORY_BYTES_MAX
-                {
+                while let Some(cluster) = chain {
+                    if bytes.len() >= DIRECTORY_BYTES_MAX {
+                        let reason = format!(
+                            "a directory has more than the {DIRECTORY_BYTES_MAX} bytes that are read, or leads in a circle"
+                        );
+                        self.window.budget().hit(reason);
+                        break;
+                    }
                     self.cluster(cluster, &mut buffer)?;
                     bytes.extend_from_slice(&buffer);
                     chain = self.next(cluster)?;
@@ -184,6 +191,7 @@ impl FatTree {
         let bytes = self
             .directory(start)
             .map_err(|error| TreeError::Unreadable(error.to_string()))?;
+        self.window.budget().keep(bytes.len() as u64)?;
         let mut found = Vec::new();
         let mut long: Vec<u16> = Vec::new();
         for entry in bytes.chunks_exact(32) {
@@ -197,7 +205,10 @@ impl FatTree {
             }
             if entry[11] & 0x3f == LONG_NAME {
                 let mut part = long_part(entry);
-                part.append(&mut long);
+                // What is longer than a name can be is none; it must not grow with each entry.
+                if part.len() + long.len() <= LONG_NAME_MAX {
+                    part.append(&mut long);
+                }
                 long = part;
                 continue;
             }
@@ -307,6 +318,10 @@ impl Read for Contents {
 }
 
 impl Tree for FatTree {
+    fn budget(&self) -> &Budget {
+        self.window.budget()
+    }
+
     fn open(&self, path: &str) -> Result<(u64, Box<dyn Read>), TreeError> {
         let found = self
             .find(path)?

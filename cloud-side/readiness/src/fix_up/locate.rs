@@ -82,7 +82,7 @@ pub(super) fn locate(
         block_size: state.block_size,
         trace: Rc::clone(&trace),
     };
-    let tree = ExtTree::through(Box::new(reader), window.length(), state).ok()?;
+    let tree = ExtTree::through(Box::new(reader), window, state).ok()?;
     let bytes = tree.read(path, FILE_BYTES_MAX).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let plain = |byte: u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t' | b'\n');

@@ -10,10 +10,12 @@ use crate::{
 
 const REMEDY: &str = "name the root by its UUID at the source: remove GRUB_DISABLE_LINUX_UUID from /etc/default/grub, check root= in GRUB_CMDLINE_LINUX, and run update-grub (grub2-mkconfig)";
 
-/// Checks that `root=` leads to the root file system on the target.
+/// Checks that `root=` leads to the root file system on the target. `initrd` says whether the kernel
+/// starts something from an initial RAM disk, as far as is known.
 pub(crate) fn check_root(
     survey: &Survey,
     entry: &BootEntry,
+    initrd: bool,
     root: Option<&Root>,
     target: TargetMachine,
     findings: &mut Findings,
@@ -37,10 +39,10 @@ pub(crate) fn check_root(
     match &name {
         VolumeName::Lasting { key, .. } => {
             // The kernel alone knows partitions only; file systems are found by an initial RAM disk.
-            if entry.initrds.is_empty() && !key.starts_with("PART") {
+            if !initrd && !key.starts_with("PART") {
                 findings.fail(
                     code,
-                    format!("root={text} needs an initial RAM disk, and the entry has none"),
+                    format!("root={text} needs an initial RAM disk, and the kernel starts none"),
                     "let the boot loader load one (update-initramfs -c -k all, update-grub), or name the root by PARTUUID",
                 );
                 return;

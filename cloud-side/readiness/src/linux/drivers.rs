@@ -25,15 +25,15 @@ pub(crate) fn check(
     let list = |file: &str| {
         let release = release.filter(|release| !release.contains('/'))?;
         let path = format!("/lib/modules/{release}/{file}");
-        let bytes = root.tree.read(&path, LIST_BYTES_MAX).ok()?;
-        Some(module_names(&String::from_utf8_lossy(&bytes)))
+        let text = root.tree.text_of(&path, LIST_BYTES_MAX).ok()?;
+        Some(module_names(&text))
     };
     let built_in = list("modules.builtin");
     let installed = list("modules.dep").unwrap_or_default();
     let early = Early {
         initrd,
         built_in: built_in.as_ref(),
-        release: release.unwrap_or("unknown"),
+        release,
     };
     let bus = target.disk_bus;
     early.check(
@@ -60,7 +60,8 @@ pub(crate) fn check(
     );
     if target.network_cards > 0 {
         let late = early.has("virtio_net") == Some(true) || installed.contains("virtio_net");
-        network(late, early.release, built_in.is_some(), findings);
+        let release = release.unwrap_or("unknown");
+        network(late, release, built_in.is_some(), findings);
     }
 }
 
@@ -86,25 +87,29 @@ fn network(found: bool, release: &str, known: bool, findings: &mut Findings) {
 struct Early<'a> {
     initrd: Option<&'a Contents>,
     built_in: Option<&'a BTreeSet<String>>,
-    release: &'a str,
+    /// The release of the kernel that starts, if it is known.
+    release: Option<&'a str>,
 }
 
 impl Early<'_> {
-    /// None when that cannot be said.
+    /// None when that cannot be said: modules are good only for the kernel that they are made for.
     fn has(&self, module: &str) -> Option<bool> {
+        let release = self.release?;
+        let initrd = self.initrd.map(|initrd| initrd.of(release));
+        let own = initrd.flatten();
         let built_in = self.built_in.is_some_and(|list| list.contains(module))
-            || self
-                .initrd
-                .is_some_and(|initrd| initrd.built_in.contains(module));
+            || own.is_some_and(|own| own.built_in.contains(module));
         if built_in {
             return Some(true);
         }
         let initrd = self.initrd?;
-        if initrd.modules.contains(module) {
+        // What nothing is started from loads no modules either.
+        if initrd.starts() && own.is_some_and(|own| own.modules.contains(module)) {
             return Some(true);
         }
         // Without a list of what is built in, absence of the module proves nothing.
-        (self.built_in.is_some() || !initrd.built_in.is_empty()).then_some(false)
+        let listed = own.is_some_and(|own| !own.built_in.is_empty());
+        (self.built_in.is_some() || listed).then_some(false)
     }
 
     fn check(&self, code: CheckCode, modules: &[&str], what: &str, findings: &mut Findings) {
@@ -113,7 +118,7 @@ impl Early<'_> {
             .filter(|module| self.has(module) == Some(false))
             .copied()
             .collect();
-        let release = self.release;
+        let release = self.release.unwrap_or("of an unknown release");
         if !missing.is_empty() {
             let missing = missing.join(", ");
             findings.fail(

@@ -105,7 +105,12 @@ pub(crate) fn check(
     };
     let mut failed = Vec::new();
     let (mut entries, mut troubled) = (0, false);
-    for (number, line) in text.lines().enumerate().take(LINES_MAX) {
+    for (number, line) in text.lines().enumerate() {
+        if number == LINES_MAX {
+            let reason = format!("{PATH} has more than the {LINES_MAX} lines that are read");
+            root.tree.budget().hit(reason);
+            break;
+        }
         let Some(entry) = Entry::read(line) else {
             continue;
         };

@@ -32,6 +32,7 @@ pub(crate) fn check(survey: &Survey, entry: &BootEntry, findings: &mut Findings)
         Err(TreeError::NotFound) => {
             findings.fail(code, format!("{name} does not exist"), REMEDY);
         }
+        Err(error) if error.is_unknown() => findings.unknown(code, format!("{name}: {error}")),
         Err(error) => findings.fail(code, format!("{name}: {error}"), REMEDY),
         Ok((0, _)) => findings.fail(code, format!("{name} is empty"), REMEDY),
         Ok((size, head)) => match judge(size, &head) {

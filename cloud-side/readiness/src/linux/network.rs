@@ -94,13 +94,13 @@ pub(crate) fn check(
     });
     let (mut files, mut troubled) = (0, false);
     for place in &PLACES {
-        for file in root
-            .tree
-            .list(place.directory)
-            .unwrap_or_default()
-            .iter()
-            .take(FILES_MAX)
-        {
+        let found = root.tree.list(place.directory).unwrap_or_default();
+        if found.len() > FILES_MAX {
+            let directory = place.directory;
+            let reason = format!("{directory} has more than the {FILES_MAX} files that are read");
+            root.tree.budget().hit(reason);
+        }
+        for file in found.iter().take(FILES_MAX) {
             let fits = place
                 .suffixes
                 .iter()

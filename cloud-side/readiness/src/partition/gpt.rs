@@ -99,7 +99,7 @@ pub(super) fn read(disk: &Window, place: usize, findings: &mut Findings) -> Opti
     match copy(disk, 1) {
         Ok((header, entries)) => {
             check_backup(disk, place, &header, &entries, last, findings);
-            Some(partitions(&header, &entries))
+            Some(partitions(disk, &header, &entries))
         }
         Err(reason) => {
             findings.fail(
@@ -108,7 +108,7 @@ pub(super) fn read(disk: &Window, place: usize, findings: &mut Findings) -> Opti
                 REMEDY_PRIMARY,
             );
             let (header, entries) = copy(disk, last).ok()?;
-            Some(partitions(&header, &entries))
+            Some(partitions(disk, &header, &entries))
         }
     }
 }
@@ -148,11 +148,18 @@ fn check_backup(
     }
 }
 
-fn partitions(header: &Header, entries: &[u8]) -> Vec<Partition> {
-    entries
-        .chunks_exact(header.size as usize)
-        .zip(1_u32..)
-        .filter(|(entry, _)| entry[..16].iter().any(|byte| *byte != 0))
+fn partitions(disk: &Window, header: &Header, entries: &[u8]) -> Vec<Partition> {
+    let used = || {
+        entries
+            .chunks_exact(header.size as usize)
+            .zip(1_u32..)
+            .filter(|(entry, _)| entry[..16].iter().any(|byte| *byte != 0))
+    };
+    if used().count() > PARTITIONS_MAX {
+        let reason = format!("a disk has more than the {PARTITIONS_MAX} partitions that are read");
+        disk.budget().hit(reason);
+    }
+    used()
         .take(PARTITIONS_MAX)
         .map(|(entry, number)| partition(entry, number))
         .collect()

@@ -85,7 +85,13 @@ fn logical(
 ) -> Vec<(usize, Entry)> {
     let mut found = Vec::new();
     let mut link = extended.first;
-    while found.len() < PARTITIONS_MAX {
+    loop {
+        if found.len() >= PARTITIONS_MAX {
+            let reason =
+                format!("a disk has more than the {PARTITIONS_MAX} partitions that are read");
+            disk.budget().hit(reason);
+            break;
+        }
         let sector = match disk.bytes::<512>(link.saturating_mul(SECTOR)) {
             Ok(sector) if sector[510..] == [0x55, 0xaa] => sector,
             _ => {

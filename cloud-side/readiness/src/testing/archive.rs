@@ -55,16 +55,37 @@ fn newc(files: &[(String, Vec<u8>)]) -> Vec<u8> {
 
 /// An archive with these modules, and with the kernel's list of built-in ones.
 pub(crate) fn archive(modules: &[&str], built_in: &str) -> Vec<u8> {
-    let directory = format!("usr/lib/modules/{RELEASE}");
-    let mut files = vec![
-        ("init".to_owned(), b"#!/bin/sh\n".to_vec()),
-        (format!("{directory}/modules.builtin"), built_in.into()),
-    ];
+    archive_of(RELEASE, Some("init"), modules, built_in)
+}
+
+/// The same for any kernel, and with any file for it to start, or none.
+pub(crate) fn archive_of(
+    release: &str,
+    starts: Option<&str>,
+    modules: &[&str],
+    built_in: &str,
+) -> Vec<u8> {
+    let directory = format!("usr/lib/modules/{release}");
+    let mut files = vec![(format!("{directory}/modules.builtin"), built_in.into())];
+    if let Some(starts) = starts {
+        files.push((starts.to_owned(), b"#!/bin/sh\n".to_vec()));
+    }
     for module in modules {
         let path = format!("{directory}/kernel/drivers/{module}.ko");
         files.push((path, vec![0x7f; 1001]));
     }
     newc(&files)
+}
+
+/// An archive with small files of these names.
+pub(crate) fn small_archive(names: &[&str]) -> Vec<u8> {
+    let file = |name: &&str| ((*name).to_owned(), vec![1]);
+    newc(&names.iter().map(file).collect::<Vec<_>>())
+}
+
+/// An archive with nothing to start in it, which holds this.
+pub(crate) fn holding(name: &str, contents: &[u8]) -> Vec<u8> {
+    newc(&[(name.to_owned(), contents.to_vec())])
 }
 
 /// An archive as distributions put it before the compressed one.

@@ -1,6 +1,6 @@
 //! Disks with a system on them.
 
-use super::{MemoryDisk, Packing, RELEASE, archive, efi_program, kernel, microcode, pack};
+use super::{MemoryDisk, Packing, RELEASE, archive, efi_grub, kernel, microcode, pack};
 use crate::{Disk, Limits, ReadinessReport, TargetMachine, inspect};
 use std::{
     collections::BTreeMap,
@@ -66,7 +66,7 @@ impl Machine {
         let mut machine = Self {
             layout,
             files: BTreeMap::new(),
-            esp: BTreeMap::from([("EFI/BOOT/BOOTX64.EFI", efi_program())]),
+            esp: BTreeMap::from([("EFI/BOOT/BOOTX64.EFI", efi_grub("(,gpt2)/boot/grub", None))]),
             boot_loader: true,
         };
         machine.initrd(

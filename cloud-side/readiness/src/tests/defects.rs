@@ -4,7 +4,7 @@ use super::whole::codes;
 use crate::{
     CheckCode, ReadinessReport, Verdict,
     disk::field,
-    testing::{BIOS, Image, Layout, Machine, Packing, RELEASE, ROOT_UUID, UEFI},
+    testing::{self, BIOS, Image, Layout, Machine, Packing, RELEASE, ROOT_UUID, UEFI},
 };
 use std::collections::BTreeSet;
 
@@ -227,7 +227,7 @@ fn an_initial_ram_disk_that_is_not_whole() {
         machine.without(&boot("initrd.img"));
     });
     failed(&|machine| machine.files.get_mut(&boot("initrd.img")).unwrap().clear());
-    for packing in crate::testing::PACKINGS {
+    for packing in testing::PACKINGS {
         failed(&|machine| {
             machine.initrd(&["virtio_pci", "virtio_blk", "ext4"], packing);
             let file = machine.files.get_mut(&boot("initrd.img")).unwrap();
@@ -242,6 +242,224 @@ fn an_initial_ram_disk_that_is_not_whole() {
             .unwrap()
             .extend(b"garbage")
     });
+}
+
+#[test]
+fn an_initial_ram_disk_that_the_kernel_starts_nothing_from() {
+    let modules = ["virtio_pci", "virtio_blk", "virtio_net", "ext4"];
+    let with = |starts: Option<&str>, arguments: &str| {
+        let mut machine = Machine::good(Layout::Mbr);
+        let archive = testing::archive_of(RELEASE, starts, &modules, "");
+        machine.files.insert(boot("initrd.img"), archive);
+        machine.command_line(&format!("root=UUID={ROOT_UUID} ro {arguments}"));
+        machine.build().inspect(BIOS)
+    };
+    assert_codes(&with(Some("init"), ""), Verdict::Fail, &[]);
+    assert_codes(&with(None, ""), Verdict::Fail, &[CheckCode::Initrd]);
+    let systemd = Some("usr/lib/systemd/systemd");
+    let report = with(systemd, "");
+    assert_codes(&report, Verdict::Fail, &[CheckCode::Initrd]);
+    assert!(format!("{report:?}").contains("systemd is there"));
+    let told = with(systemd, "rdinit=/lib/systemd/systemd");
+    assert_codes(&told, Verdict::Fail, &[]);
+
+    // Nothing but microcode is no initial RAM disk at all: a UUID is not found then.
+    let mut machine = Machine::good(Layout::Mbr);
+    machine
+        .files
+        .insert(boot("initrd.img"), testing::microcode());
+    let report = machine.build().inspect(BIOS);
+    assert!(codes(&report, Verdict::Fail).contains(&CheckCode::KernelRoot));
+}
+
+#[test]
+fn modules_of_another_kernel_than_the_one_that_starts() {
+    let mut machine = Machine::good(Layout::Mbr);
+    let modules = ["virtio_pci", "virtio_blk", "virtio_net", "ext4"];
+    let other = testing::archive_of("6.1.0-other", Some("init"), &modules, "");
+    machine.files.insert(boot("initrd.img"), other);
+    let report = machine.build().inspect(BIOS);
+    let missing = [CheckCode::DiskDriver, CheckCode::FileSystemDriver];
+    assert_codes(&report, Verdict::Fail, &missing);
+    assert_codes(&report, Verdict::Warn, &[CheckCode::Initrd]);
+    assert!(format!("{report:?}").contains("6.1.0-other"), "{report:#?}");
+
+    // A kernel that does not say which it is: nobody knows whether the modules are its.
+    let mut machine = Machine::good(Layout::Mbr);
+    let mut kernel = machine.files.remove(&boot("vmlinuz")).unwrap();
+    kernel[0x20e..0x210].fill(0);
+    machine.files.insert("boot/kernel".to_owned(), kernel);
+    let text = String::from_utf8(machine.files["boot/grub/grub.cfg"].clone()).unwrap();
+    let renamed = text.replace(&boot("vmlinuz"), "boot/kernel");
+    machine.file("boot/grub/grub.cfg", &renamed);
+    let report = machine.build().inspect(BIOS);
+    assert_codes(&report, Verdict::Fail, &[]);
+    assert!(codes(&report, Verdict::Unknown).contains(&CheckCode::DiskDriver));
+}
+
+#[test]
+fn an_efi_loader_that_is_not_whole() {
+    for change in [
+        |file: &mut Vec<u8>| file.truncate(700),
+        |file: &mut Vec<u8>| file[0x84] = 0xaa,
+        |file: &mut Vec<u8>| file[0x200..].fill(0),
+        |file: &mut Vec<u8>| file[0x98 + 68] = 11,
+    ] {
+        machine(Layout::GptUefi, CheckCode::EfiLoader, |machine| {
+            change(machine.esp.get_mut("EFI/BOOT/BOOTX64.EFI").unwrap());
+        });
+    }
+}
+
+/// What a UEFI machine with this loader, and these files beside it, says of its configuration.
+fn configured(loader: Vec<u8>, beside: &[(&'static str, &[u8])]) -> (Verdict, String) {
+    let mut machine = Machine::good(Layout::GptUefi);
+    machine.esp.insert("EFI/BOOT/BOOTX64.EFI", loader);
+    for (path, contents) in beside {
+        machine.esp.insert(path, contents.to_vec());
+    }
+    let report = machine.build().inspect(UEFI);
+    let mut asked = report
+        .checks
+        .iter()
+        .filter(|check| check.code == CheckCode::EfiConfiguration);
+    let check = asked.next().unwrap_or_else(|| panic!("{report:#?}"));
+    assert_eq!(check.remedy.is_some(), check.verdict == Verdict::Fail);
+    (check.verdict, check.evidence.clone())
+}
+
+#[test]
+fn an_efi_loader_that_does_not_find_its_configuration() {
+    let grub = testing::efi_grub;
+    let by = |verdict, loader: Vec<u8>, beside: &[(&'static str, &[u8])], word: &str| {
+        let (found, evidence) = configured(loader, beside);
+        assert_eq!(found, verdict, "{evidence}");
+        assert!(evidence.contains(word), "{evidence}");
+    };
+    let here = format!("search.fs_uuid {ROOT_UUID} root\nset prefix=($root)'/boot/grub'\n");
+    let gone = here.replace("0b5d", "ffff");
+    let stub = format!("{here}configfile $prefix/grub.cfg\n");
+    by(
+        Verdict::Pass,
+        grub("(,gpt2)/boot/grub", None),
+        &[],
+        "/boot/grub/grub.cfg",
+    );
+    by(
+        Verdict::Fail,
+        grub("(,gpt2)/grub", None),
+        &[],
+        "does not exist",
+    );
+    by(
+        Verdict::Fail,
+        grub("(,gpt7)/boot/grub", None),
+        &[],
+        "partition 7",
+    );
+    by(
+        Verdict::Pass,
+        grub("/x", Some(&here)),
+        &[],
+        "/boot/grub/grub.cfg",
+    );
+    by(
+        Verdict::Fail,
+        grub("/x", Some(&gone)),
+        &[],
+        "none of these disks",
+    );
+    by(
+        Verdict::Fail,
+        grub("/EFI/debian", None),
+        &[],
+        "/EFI/debian/grub.cfg",
+    );
+    let debian = "EFI/debian/grub.cfg";
+    by(
+        Verdict::Pass,
+        grub("/EFI/debian", None),
+        &[(debian, stub.as_bytes())],
+        "partition 2",
+    );
+    by(
+        Verdict::Fail,
+        grub("/EFI/debian", None),
+        &[(debian, gone.as_bytes())],
+        "none of these",
+    );
+    by(
+        Verdict::Unknown,
+        grub("(lvm/root)/boot/grub", None),
+        &[],
+        "not known",
+    );
+
+    // As Debian and Ubuntu build it: with a script that goes on where its prefix is, or beside it.
+    let debians = || testing::efi_grub_with_files("/EFI/debian", "normal (memdisk)/grub.cfg\n");
+    by(
+        Verdict::Pass,
+        debians(),
+        &[(debian, stub.as_bytes())],
+        "/boot/grub/grub.cfg",
+    );
+    by(
+        Verdict::Pass,
+        debians(),
+        &[("EFI/BOOT/grub.cfg", stub.as_bytes())],
+        "partition 2",
+    );
+    by(Verdict::Fail, debians(), &[], "/EFI/debian/grub.cfg");
+    let own = testing::efi_grub_with_files("(memdisk)/boot/grub", "");
+    by(Verdict::Unknown, own, &[], "file system of its own");
+
+    // A shim, alone and with what it starts.
+    let shim = || testing::efi_image(&[(".text", &[0x90; 64]), (".data", b"UEFI SHIM\n")]);
+    let second = grub("(,gpt2)/boot/grub", None);
+    by(Verdict::Fail, shim(), &[], "grubx64.efi");
+    by(
+        Verdict::Pass,
+        shim(),
+        &[("EFI/BOOT/grubx64.efi", &second)],
+        "/boot/grub/grub.cfg",
+    );
+    let cut = &second[..second.len() - 600];
+    by(
+        Verdict::Fail,
+        shim(),
+        &[("EFI/BOOT/grubx64.efi", cut)],
+        "not whole",
+    );
+    let list: Vec<u8> = "\u{feff}grubx64.efi,debian,,\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let by_list: [(&'static str, &[u8]); 3] = [
+        ("EFI/BOOT/fbx64.efi", b"x"),
+        ("EFI/debian/BOOTX64.CSV", &list),
+        ("EFI/debian/grubx64.efi", &second),
+    ];
+    by(Verdict::Pass, shim(), &by_list, "/boot/grub/grub.cfg");
+    by(
+        Verdict::Fail,
+        shim(),
+        &by_list[..2],
+        "EFI/debian/grubx64.efi",
+    );
+
+    let systemd: &[u8] = b"#### LoaderInfo: systemd-boot 252 ####";
+    let systemd = || testing::efi_image(&[(".text", &[0x90; 64]), (".sdmagic", systemd)]);
+    by(Verdict::Fail, systemd(), &[], "systemd-boot");
+    let entry: (&'static str, &[u8]) = ("loader/entries/a.conf", b"linux /vmlinuz\n");
+    by(Verdict::Pass, systemd(), &[entry], "/loader/entries");
+    by(
+        Verdict::Unknown,
+        systemd(),
+        &[("EFI/Linux/a.efi", b"x")],
+        "unified",
+    );
+    let other = testing::efi_image(&[(".text", &[0x90; 64])]);
+    by(Verdict::Unknown, other, &[], "not known here");
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn flip(layout: Layout, cases: u32) {
         read_bytes: 256 << 20,
         reads: 100_000,
         unpacked_bytes: 64 << 20,
+        kept_bytes: 64 << 20,
     };
     let disk = Arc::new(MemoryDisk::new(image.bytes.clone()));
     TestRunner::new(config)

@@ -124,6 +124,8 @@ fn request(directory: &Path, drill: &str, disk: &ServedDisk) -> DrillRequest {
     DrillRequest {
         drill: InstanceId::new(drill).unwrap(),
         group: "lab".to_owned(),
+        requested_at: jiff::Timestamp::now(),
+        waited: Duration::ZERO,
         point: PointDescription {
             id: "1".to_owned(),
             label: None,

@@ -37,8 +37,8 @@ impl Owner {
         let now = clock::wall();
         self.taken.begin_session();
         self.batcher
-            .set_clock_offset(now.0.saturating_sub(session.capture_now.0));
-        tracing::info!(stream = %self.stream, capture = %session.peer, "capture connected");
+            .set_clock_offset(session.clock_offset_microseconds);
+        tracing::info!(stream = %self.stream, capture = %session.peer, clock_offset_microseconds = session.clock_offset_microseconds, "capture connected");
         self.feed = Some(session);
         self.feed_changed();
         self.tell_capture(ToCapture::Welcome {
