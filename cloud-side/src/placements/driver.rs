@@ -8,6 +8,7 @@ use super::{
     PlacementError, PlacementParts,
     hands::{Hands, StepError},
     jobs,
+    kept::owed,
     machine::Machines,
     orders::{self, HomeTaskSlot},
 };
@@ -29,7 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
     time::MissedTickBehavior,
 };
@@ -83,6 +84,8 @@ pub(super) struct Driver {
     group: Arc<Group>,
     placement: Placement,
     show: watch::Sender<Placement>,
+    /// Told when a report becomes due.
+    owed: Arc<Notify>,
     running: Option<Running>,
     home_task: Arc<HomeTaskSlot>,
     /// Since when the source is seen taking writes although its order forbids it.
@@ -99,6 +102,7 @@ impl Driver {
         group: Arc<Group>,
         placement: Placement,
         show: watch::Sender<Placement>,
+        owed: Arc<Notify>,
         stopping: CancellationToken,
     ) -> Self {
         Self {
@@ -107,6 +111,7 @@ impl Driver {
             group,
             placement,
             show,
+            owed,
             running: None,
             home_task: Arc::default(),
             disobeys_since: None,
@@ -289,8 +294,14 @@ impl Driver {
         } = handled;
         if persist {
             let catalog = Arc::clone(&self.parts.catalog);
-            let (kept, rows, record) = (next.clone(), rows.to_vec(), record.clone());
+            let owed = owed(&self.placement, &next, record.as_ref(), clock::wall());
+            let (kept, record) = (next.clone(), record.clone());
+            let mut rows = rows.to_vec();
+            rows.extend(owed.iter().map(DocumentRow::of));
             offload(move || catalog.put_placement(&kept, record.as_ref(), &rows)).await?;
+            if !owed.is_empty() {
+                self.owed.notify_one();
+            }
         }
         let was = self.placement.state();
         self.placement = next;
