@@ -8,18 +8,22 @@
 
 mod branches;
 mod climb;
+mod climbed;
 mod driver;
 mod hands;
 mod home;
 mod in_place;
 mod instance;
 mod jobs;
+mod kept;
 mod machine;
 mod orders;
+mod reporting;
 mod source;
 
 pub(crate) use in_place::obstacle;
 pub(crate) use instance::RecoveredInstance;
+pub(crate) use kept::{ClimbedLadder, ComparedHome};
 
 use crate::{
     branches::Branches,
@@ -31,22 +35,27 @@ use crate::{
     offload::offload,
     record_id::JobId,
     recovery::{
-        Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Placement,
+        Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, JobRef, Placement,
         PlacementRecord, Refused, RestoreJobId, RestoreRequest,
     },
+    reports::Reports,
     returns::Returns,
+    rpo_history::RpoHistory,
+    schedules::Schedules,
     target::Target,
+    views::Views,
 };
 use bcdr_disk::Storage;
 use bcdr_format::{Generation, GroupId};
 use driver::{Ask, Driver, Wanted};
 use orders::SourceOrders;
+use reporting::Reporter;
 use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Wishes of one group that may wait.
@@ -79,11 +88,16 @@ pub(crate) struct PlacementParts {
     pub(crate) target: Arc<dyn Target>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) returns: Arc<Returns>,
+    pub(crate) views: Arc<Views>,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) rpo: Arc<RpoHistory>,
+    pub(crate) schedules: Arc<Schedules>,
     pub(crate) runtime_directory: PathBuf,
     pub(crate) evidence_directory: PathBuf,
 }
 
 struct Known {
+    group: Arc<Group>,
     wishes: mpsc::Sender<Ask>,
     shown: watch::Receiver<Placement>,
 }
@@ -92,7 +106,9 @@ struct Known {
 pub(crate) struct Placements {
     parts: Arc<PlacementParts>,
     machines: Arc<machine::Machines>,
-    known: Mutex<HashMap<GroupId, Known>>,
+    known: Arc<Mutex<HashMap<GroupId, Known>>>,
+    /// Told when a report becomes due.
+    owed: Arc<Notify>,
     drivers: TaskTracker,
     stopping: CancellationToken,
 }
@@ -108,7 +124,8 @@ impl Placements {
         Self {
             parts: Arc::new(parts),
             machines: Arc::default(),
-            known: Mutex::new(HashMap::new()),
+            known: Arc::default(),
+            owed: Arc::default(),
             drivers: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
@@ -118,7 +135,8 @@ impl Placements {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up the placements of earlier processes and begins to drive those of all groups; also
+    /// Takes up the placements of earlier processes and begins to drive those of all groups, makes the
+    /// reports from now on that are owed, by earlier processes too, and
     /// settles the jobs of those that ended while nobody noted it.
     ///
     /// # Errors
@@ -127,6 +145,13 @@ impl Placements {
         for group in groups.all() {
             self.open(group).await?;
         }
+        let reporter = Reporter {
+            parts: Arc::clone(&self.parts),
+            known: Arc::clone(&self.known),
+            owed: Arc::clone(&self.owed),
+            stopping: self.stopping.clone(),
+        };
+        self.drivers.spawn(reporter.run());
         jobs::settle_left_over(&self.parts).await
     }
 
@@ -146,13 +171,19 @@ impl Placements {
         let driver = Driver::new(
             Arc::clone(&self.parts),
             Arc::clone(&self.machines),
-            group,
+            Arc::clone(&group),
             Arc::new(orders),
             placement,
             show,
+            Arc::clone(&self.owed),
             self.stopping.clone(),
         );
-        self.known().insert(id, Known { wishes, shown });
+        let known = Known {
+            group,
+            wishes,
+            shown,
+        };
+        self.known().insert(id, known);
         self.drivers.spawn(driver.run(inbox));
         Ok(())
     }
@@ -224,7 +255,19 @@ impl Placements {
 
     /// Gives an operator's wish to a group's machine; durable on return.
     pub(crate) async fn wish(&self, group: GroupId, wish: Event) -> Result<(), PlacementError> {
-        self.ask(group, |reply| Ask::Wish { wish, reply }).await
+        let of = None;
+        self.ask(group, |reply| Ask::Wish { of, wish, reply }).await
+    }
+
+    /// The same, about one job: refused when another one is on its way by the time it is heard.
+    pub(crate) async fn wish_of(
+        &self,
+        group: GroupId,
+        job: JobRef,
+        wish: Event,
+    ) -> Result<(), PlacementError> {
+        let of = Some(job);
+        self.ask(group, |reply| Ask::Wish { of, wish, reply }).await
     }
 
     async fn ask(

@@ -4,14 +4,16 @@
 //! in the evidence directories are copies of it. Invariants: two reports never have one number;
 //! a report's text and its row are durable together before its files are written, and files that a
 //! crash kept from being written are written by the next attempt. [`of_drill`] says what a drill's
-//! report holds; who publishes others gives a [`Content`].
+//! report holds, [`of_placement`] what a failover's and a failback's does.
 
 mod key;
 pub(crate) mod of_drill;
+pub(crate) mod of_placement;
+pub(crate) mod point_proof;
 mod record;
 pub(crate) mod runbook;
 
-pub(crate) use record::ReportRecord;
+pub(crate) use record::{ReportRecord, ReportStage};
 
 use crate::{
     catalog::{Catalog, CatalogError, DocumentRow},
@@ -24,8 +26,8 @@ use crate::{
 use bcdr_disk::{DiskError, Storage, read_whole, replace_atomically};
 use bcdr_format::{GroupId, InstallationId};
 use bcdr_report::{
-    ChainHead, Content, Finding, KeyError, Language, Rules, RulesError, SealError, Sealed,
-    SigningKey, Trend, TrendRow,
+    ChainHead, Content, Finding, KeyError, Language, Outcome, Rules, RulesError, SealError, Sealed,
+    SigningKey, SubjectKind, Trend, TrendRow,
     html::{self, HtmlError, Screenshot},
     seal,
 };
@@ -39,6 +41,10 @@ use std::{
 pub(crate) const REPORT_JSON: &str = "report.json";
 /// Its form for people.
 pub(crate) const REPORT_HTML: &str = "report.html";
+/// The report of a failover at the end of its ladder; the other one is of all of it.
+pub(crate) const INTERIM_JSON: &str = "report-at-boot.json";
+/// Its form for people.
+pub(crate) const INTERIM_HTML: &str = "report-at-boot.html";
 /// What to do without any system running.
 pub(crate) const RUNBOOK_HTML: &str = "runbook.html";
 /// The longest picture that is shown, in bytes.
@@ -249,14 +255,32 @@ impl Reports {
         .await
     }
 
-    /// The trend over the newest `limit` reports.
+    /// The trend over the newest `limit` reports of drills. A failover is another measurement: with its
+    /// interruption, its decisions and its waits it would make a line of two things.
     pub(crate) async fn trend(
         &self,
         group: Option<GroupId>,
         limit: usize,
     ) -> Result<Trend, ReportsError> {
-        let reports = self.list(group, None, limit).await?;
+        let drills = self.find(None, limit, move |report| {
+            let of_group = group.is_none_or(|group| report.group == group);
+            of_group && report.kind == SubjectKind::Drill
+        });
+        let reports = drills.await?;
         Ok(Trend::new(reports.into_iter().map(|report| report.trend)))
+    }
+
+    /// When the last drill of a group passed, by its report.
+    pub(crate) async fn last_passed_drill(
+        &self,
+        group: GroupId,
+    ) -> Result<Option<jiff::Timestamp>, ReportsError> {
+        let passed = self.find(None, 1, move |report| {
+            let of_drill = report.group == group && report.kind == SubjectKind::Drill;
+            of_drill && report.trend.result == Outcome::Passed
+        });
+        let newest = passed.await?.pop();
+        Ok(newest.map(|report| clock::readable(report.made_at)))
     }
 
     /// Puts a report into the chain, signs it, keeps it in the catalog and writes it into
@@ -268,15 +292,47 @@ impl Reports {
         content: Content,
         directory: PathBuf,
     ) -> Result<ReportRecord, ReportsError> {
+        self.publish_stage(group, content, directory, ReportStage::Final)
+            .await
+    }
+
+    /// Writes the files of a report again that was published before. Says whether there is one.
+    pub(crate) async fn rewrite(
+        &self,
+        subject: &str,
+        stage: ReportStage,
+    ) -> Result<bool, ReportsError> {
+        let _one = self.one.lock().await;
+        let subject = subject.to_owned();
+        let known = self.find(None, 1, move |report| {
+            report.subject == subject && report.stage == stage
+        });
+        let Some(record) = known.await?.pop() else {
+            return Ok(false);
+        };
+        let key = self.key_alone().await?;
+        let sealed = self.sealed_by(&record, &key.public()).await?;
+        self.write(&record, &sealed).await?;
+        Ok(true)
+    }
+
+    /// Publishes in the same way, at this stage of the work.
+    pub(crate) async fn publish_stage(
+        &self,
+        group: GroupId,
+        content: Content,
+        directory: PathBuf,
+        stage: ReportStage,
+    ) -> Result<ReportRecord, ReportsError> {
         let _one = self.one.lock().await;
         let key = self.key_alone().await?;
         let (subject, result) = (content.subject.id.clone(), content.result);
         let known = self.find(None, 1, move |report| {
-            report.subject == subject && report.trend.result == result
+            report.subject == subject && report.trend.result == result && report.stage == stage
         });
         if let Some(record) = known.await?.pop() {
             let sealed = self.sealed_by(&record, &key.public()).await?;
-            self.write(&record.directory, &sealed).await?;
+            self.write(&record, &sealed).await?;
             return Ok(record);
         }
         let made_at = clock::wall();
@@ -299,6 +355,7 @@ impl Reports {
             subject: sealed.report.content.subject.id.clone(),
             made_at,
             directory,
+            stage,
             trend: TrendRow::of(&sealed.report),
         };
         let text = ReportText {
@@ -310,17 +367,21 @@ impl Reports {
         let catalog = Arc::clone(&self.parts.catalog);
         offload(move || catalog.put_documents(&rows)).await?;
         tracing::info!(report = %id, number = record.number, subject = record.subject, "a report was made");
-        self.write(&record.directory, &sealed).await?;
+        self.write(&record, &sealed).await?;
         Ok(record)
     }
 
-    async fn write(&self, directory: &Path, sealed: &Sealed) -> Result<(), ReportsError> {
+    async fn write(&self, record: &ReportRecord, sealed: &Sealed) -> Result<(), ReportsError> {
+        let directory = &record.directory;
+        let (html, json) = match record.stage {
+            ReportStage::Interim => (INTERIM_HTML, INTERIM_JSON),
+            ReportStage::Final => (REPORT_HTML, REPORT_JSON),
+        };
         let page = self
             .page_of(sealed, directory, self.parts.config.language)
             .await?;
-        self.write_file(directory, REPORT_HTML, page).await?;
-        self.write_file(directory, REPORT_JSON, sealed.json.clone())
-            .await
+        self.write_file(directory, html, page).await?;
+        self.write_file(directory, json, sealed.json.clone()).await
     }
 
     /// Writes a file beside a report; durable on return.

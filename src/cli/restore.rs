@@ -175,7 +175,8 @@ impl StartArguments {
         let body = serde_json::json!({
             "group": self.group,
             "confirm": confirm,
-            "at": self.at,
+            // What was shown, also if a time means another point by now.
+            "at": shown.point.id,
         });
         let path = Path::new("restores");
         let document = session.client.post_repeatably(&path, &body)?;

@@ -289,17 +289,9 @@ pub(super) fn not_done(error: PlacementError) -> Problem {
 
 /// Live verbs take the group's name, as somebody typed it.
 pub(super) fn check_confirmed(group: &Group, typed: &str) -> Result<(), Problem> {
-    check_typed(group, typed, "changes where production runs")
-}
-
-/// The same, of a request that does this.
-pub(super) fn check_typed(group: &Group, typed: &str, does: &str) -> Result<(), Problem> {
     let name = &group.record().name;
-    check_typed(
-        group,
-        typed,
-        &format!("changes where production of group {name} runs"),
-    )
+    let does = format!("changes where production of group {name} runs");
+    check_typed(group, typed, &does)
 }
 
 /// The same, for a verb that does something else.

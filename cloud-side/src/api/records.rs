@@ -175,7 +175,8 @@ where
         return Err(Problem::conflict(&format!("{noun}_ended"), detail)
             .remedy("look at how it ended, and at the group's placement"));
     }
-    let done = service.placements.wish(group.id(), wish).await;
+    let job = Body::Record::reference(record.id());
+    let done = service.placements.wish_of(group.id(), job, wish).await;
     done.map_err(not_done)?;
     show(service, id).await
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     clock,
-    reports::{ReportRecord, ReportsError},
+    reports::{ReportRecord, ReportStage, ReportsError},
 };
 use axum::{
     extract::State,
@@ -46,6 +46,8 @@ pub(crate) struct ReportBody {
     digest: String,
     /// What it is about: `drill`, `failover`, `failback` or `restore`.
     kind: String,
+    /// Whether it is of a failover that was not over: its ladder was climbed, and it could be undone.
+    interim: bool,
     /// The id of what it is about.
     subject: String,
     /// The group.
@@ -78,6 +80,7 @@ impl From<ReportRecord> for ReportBody {
             number: record.number,
             digest: record.digest.to_string(),
             kind: record.kind.name().to_owned(),
+            interim: record.stage == ReportStage::Interim,
             subject: record.subject,
             group: record.group.to_string(),
             group_name: trend.group,
@@ -241,11 +244,11 @@ fn html(page: String) -> Response {
     (headers, page).into_response()
 }
 
-/// Shows results, recovery times and recovery points over time, the oldest first.
+/// Shows results, recovery times and recovery points of drills over time, the oldest first.
 #[utoipa::path(
     get, path = "/reports/trend", tag = "reports", operation_id = "show_report_trend", params(TrendQuery),
     responses(
-        (status = 200, description = "`rows`, one for each report", body = Object),
+        (status = 200, description = "`rows`, one for each drill's report", body = Object),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -243,7 +243,7 @@ fn undoable(record: &RestoreRecord) -> Result<(), Refused> {
         })
     };
     match record.end {
-        Some(RestoreEnd::Restored) if record.undo.is_some() => Ok(()),
+        Some(RestoreEnd::Restored | RestoreEnd::Unprotected) if record.undo.is_some() => Ok(()),
         Some(_) => refused(
             "nothing_to_undo",
             "the volumes were not put back to the point by it",

@@ -623,3 +623,51 @@ async fn the_first_point_of_a_group_is_inspected_without_being_asked() {
     assert_eq!(group["readiness"]["point"], group["latest_point"]["id"]);
     assert_eq!(group["readiness"]["state"], "not_ready");
 }
+
+#[tokio::test]
+async fn readiness_is_about_the_machine_of_the_launch_settings_or_unknown() {
+    let site = Site::start().await;
+    let (_source, _gateway) = replicated(&site).await;
+    inspected(&site, json!({})).await;
+    let group = site.get("/api/v1/groups/lab").await.expect(200);
+    let axis = &group["readiness"];
+    assert_eq!(
+        (&axis["state"], &axis["reason"]),
+        (&json!("not_ready"), &Value::Null)
+    );
+    assert_eq!(axis["target"]["firmware"], "bios");
+    assert_eq!(axis["is_newest_point"], true);
+
+    // The settings change: what was said of another machine is not shown for this one.
+    let schedule = json!({
+        "every_seconds": 86_400,
+        "launch_settings": {"firmware": "uefi", "disk_order": ["root"]},
+    });
+    let path = "/api/v1/groups/lab/drill-schedule";
+    site.send("PUT", path, Some(schedule), &[])
+        .await
+        .expect(200);
+    let group = site.get("/api/v1/groups/lab").await.expect(200);
+    let axis = &group["readiness"];
+    if axis["target"]["firmware"] == "bios" {
+        assert_eq!(axis["state"], "unknown", "{group}");
+        let reason = axis["reason"].as_str().unwrap();
+        assert!(reason.contains("firmware, disk order"), "{reason}");
+    }
+    // And it is inspected for it long before the day is over.
+    let anew = |group: &Value| group["readiness"]["target"]["firmware"] == "uefi";
+    let group = site.until("/api/v1/groups/lab", anew).await;
+    let axis = &group["readiness"];
+    assert_eq!(
+        (&axis["state"], &axis["reason"]),
+        (&json!("not_ready"), &Value::Null)
+    );
+    assert_eq!(axis["disk_order"], json!(["root"]));
+
+    // One asked for another machine says nothing about this one.
+    inspected(&site, json!({"firmware": "bios"})).await;
+    let path = "/api/v1/groups/lab/points/latest/readiness";
+    let shown = site.get(path).await.expect(200);
+    assert_eq!(shown["report"]["target"]["firmware"], "bios");
+    assert_eq!(shown["disk_order"], json!(["root"]));
+}

@@ -10,11 +10,11 @@ use crate::{
     drill::evidence::REPORT_NAME,
     groups::{Group, Groups},
     offload::offload,
-    points::{Instant, resolve},
     record_id::DrillId,
     reports::{
         REPORT_JSON, RUNBOOK_HTML, ReportsError,
         of_drill::{self, Surroundings},
+        point_proof::PointProof,
         runbook::runbook,
     },
 };
@@ -122,23 +122,14 @@ impl Drills {
         let period = self.parts.rpo.period(group.id(), from).await?;
         let kept = self.kept_files(&directory, record.report.is_some()).await?;
         let (catalog, lineage) = (Arc::clone(&self.parts.catalog), group.lineage());
-        let (instant, reader) = (Instant::Id(record.point), group.reader());
-        let (row, batch_mac) = offload(move || {
-            let row = resolve(&catalog, lineage, &instant)?;
-            let mac = match (&row, reader) {
-                (Some(row), Some(reader)) => reader.batch_mac(&row.place).ok(),
-                _ => None,
-            };
-            let mac = mac.map(|mac| mac.iter().map(|byte| format!("{byte:02x}")).collect());
-            Ok::<_, CatalogError>((row, mac))
-        })
-        .await?;
+        let (point, reader) = (record.point, group.reader());
+        let proof =
+            offload(move || PointProof::read(&catalog, lineage, point, reader.as_deref())).await?;
         let last_passed = self.axis(group.id()).last_passed;
         let schedules = &self.parts.schedules;
         let around = Surroundings {
             group_name: group.record().name.clone(),
-            row: row.as_ref(),
-            batch_mac,
+            proof,
             period,
             scheduled: schedules.get(group.id()).is_some(),
             overdue_since: schedules.overdue_since(group.id(), last_passed, now),

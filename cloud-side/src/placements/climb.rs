@@ -56,6 +56,7 @@ impl Hands {
         let detail = sentence(&rungs);
         instance.rungs = rungs;
         self.keep_instance(&instance).await?;
+        self.keep_climb(&instance, SCREENSHOT_NAME).await?;
         Ok(StepResult::Climbed { passed, detail })
     }
 

@@ -8,6 +8,7 @@ use super::{
     PlacementError, PlacementParts,
     hands::{Hands, StepError},
     jobs,
+    kept::owed,
     machine::Machines,
     orders::SourceOrders,
 };
@@ -18,7 +19,7 @@ use crate::{
     jobs::JobRecord,
     offload::offload,
     recovery::{
-        Command, Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Handled,
+        Command, Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Handled, JobRef,
         Placement, PlacementJob, Refused, RestoreJobId, RestoreRequest, Serving, Started,
         StepResult, Ticket,
     },
@@ -31,7 +32,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
     time::MissedTickBehavior,
 };
@@ -86,6 +87,8 @@ pub(super) enum Ask {
         reply: Reply,
     },
     Wish {
+        /// The job that it is about; none for what is about the placement.
+        of: Option<JobRef>,
         wish: Event,
         reply: Reply,
     },
@@ -104,6 +107,8 @@ pub(super) struct Driver {
     group: Arc<Group>,
     placement: Placement,
     show: watch::Sender<Placement>,
+    /// Told when a report becomes due.
+    owed: Arc<Notify>,
     running: Option<Running>,
     /// A look after the machine that runs production here; says whether it has to be repeated.
     tending: Option<JoinHandle<bool>>,
@@ -125,6 +130,7 @@ impl Driver {
         orders: Arc<SourceOrders>,
         placement: Placement,
         show: watch::Sender<Placement>,
+        owed: Arc<Notify>,
         stopping: CancellationToken,
     ) -> Self {
         Self {
@@ -133,6 +139,7 @@ impl Driver {
             group,
             placement,
             show,
+            owed,
             running: None,
             tending: None,
             orders,
@@ -145,9 +152,12 @@ impl Driver {
 
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Ask>) {
         let mut link = self.group.link.subscribe();
+        let mut stored = self.group.stored.subscribe();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopping = self.stopping.clone();
+        let logged = stored.borrow_and_update().generation;
+        self.logged(logged).await;
         self.tend();
         let mut taken_up = false;
         let mut looked = Instant::now();
@@ -166,6 +176,10 @@ impl Driver {
                 answer = answer_of(&mut self.running) => {
                     self.waiting.push_back(answer);
                     self.settle().await;
+                }
+                Ok(()) = stored.changed() => {
+                    let logged = stored.borrow_and_update().generation;
+                    self.logged(logged).await;
                 }
                 repeat = end_of(&mut self.tending) => {
                     taken_up = !repeat;
@@ -220,7 +234,14 @@ impl Driver {
         // What happened before the wish is known before it.
         self.settle().await;
         let (outcome, reply) = match ask {
-            Ask::Wish { wish, reply } => (self.happened(&wish).await, reply),
+            Ask::Wish { of, wish, reply } => {
+                let current = self.placement.job().map(PlacementJob::reference);
+                let outcome = match of {
+                    Some(of) if current != Some(of) => Err(job_ended().into()),
+                    _ => self.happened(&wish).await,
+                };
+                (outcome, reply)
+            }
             Ask::Start {
                 wanted,
                 job,
@@ -305,6 +326,23 @@ impl Driver {
         self.settle().await;
     }
 
+    /// A fence writes to the log what the placement took before. A log that knows more shows that the
+    /// catalog is an older copy of itself: what happened since is not known here.
+    async fn logged(&mut self, generation: Generation) {
+        if generation <= self.placement.authority().highest() {
+            return;
+        }
+        tracing::error!(group = %self.group.id(), %generation, highest = %self.placement.authority().highest(), "the group's log knows a generation that the catalog does not: the catalog was put back to an older copy");
+        let event = Event::SourceSeen {
+            generation,
+            serving: Serving::No,
+        };
+        if !self.waiting.contains(&event) {
+            self.waiting.push_back(event);
+        }
+        self.settle().await;
+    }
+
     async fn happened(&mut self, event: &Event) -> Result<(), PlacementError> {
         let mut next = self.placement.clone();
         let handled = next.handle(event, clock::wall())?;
@@ -325,8 +363,14 @@ impl Driver {
         } = handled;
         if persist {
             let catalog = Arc::clone(&self.parts.catalog);
-            let (kept, rows, records) = (next.clone(), rows.to_vec(), records.clone());
+            let owed = owed(&self.placement, &next, &records, clock::wall());
+            let (kept, records) = (next.clone(), records.clone());
+            let mut rows = rows.to_vec();
+            rows.extend(owed.iter().map(DocumentRow::of));
             offload(move || catalog.put_placement(&kept, &records, &rows)).await?;
+            if !owed.is_empty() {
+                self.owed.notify_one();
+            }
         }
         let was = self.placement.state();
         self.placement = next;
@@ -391,6 +435,15 @@ impl Driver {
                 tracing::error!(group = %self.group.id(), %error, "a step broke");
             }
         }
+    }
+}
+
+/// The wish was about a job that has ended meanwhile; another one may be on its way.
+fn job_ended() -> Refused {
+    Refused {
+        code: "job_ended".to_owned(),
+        cause: "it has ended meanwhile".to_owned(),
+        remedy: "look at how it ended, and at the group's placement".to_owned(),
     }
 }
 

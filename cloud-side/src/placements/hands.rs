@@ -104,7 +104,13 @@ impl Hands {
             Action::AdoptGeneration { .. } => Ok(StepResult::Done),
             Action::RestartTarget { branch, .. } => self.restart_target(&branch).await,
             Action::QuiesceTarget { .. } => self.quiesce_target().await,
-            Action::InspectHome => self.inspect_home().await,
+            Action::InspectHome => match self.placement.job() {
+                Some(PlacementJob::Restore(job)) => match job.drained {
+                    Some(drained) => self.inspect_drained(drained).await,
+                    None => Err(StepError::stopped()),
+                },
+                _ => self.inspect_home().await,
+            },
             Action::KeepLeftBehind { point } => self.keep_left_behind(point).await,
             Action::PlanSeed { .. } => self.plan_seed(),
             Action::CopyRound { disks, .. } | Action::FinalDelta { disks, .. } => {

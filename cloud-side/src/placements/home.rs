@@ -7,6 +7,7 @@
 
 use super::{
     hands::{Hands, StepError},
+    kept::ComparedHome,
     orders,
     source::report,
 };
@@ -364,6 +365,17 @@ impl Hands {
         let TaskOutcome::Compared { equal, detail } = outcome else {
             return Err(wrong("a comparison was asked for and something else came"));
         };
+        let compared = ComparedHome {
+            failback: self.failback()?.id,
+            branch: self.failback()?.branch.clone(),
+            batch: head.batch,
+            point: head.branch.head_point().id,
+            equal,
+            detail: detail.clone(),
+            at: crate::clock::wall(),
+        };
+        let catalog = Arc::clone(&self.parts.catalog);
+        offload(move || catalog.put_document(&compared)).await?;
         Ok(StepResult::Compared { equal, detail })
     }
 

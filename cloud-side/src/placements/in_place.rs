@@ -29,6 +29,8 @@ use tokio::sync::oneshot;
 
 /// How long the bookmark of a drained source may take: nothing is before it on its way.
 const BOOKMARK: Duration = Duration::from_secs(60);
+/// How often it is looked for a gateway that can be asked for it.
+const ASK_EVERY: Duration = Duration::from_millis(500);
 
 impl Hands {
     /// Looks whether the restore can be done, and chooses the point. Nothing is changed.
@@ -128,17 +130,29 @@ impl Hands {
                 ReserveLabelError::Catalog(error) => error.into(),
                 error => not_placed(error.to_string()),
             })?;
-        let (arrived, outcome) = oneshot::channel();
+        let (arrived, mut outcome) = oneshot::channel();
         self.group.await_marker(marker.id, arrived);
-        let id = marker.id;
-        let outlet = self.group.slot.outlet();
-        let is_sent = outlet.is_some_and(|outlet| outlet.place_marker(marker));
-        let ended = tokio::select! {
-            _ = tokio::time::timeout(BOOKMARK, outcome), if is_sent => Ok(()),
-            () = self.stop.cancelled() => Err(StepError::stopped()),
-            else => Ok(()),
+        let asking = async {
+            let mut asked = None;
+            loop {
+                // A gateway that is gone comes back, and what it was asked went with its session.
+                let session = self.group.link.borrow().gateway_since;
+                if asked != Some(session)
+                    && let Some(outlet) = self.group.slot.outlet()
+                    && outlet.place_marker(marker.clone())
+                {
+                    asked = Some(session);
+                }
+                if tokio::time::timeout(ASK_EVERY, &mut outcome).await.is_ok() {
+                    return;
+                }
+            }
         };
-        self.group.forget_marker(id);
+        let ended = tokio::select! {
+            _ = tokio::time::timeout(BOOKMARK, asking) => Ok(()),
+            () = self.stop.cancelled() => Err(StepError::stopped()),
+        };
+        self.group.forget_marker(marker.id);
         ended?;
         // It may be there although nobody told: only the catalog says that it is not.
         self.bookmark(&label, not_before).await?.ok_or_else(|| {
@@ -202,6 +216,25 @@ impl Hands {
             fetched_bytes,
             written_bytes,
         })
+    }
+
+    /// Identifies the disks of a source that nobody served since it was drained: what was written to
+    /// one that began anew after that is in no bookmark.
+    pub(super) async fn inspect_drained(
+        &self,
+        drained: Position,
+    ) -> Result<StepResult, StepError> {
+        let inspected = self.inspect_home().await?;
+        let life = report(&self.group.link.borrow()).map(|report| report.sequenced.ordinal);
+        if life == Some(drained.ordinal) {
+            return Ok(inspected);
+        }
+        Err(StepError::new(
+            "source_began_anew",
+            "the source's capture was started anew after its disks were bookmarked, so they may hold \
+             more than the bookmark",
+            "start the restore again",
+        ))
     }
 
     async fn image_of(&self, row: &BatchRow) -> Result<Arc<ViewReader>, StepError> {

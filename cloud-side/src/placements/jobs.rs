@@ -84,6 +84,7 @@ fn end_of(record: &PlacementJob) -> Option<(JobState, Option<JobError>)> {
         PlacementJob::Restore(job) => match job.end? {
             RestoreEnd::Restored => return Some((JobState::Succeeded, None)),
             RestoreEnd::Failed => return Some((JobState::Failed, failure)),
+            RestoreEnd::Unprotected => "ended before the source was protected again",
             RestoreEnd::PutBack => "put back to where it began",
             RestoreEnd::Cancelled => "cancelled",
             RestoreEnd::FailedOver => "ended because production was failed over",

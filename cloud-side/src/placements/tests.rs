@@ -10,6 +10,7 @@ use crate::{
 };
 use bcdr_format::Generation;
 use bcdr_nbd::client::{Client, ClientOptions};
+use bcdr_report::{Given, Report, verify};
 use bcdr_wire::{
     feed::Refusal,
     order::{Duty, OrderNumber, Serving, SourceOrder},
@@ -99,6 +100,185 @@ async fn disk(site: &Site, failover: &Value) -> Client {
     let socket: PathBuf = site.config.runtime_directory.join(format!("{branch}.sock"));
     let options = ClientOptions::default();
     Client::connect(&socket, "root", options).await.unwrap()
+}
+
+/// The group's reports, newest first, once there are so many.
+async fn reports(site: &Site, count: usize) -> Vec<Value> {
+    let path = "/api/v1/reports?group=lab";
+    let wanted = |list: &Value| list["items"].as_array().unwrap().len() >= count;
+    let list = site.until(path, wanted).await;
+    let items = list["items"].as_array().unwrap().clone();
+    assert_eq!(items.len(), count, "{list}");
+    items
+}
+
+/// The signed content of a report.
+async fn content(site: &Site, report: &Value) -> Value {
+    let path = format!("/api/v1/reports/{}", report["id"].as_str().unwrap());
+    site.get(&path).await.expect(200)["report"]["content"].clone()
+}
+
+fn check<'a>(content: &'a Value, name: &str) -> &'a Value {
+    let checks = content["checks"].as_array().unwrap();
+    let found = checks.iter().find(|check| check["name"] == name);
+    found.unwrap_or_else(|| panic!("no {name} in {content}"))
+}
+
+/// Checks the files of a failover's reports as an auditor does, from its directory alone.
+async fn verify_files(site: &Site, id: &str, names: &[&str]) {
+    let directory = site.config.evidence_directory().join(id);
+    let given = |name: &&str| Given {
+        name: (*name).to_owned(),
+        bytes: std::fs::read(directory.join(name)).unwrap(),
+    };
+    let files: Vec<Given> = names.iter().map(given).collect();
+    let reports = &site.service().reports;
+    let key = reports.key().await.unwrap().public();
+    let head = reports.head().await.unwrap().unwrap();
+    let mut read = |_: &Report, name: &str| {
+        std::fs::read(directory.join(name)).map_err(|error| error.to_string())
+    };
+    let (verified, findings) = verify(&files, Some(&key), Some(&head.digest), Some(&mut read));
+    assert_eq!(findings, []);
+    assert_eq!(verified.len(), names.len());
+    for name in names {
+        let page = directory.join(name.replace(".json", ".html"));
+        assert!(page.exists(), "{page:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failover_is_reported_when_its_ladder_was_climbed_and_when_it_is_over() {
+    let site = Site::start().await;
+    let (_source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    let mut wanted = emergency();
+    wanted["interrupted_at"] = "2026-01-01T00:00:00Z".into();
+    let id = start(&site, wanted).await;
+    settled(&site, &id).await;
+
+    let at_boot = reports(&site, 1).await.remove(0);
+    assert_eq!(
+        (&at_boot["kind"], &at_boot["interim"], &at_boot["result"]),
+        (&json!("failover"), &json!(true), &json!("passed"))
+    );
+    let said = content(&site, &at_boot).await;
+    assert_eq!(said["interruption"]["at"], "2026-01-01T00:00:00Z");
+    let times = &said["recovery_time"];
+    let (from_request, from_interruption) = (
+        times["from_request_ms"].as_u64().unwrap(),
+        times["from_interruption_ms"].as_u64().unwrap(),
+    );
+    assert!(from_interruption > from_request, "{times}");
+    assert_eq!(said["generations"][0]["generation"], 2);
+    assert_eq!(said["generations"][0]["authority"], "target");
+    assert_eq!(said["rungs"].as_array().unwrap().len(), 8);
+    assert_eq!(said["images"].as_array().unwrap().len(), 1);
+    assert!(said["point"]["batch_mac"].is_string(), "{said}");
+    assert_eq!(said["screenshot"], "screenshot.png");
+    let lines = said["serial"]["lines"].as_array().unwrap();
+    assert!(lines.iter().any(|line| line == "host login: "), "{said}");
+    let phases = said["phases"].as_array().unwrap();
+    let names: Vec<&str> = phases
+        .iter()
+        .map(|phase| phase["name"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "precheck",
+        "probe_source",
+        "fence",
+        "pin_point",
+        "create_branch",
+        "boot_instance",
+        "climb_rungs",
+    ];
+    assert_eq!(names, expected);
+    let timeline = said["timeline"].as_array().unwrap();
+    assert_eq!(timeline[0]["what"], "interrupted", "{said}");
+    assert!(check(&said, "loss_seconds")["detail"].is_string());
+
+    decide(&site, &id, "commit").await;
+    ended(&site, &id).await;
+    let both = reports(&site, 2).await;
+    assert_eq!(
+        (&both[0]["interim"], &both[0]["result"], &both[0]["subject"]),
+        (&json!(false), &json!("passed"), &json!(id))
+    );
+    let last = content(&site, &both[0]).await;
+    let timeline = last["timeline"].as_array().unwrap();
+    assert_eq!(timeline.last().unwrap()["what"], "finished");
+    assert_eq!(last["rungs"], said["rungs"]);
+    verify_files(&site, &id, &["report-at-boot.json", "report.json"]).await;
+    for language in ["en", "zh"] {
+        let path = format!("/api/v1/reports/{id}/html?lang={language}");
+        let page = site.get(&path).await;
+        assert_eq!(page.status, 200);
+        let page = String::from_utf8(page.body).unwrap();
+        let word = if language == "en" {
+            "start the machine"
+        } else {
+            "启动机器"
+        };
+        assert!(page.contains(word), "{page}");
+    }
+    // The trend stays one of drills.
+    let trend = site.get("/api/v1/reports/trend").await.expect(200);
+    assert_eq!(trend["rows"], json!([]));
+}
+
+#[tokio::test]
+async fn a_report_is_owed_until_its_files_are_there_and_made_once() {
+    let mut site = Site::start().await;
+    let (_source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    let id = start(&site, emergency()).await;
+    settled(&site, &id).await;
+    reports(&site, 1).await;
+    // The process ends when the decision is durable, whatever of its report was made by then.
+    decide(&site, &id, "rollback").await;
+    ended(&site, &id).await;
+    site.stop().await;
+    site.resume().await;
+    let before = reports(&site, 2).await;
+    assert_eq!(before[0]["result"], "rolled_back");
+    let said = content(&site, &before[0]).await;
+    let generations = said["generations"].as_array().unwrap();
+    let held: Vec<(&Value, &Value)> = generations
+        .iter()
+        .map(|one| (&one["generation"], &one["authority"]))
+        .collect();
+    let expected = [(json!(2), json!("target")), (json!(3), json!("source"))];
+    let expected: Vec<(&Value, &Value)> = expected.iter().map(|(g, a)| (g, a)).collect();
+    assert_eq!(held, expected);
+    // The machine is gone; what was seen of it is not.
+    assert_eq!(said["rungs"].as_array().unwrap().len(), 8);
+    assert!(said["panel"]["level"].is_null(), "{said}");
+
+    // It ended after the publication and before the mark was gone, and the files were lost.
+    let owed = super::kept::OwedReport {
+        group: site.service().groups.all()[0].id(),
+        job: super::kept::OwedJob::Failover(id.parse().unwrap()),
+        stage: crate::reports::ReportStage::Final,
+        since: crate::clock::wall(),
+    };
+    let catalog = Arc::clone(&site.service().catalog);
+    catalog.put_document(&owed).unwrap();
+    drop(catalog);
+    let file = site
+        .config
+        .evidence_directory()
+        .join(&id)
+        .join("report.json");
+    let written = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    site.stop().await;
+    site.resume().await;
+    while !file.exists() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), written);
+    assert_eq!(reports(&site, 2).await, before);
+    verify_files(&site, &id, &["report-at-boot.json", "report.json"]).await;
 }
 
 #[tokio::test]
@@ -384,6 +564,15 @@ async fn a_machine_that_does_not_come_up_is_told_and_never_committed_by_a_timer(
             .contains("panic"),
         "{failover}"
     );
+    // A failed one shows no level of the standard.
+    let report = reports(&site, 1).await.remove(0);
+    assert_eq!(
+        (&report["result"], &report["level"]),
+        (&json!("failed"), &Value::Null)
+    );
+    let said = content(&site, &report).await;
+    assert_eq!(said["panel"]["lowered"][0], "not_passed", "{said}");
+    assert!(said["reason"].as_str().unwrap().contains("panic"));
 }
 
 #[tokio::test]
@@ -571,5 +760,11 @@ async fn a_failover_goes_on_in_the_next_process_wherever_it_was() {
         let job = site.get(&format!("/api/v1/jobs/{job}")).await.expect(200);
         let state = if rolls_back { "cancelled" } else { "succeeded" };
         assert_eq!(job["state"], state);
+        // However often it was interrupted: one at the end of the ladder, and one at the end.
+        let made = reports(&site, 2).await;
+        assert_eq!(
+            (&made[0]["interim"], &made[1]["interim"]),
+            (&json!(false), &json!(true))
+        );
     }
 }

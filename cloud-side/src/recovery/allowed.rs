@@ -256,13 +256,13 @@ fn failback(placement: &Placement, verb: Verb) -> Result<(), Refused> {
         return Err(turning_back());
     }
     if job.is_committed() {
-        if verb == Verb::FailbackRollback && job.is_home_lost() {
+        if verb == Verb::FailbackRollback && job.is_unprotected() {
             return Ok(());
         }
         return Err(Refused::new(
             "already_committed",
             "the failback is final; forward protection is being resumed",
-            "wait for it; if it failed, retry it, or roll the failback back if home is lost",
+            "wait for it, or retry it if it failed; if home is lost before that, roll the failback back",
         ));
     }
     let waits_in = |step| job.progress.step == step && job.progress.stage == Stage::Waiting;

@@ -4,8 +4,8 @@
 //! seed, copy in rounds while the instance runs; then the cutover: quiesce the target, final delta,
 //! compare digests, fence, boot home, await the commit, resume forward protection, and only then let
 //! go of the instance and its branch. A cutover that does not get to its fence goes back to the
-//! rounds; one that does can be rolled back to the target until the commit, and after it when home
-//! is lost before it is protected again: until then the branch is the newest copy there is.
+//! rounds; one that does can be rolled back to the target until home is protected
+//! again: until then, also after the commit, the branch is the newest copy besides home itself.
 //!
 //! Invariants: nothing at home is overwritten before its disks are confirmed and what it left behind
 //! is kept; home becomes the authority only when proven equal. It does no I/O.
@@ -88,10 +88,10 @@ impl FailbackRecord {
         self.turned_back.is_none() && self.progress.begun(Step::ResumeForward)
     }
 
-    /// Whether it was made final, but home is not protected, and its host is not heard: the branch is
-    /// the newest copy of the data that can be reached.
-    pub fn is_home_lost(&self) -> bool {
-        self.turned_back.is_none() && self.progress.blocked_in(&[Step::ResumeForward])
+    /// Whether it was made final, and home is not protected yet: if home is lost now, the branch is
+    /// the newest copy of the data that there is.
+    pub fn is_unprotected(&self) -> bool {
+        self.turned_back.is_none() && self.progress.step == Step::ResumeForward
     }
 
     /// Whether the way back is blocked where an operator may go on without proof.

@@ -128,6 +128,9 @@ pub trait PlacementRecord: Document + Clone + Send + 'static {
     /// The key of the record with this id; newer ones come first.
     fn key_of(id: Self::Id) -> String;
 
+    /// The job with this id.
+    fn reference(id: Self::Id) -> JobRef;
+
     /// The job's record, if it is of this kind.
     fn of(job: &PlacementJob) -> Option<&Self>;
 
@@ -150,6 +153,10 @@ macro_rules! placement_record {
 
             fn key_of(id: $id) -> String {
                 id.newest_first_key()
+            }
+
+            fn reference(id: $id) -> JobRef {
+                JobRef::$kind(id)
             }
 
             fn of(job: &PlacementJob) -> Option<&Self> {

@@ -262,6 +262,9 @@ impl Placement {
                 "leave the point out, or start an emergency failover at that point",
             ));
         }
+        if let Some(refused) = self.newest_was_taken_back(request.point) {
+            return Err(refused);
+        }
         let ended = self.make_way(request.mode, now)?;
         self.remember(request.request_id.clone(), JobRef::Failover(id));
         let mut job = FailoverRecord::begin(id, self.group, request, &mut self.authority, now);
@@ -316,6 +319,29 @@ impl Placement {
         Ok(Started::New(self.begun()))
     }
 
+    /// Until a restored source is protected again, the newest point is the very state that it was
+    /// restored away from, which nobody means who says no more than "latest".
+    fn newest_was_taken_back(&self, point: PointChoice) -> Option<Refused> {
+        let Some(PlacementJob::Restore(job)) = &self.job else {
+            return None;
+        };
+        if !job.progress.begun(Step::FenceHome) || matches!(point, PointChoice::Point(_)) {
+            return None;
+        }
+        let restored = job.point?;
+        Some(Refused::new(
+            "newest_point_was_taken_back",
+            format!(
+                "the source was just put back to point {restored}, and nothing newer is published than \
+                 what it held before that"
+            ),
+            &format!(
+                "name the point: {restored} is the one that was restored; or wait until the restore has \
+                 ended"
+            ),
+        ))
+    }
+
     /// A restore that is on its way gives way to a failover: one that holds the source is set aside,
     /// any other has done what it can and is given back, ended.
     fn make_way(
@@ -339,9 +365,10 @@ impl Placement {
             self.set_aside = Some(job);
             return Ok(None);
         }
-        let end = match job.overwrite_begun() {
-            true => job.destination(),
-            false => RestoreEnd::Cancelled,
+        let end = match (job.overwrite_begun(), job.destination()) {
+            (false, _) => RestoreEnd::Cancelled,
+            (true, RestoreEnd::Restored) => RestoreEnd::Unprotected,
+            (true, end) => end,
         };
         job.end_as(end, now);
         Ok(Some(PlacementJob::Restore(job)))

@@ -343,6 +343,8 @@ pub struct RestoreRequest {
 pub enum RestoreEnd {
     /// The source serves the point, protected.
     Restored,
+    /// The source serves the point; a failover began before it was protected again.
+    Unprotected,
     /// It was given up while disks were written to: the source serves what it held before.
     PutBack,
     /// It failed before anything was written; the source serves what it has.

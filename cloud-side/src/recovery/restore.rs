@@ -151,28 +151,29 @@ impl RestoreRecord {
             return self.turn_back(RestoreEnd::Cancelled, authority, now);
         }
         self.generation = Some(authority.take());
-        let step = match self.progress.step {
+        match self.progress.step {
             // What let it serve was outrun.
-            Step::BootHome => Step::FenceHome,
-            step => step,
-        };
-        self.progress.enter(step, authority, now);
+            Step::BootHome => self.progress.enter(Step::FenceHome, authority, now),
+            // What happened beside it may have made the disks something else than a mixture: nothing
+            // is written to them again before somebody looked.
+            step @ (Step::RestoreDisks | Step::PutBackDisks) => {
+                let refused = Refused::new(
+                    "set_aside",
+                    "something else was decided about the group while disks of the source were \
+                     written to, and did not become final; as far as is known here they hold a mixture",
+                    "look at the disks first: if the source has served them since, everything it wrote \
+                     would be lost. Then retry, which goes on with the restore, or cancel, which puts \
+                     the disks back to the bookmark",
+                );
+                self.progress.block(refused.into_failure(step), now);
+            }
+            step => self.progress.enter(step, authority, now),
+        }
     }
 
     /// A failover that had set it aside did not become final: the source is this job's again.
     pub(super) fn taken_up_again(&mut self, authority: &mut Authority, now: Timestamp) {
         self.outlive(authority, now);
-        if matches!(self.progress.step, Step::RestoreDisks | Step::PutBackDisks) {
-            let refused = Refused::new(
-                "set_aside",
-                "a failover set the restore aside and did not become final; the disks of the source \
-                 hold a mixture",
-                "retry, which goes on with the restore, or cancel, which puts the disks back to the \
-                 bookmark",
-            );
-            let step = self.progress.step;
-            self.progress.block(refused.into_failure(step), now);
-        }
     }
 
     /// Production was taken to the target for good, or protected differently, before this was over.

@@ -131,6 +131,9 @@ pub struct StepRecord {
     pub attempts: u32,
     /// When its first attempt began.
     pub began_at: Timestamp,
+    /// When its last attempt began; not known of records that an older release wrote.
+    #[serde(default)]
+    pub last_began_at: Option<Timestamp>,
     /// When its last attempt ended.
     pub ended_at: Option<Timestamp>,
     /// How its last attempt ended.
@@ -247,6 +250,7 @@ impl Progress {
     fn open(&mut self, step: Step, now: Timestamp) {
         if let Some(record) = self.record_mut(step) {
             record.attempts = record.attempts.saturating_add(1);
+            record.last_began_at = Some(now);
             record.ended_at = None;
             record.outcome = None;
             return;
@@ -255,6 +259,7 @@ impl Progress {
             step,
             attempts: 1,
             began_at: now,
+            last_began_at: Some(now),
             ended_at: None,
             outcome: None,
         });

@@ -2,8 +2,8 @@
 //!
 //! Pure. All times count from the request, the wait for a free place included: whoever asked waited.
 
+use super::point_proof::PointProof;
 use crate::{
-    catalog::BatchRow,
     clock,
     drill::{DrillReport, PhaseOutcome, Rung as DrillRung, RungVerdict},
     drills::{DrillRecord, DrillState},
@@ -12,8 +12,8 @@ use crate::{
 use bcdr_format::Timestamp;
 use bcdr_report::{
     Attested, Canary, Check, Content, Digest, Event, Evidence, Group, Image, Indicators, Outcome,
-    Phase, Point, RecoveryPoint, RecoveryTime, RpoPeriod, Rules, Rung, Serial, Subject,
-    SubjectKind, Verdict,
+    Phase, RecoveryPoint, RecoveryTime, RpoPeriod, Rules, Rung, Serial, Subject, SubjectKind,
+    Verdict,
 };
 
 /// The rung to which the recovery time counts.
@@ -25,10 +25,8 @@ const SCREENSHOT: &str = "screenshot.png";
 #[derive(Debug)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) group_name: String,
-    /// The batch of the point; none if the catalog no longer has it.
-    pub(crate) row: Option<&'a BatchRow>,
-    /// Its MAC, in hexadecimal; none if the log could not be read.
-    pub(crate) batch_mac: Option<String>,
+    /// What is known of the point.
+    pub(crate) proof: PointProof,
     pub(crate) period: Option<RpoPeriod>,
     /// Whether the group has a schedule, and since when a drill that passed is missing.
     pub(crate) scheduled: bool,
@@ -50,17 +48,7 @@ pub(crate) fn content(record: &DrillRecord, around: Surroundings<'_>) -> Option<
         (None, Some(at)) => clock::readable(at),
         (None, None) => requested_at,
     };
-    let point = Point {
-        id: record.point.to_string(),
-        label: around
-            .row
-            .and_then(|row| row.marker.as_ref())
-            .map(|marker| marker.label.clone())
-            .filter(|label| !label.is_empty()),
-        time: around.row.map(|row| clock::readable(row.time)),
-        covers_until: around.row.map(|row| clock::readable(row.covers_until)),
-        batch_mac: around.batch_mac,
-    };
+    let point = around.proof.point(record.point.to_string());
     let reached = report.and_then(|report| {
         let usable = report.rungs.iter().find(|rung| rung.rung == USABLE)?;
         let at = usable

@@ -6,6 +6,17 @@ use bcdr_report::{ChainHead, Digest, SubjectKind, TrendRow};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// How far the work was that a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReportStage {
+    /// A failover's ladder was climbed; it can still be undone.
+    Interim,
+    /// It was over.
+    #[default]
+    Final,
+}
+
 /// A report as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReportRecord {
@@ -21,6 +32,9 @@ pub(crate) struct ReportRecord {
     pub(crate) made_at: Timestamp,
     /// Where its files and its evidence are.
     pub(crate) directory: PathBuf,
+    /// How far the work was.
+    #[serde(default)]
+    pub(crate) stage: ReportStage,
     /// What it adds to a trend.
     pub(crate) trend: TrendRow,
 }

@@ -327,6 +327,10 @@ impl Opened {
             target,
             jobs: Arc::clone(&jobs),
             returns: Arc::clone(&returns),
+            views: Arc::clone(&views),
+            reports: Arc::clone(&self.reports),
+            rpo: Arc::clone(&rpo),
+            schedules: Arc::clone(&schedules),
             runtime_directory: runtime.clone(),
             evidence_directory: config.evidence_directory(),
         }));

@@ -18,7 +18,7 @@ use bcdr_format::{
 use serde::{Deserialize, Serialize};
 
 /// The version of the feed's messages. Peers of version N−1 are served as well, once there is one.
-pub const FEED_VERSION: u16 = 1;
+pub const FEED_VERSION: u16 = 2;
 
 /// Where the acknowledgement ladder stands for a stream, as far as the sender knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use bcdr_format::{
 use serde::{Deserialize, Serialize};
 
 /// The version of the ship messages.
-pub const SHIP_VERSION: u16 = 1;
+pub const SHIP_VERSION: u16 = 2;
 
 /// Messages from a gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -69,9 +69,22 @@ struct DrillAxis {
 struct ReadinessAxis {
     state: String,
     #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
     point: Option<String>,
     #[serde(default)]
+    is_newest_point: Option<bool>,
+    #[serde(default)]
+    target: Option<ReadinessTarget>,
+    #[serde(default)]
     checked_at: Option<String>,
+}
+
+/// The machine that a group was inspected for.
+#[derive(Debug, Deserialize)]
+struct ReadinessTarget {
+    firmware: String,
+    disk_bus: String,
 }
 
 /// How well something is.
@@ -253,17 +266,23 @@ pub(crate) fn show(group: &Group) -> String {
         let overdue = axis.overdue_since.as_ref();
         fields.field_if("drill overdue since", overdue);
     }
-    if let Some(ReadinessAxis {
-        state,
-        point,
-        checked_at,
-    }) = &group.readiness
-    {
-        let of = match (point, checked_at) {
-            (Some(point), Some(at)) => format!(" (point {point}, checked {at})"),
+    if let Some(axis) = &group.readiness {
+        let of = match (&axis.point, &axis.checked_at) {
+            (Some(point), Some(at)) => {
+                let older = if axis.is_newest_point == Some(false) {
+                    ", not the newest"
+                } else {
+                    ""
+                };
+                let machine = axis.target.as_ref().map_or_else(String::new, |target| {
+                    format!(" for {}, {} disks", target.firmware, target.disk_bus)
+                });
+                format!(" (point {point}{older}, checked {at}{machine})")
+            }
             _ => " (not checked yet)".to_owned(),
         };
-        fields.field("readiness", format!("{state}{of}"));
+        fields.field("readiness", format!("{}{of}", axis.state));
+        fields.field_if("", axis.reason.as_deref());
     }
     fields.field("health", &group.health.level);
     for reason in &group.health.reasons {

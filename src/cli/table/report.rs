@@ -10,6 +10,8 @@ pub(crate) struct Row {
     id: String,
     number: u64,
     kind: String,
+    #[serde(default)]
+    interim: bool,
     subject: String,
     #[serde(default)]
     group_name: Option<String>,
@@ -104,7 +106,11 @@ pub(crate) fn list(reports: &Items<Row>) -> String {
         grid.row([
             report.number.to_string(),
             report.id.clone(),
-            report.kind.clone(),
+            if report.interim {
+                format!("{} (at boot)", report.kind)
+            } else {
+                report.kind.clone()
+            },
             report.subject.clone(),
             or_none(report.group_name.as_deref()),
             report.result.clone(),

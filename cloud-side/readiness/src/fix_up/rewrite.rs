@@ -6,15 +6,17 @@
 pub(super) fn fit(lines: &[String], length: usize) -> Option<String> {
     let size = |lines: &[String]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
     let mut lines = lines.to_vec();
-    let mut at = 0;
-    while size(&lines) > length && at < lines.len() {
-        let line = lines[at].trim();
-        if line.is_empty() || line.starts_with("# ") || line == "#" || line.starts_with("##") {
-            lines.remove(at);
-        } else {
-            at += 1;
+    let mut held = size(&lines);
+    lines.retain(|line| {
+        let text = line.trim();
+        let comment =
+            text.is_empty() || text.starts_with("# ") || text == "#" || text.starts_with("##");
+        let dropped = held > length && comment;
+        if dropped {
+            held -= line.len() + 1;
         }
-    }
+        !dropped
+    });
     if size(&lines) > length {
         for line in &mut lines {
             // Quotes may hold blanks that mean something.

@@ -115,10 +115,8 @@ fn home_that_is_lost_before_it_is_protected_again_gives_production_back_to_the_t
     driver.run();
     driver.tell(Event::Commit).unwrap();
     driver.run_to(Some(Step::ResumeForward));
-    let refused = driver.tell(Event::Rollback).unwrap_err();
+    let refused = driver.tell(Event::Cancel).unwrap_err();
     assert_eq!(refused.code, "already_committed");
-    driver.fail();
-    assert_eq!(driver.stage(), Some(Stage::Blocked));
     driver.carried_out.clear();
     driver.tell(Event::Rollback).unwrap();
     // Its host does not answer, so nothing is known of it, and the operator goes on without it.
@@ -133,6 +131,14 @@ fn home_that_is_lost_before_it_is_protected_again_gives_production_back_to_the_t
     assert_eq!(driver.placement.authority().holder(), Site::Target);
     let seals = |action: &Action| *action == Action::SealBranch;
     assert!(!driver.carried_out.iter().any(seals), "the branch is lost");
+    // Once home is protected there is nothing to go back to.
+    let mut driver = Driver::following();
+    driver.tell(Event::Cutover).unwrap();
+    driver.run();
+    driver.tell(Event::Commit).unwrap();
+    driver.run_to(Some(Step::SealBranch));
+    let refused = driver.tell(Event::Rollback).unwrap_err();
+    assert_eq!(refused.code, "already_committed");
 }
 
 #[test]
