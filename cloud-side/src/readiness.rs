@@ -238,6 +238,8 @@ impl Inspections {
         self.parts.jobs.take_up(job.clone());
         let (inspections, group, row) = (Arc::clone(self), Arc::clone(group), row.clone());
         let id = job.id;
+        // It may be for another machine than the launch settings make, which is inspected after it.
+        lock(&self.early).remove(&group.id());
         self.parts.jobs.follow(async move {
             let jobs = &inspections.parts.jobs;
             let told = match jobs.update(id, JobRecord::start).await {

@@ -26,7 +26,7 @@ use crate::{
 use bcdr_format::{GroupId, Timestamp};
 use bcdr_report::{Content, RpoPeriod};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -90,18 +90,21 @@ impl Reporter {
                 return false;
             }
         };
-        let mut all = true;
+        // The reports of a group are put into the chain in the order in which they became due.
+        let mut waiting: HashSet<GroupId> = HashSet::new();
         for report in owed {
-            match self.make(&report).await {
-                Ok(()) => {}
-                Err(ReportError::NotOpen) => all = false,
-                Err(error) => {
-                    tracing::error!(job = ?report.job, %error, "a report could not be made; it is tried again");
-                    all = false;
-                }
+            if waiting.contains(&report.group) {
+                continue;
+            }
+            let Err(error) = self.make(&report).await else {
+                continue;
+            };
+            waiting.insert(report.group);
+            if !matches!(error, ReportError::NotOpen) {
+                tracing::error!(job = ?report.job, %error, "a report could not be made; it is tried again");
             }
         }
-        all
+        waiting.is_empty()
     }
 
     async fn make(&self, owed: &OwedReport) -> Result<(), ReportError> {

@@ -16,7 +16,11 @@ use bcdr_wire::{
     order::{Duty, OrderNumber, Serving, SourceOrder},
 };
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc, sync::atomic::Ordering};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    sync::atomic::Ordering,
+};
 
 /// A group with one point, and the session that made it.
 async fn replicated(site: &Site) -> (Source, Gateway) {
@@ -102,6 +106,8 @@ async fn disk(site: &Site, failover: &Value) -> Client {
     Client::connect(&socket, "root", options).await.unwrap()
 }
 
+const RUNGS: usize = crate::drill::Rung::ALL.len();
+
 /// The group's reports, newest first, once there are so many.
 async fn reports(site: &Site, count: usize) -> Vec<Value> {
     let path = "/api/v1/reports?group=lab";
@@ -124,9 +130,23 @@ fn check<'a>(content: &'a Value, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {name} in {content}"))
 }
 
+/// Waits for a file; the text of a report is written last.
+async fn written(path: &Path) -> Vec<u8> {
+    loop {
+        match std::fs::read(path) {
+            Ok(bytes) => return bytes,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
 /// Checks the files of a failover's reports as an auditor does, from its directory alone.
 async fn verify_files(site: &Site, id: &str, names: &[&str]) {
     let directory = site.config.evidence_directory().join(id);
+    // A report is listed before its files are written.
+    for name in names {
+        written(&directory.join(name)).await;
+    }
     let given = |name: &&str| Given {
         name: (*name).to_owned(),
         bytes: std::fs::read(directory.join(name)).unwrap(),
@@ -172,7 +192,7 @@ async fn a_failover_is_reported_when_its_ladder_was_climbed_and_when_it_is_over(
     assert!(from_interruption > from_request, "{times}");
     assert_eq!(said["generations"][0]["generation"], 2);
     assert_eq!(said["generations"][0]["authority"], "target");
-    assert_eq!(said["rungs"].as_array().unwrap().len(), 8);
+    assert_eq!(said["rungs"].as_array().unwrap().len(), RUNGS);
     assert_eq!(said["images"].as_array().unwrap().len(), 1);
     assert!(said["point"]["batch_mac"].is_string(), "{said}");
     assert_eq!(said["screenshot"], "screenshot.png");
@@ -251,7 +271,7 @@ async fn a_report_is_owed_until_its_files_are_there_and_made_once() {
     let expected: Vec<(&Value, &Value)> = expected.iter().map(|(g, a)| (g, a)).collect();
     assert_eq!(held, expected);
     // The machine is gone; what was seen of it is not.
-    assert_eq!(said["rungs"].as_array().unwrap().len(), 8);
+    assert_eq!(said["rungs"].as_array().unwrap().len(), RUNGS);
     assert!(said["panel"]["level"].is_null(), "{said}");
 
     // It ended after the publication and before the mark was gone, and the files were lost.
@@ -269,14 +289,11 @@ async fn a_report_is_owed_until_its_files_are_there_and_made_once() {
         .evidence_directory()
         .join(&id)
         .join("report.json");
-    let written = std::fs::read(&file).unwrap();
+    let before_loss = written(&file).await;
     std::fs::remove_file(&file).unwrap();
     site.stop().await;
     site.resume().await;
-    while !file.exists() {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(std::fs::read(&file).unwrap(), written);
+    assert_eq!(written(&file).await, before_loss);
     assert_eq!(reports(&site, 2).await, before);
     verify_files(&site, &id, &["report-at-boot.json", "report.json"]).await;
 }
@@ -571,7 +588,8 @@ async fn a_machine_that_does_not_come_up_is_told_and_never_committed_by_a_timer(
         (&json!("failed"), &Value::Null)
     );
     let said = content(&site, &report).await;
-    assert_eq!(said["panel"]["lowered"][0], "not_passed", "{said}");
+    let lowered = said["panel"]["lowered"].as_array().unwrap();
+    assert!(lowered.contains(&json!("not_passed")), "{said}");
     assert!(said["reason"].as_str().unwrap().contains("panic"));
 }
 
