@@ -8,6 +8,7 @@
 //! a connection of their own, so that one that is not read holds no other back.
 
 mod fault;
+mod reset;
 mod socket;
 mod tuning;
 
@@ -71,7 +72,7 @@ pub fn server_endpoint(
     protocol: Protocol,
 ) -> Result<Endpoint, TransportError> {
     let config = server_config(identity, accepted, protocol)?;
-    endpoint(address, Some(config))
+    endpoint(address, reset::endpoint_config(identity), Some(config))
 }
 
 /// Lets a server show a renewed identity to connections that come from now on; those that are
@@ -93,7 +94,7 @@ pub fn client_endpoint(remote: SocketAddr) -> Result<Endpoint, TransportError> {
     } else {
         SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
     };
-    endpoint(local, None)
+    endpoint(local, EndpointConfig::default(), None)
 }
 
 /// Connects to a server that must hold the role `expected` in our own installation.
@@ -171,16 +172,12 @@ fn server_config(
 
 fn endpoint(
     address: SocketAddr,
+    config: EndpointConfig,
     server: Option<quinn::ServerConfig>,
 ) -> Result<Endpoint, TransportError> {
     let socket = socket::bind(address)?;
-    Endpoint::new(
-        EndpointConfig::default(),
-        server,
-        socket,
-        Arc::new(TokioRuntime),
-    )
-    .map_err(|source| TransportError::Endpoint { address, source })
+    Endpoint::new(config, server, socket, Arc::new(TokioRuntime))
+        .map_err(|source| TransportError::Endpoint { address, source })
 }
 
 #[cfg(test)]

@@ -282,3 +282,41 @@ async fn a_port_that_is_taken_is_named() {
     let told = again.unwrap_err().to_string();
     assert!(told.contains(&address.to_string()), "{told}");
 }
+
+#[tokio::test]
+async fn a_server_that_was_killed_says_so_when_it_is_back() {
+    let authority = authority(INSTALLATION);
+    let server = identity(&authority, Role::Gateway);
+    let client = identity(&authority, Role::Capture);
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let first = server.clone();
+    // Its runtime goes before it does, as with a process that is killed: no farewell is sent.
+    let life = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (endpoint, address) = {
+            let _inside = runtime.enter();
+            gateway(&first)
+        };
+        tell.send(address).unwrap();
+        let served = runtime.block_on(async {
+            let (connection, _) = accept(endpoint.accept().await.unwrap()).await.unwrap();
+            let stream = connection.accept_bi().await.unwrap();
+            (connection, stream)
+        });
+        drop(runtime);
+        drop((served, endpoint));
+    });
+    let address = told.await.unwrap();
+    let dialler = client_endpoint(address).unwrap();
+    let connecting = connect(&dialler, address, &client, Protocol::Feed, Role::Gateway);
+    let (connection, _) = connecting.await.unwrap();
+    let (mut sender, _receiver) = connection.open_bi().await.unwrap();
+    sender.write_all(b"hello").await.unwrap();
+    let ended = tokio::task::spawn_blocking(|| life.join());
+    ended.await.unwrap().unwrap();
+    assert!(connection.close_reason().is_none());
+
+    let _again = server_endpoint(address, &server, &[Role::Capture], Protocol::Feed).unwrap();
+    sender.write_all(b"still there?").await.unwrap();
+    assert_eq!(connection.closed().await, quinn::ConnectionError::Reset);
+}
