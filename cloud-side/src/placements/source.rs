@@ -2,7 +2,7 @@
 
 use super::hands::{Hands, StepError};
 use crate::{
-    groups::Link,
+    groups::{Link, Stored},
     recovery::{Probe, Serving, StepResult},
 };
 use bcdr_format::{Generation, Position};
@@ -37,6 +37,15 @@ pub(super) fn report(link: &Link) -> Option<&CaptureReport> {
 /// Whether the source met a generation and takes no writes.
 fn is_held(report: &CaptureReport, generation: Generation) -> bool {
     report.standing.generation >= generation && report.standing.serving != order::Serving::Writable
+}
+
+/// The newest point, if it holds all that was written up to `last`. What came after it may be beats
+/// only: they extend the time that it covers, and are no point of their own.
+fn whole_point(stored: &Stored, last: Position) -> Option<Position> {
+    let point = stored.published.as_ref()?.id.0;
+    let is_held = stored.held.is_some_and(|held| held >= last);
+    let is_open = !stored.open_syncs.is_empty() || !stored.forks.is_empty();
+    (point >= last || (is_held && !is_open)).then_some(point)
 }
 
 impl Hands {
@@ -128,14 +137,9 @@ impl Hands {
             ));
         };
         let mut stored = self.group.stored.subscribe();
-        let published = |end: &Option<crate::receive::PublishedPoint>| -> Option<Position> {
-            end.as_ref()
-                .map(|point| point.id.0)
-                .filter(|end| *end >= last)
-        };
         let drained = async {
             loop {
-                let end = published(&stored.borrow_and_update().published);
+                let end = whole_point(&stored.borrow_and_update(), last);
                 if end.is_some() || stored.changed().await.is_err() {
                     return end;
                 }
@@ -154,7 +158,7 @@ impl Hands {
             Some(_) if !stayed_so => Err(not_drained(
                 "the source wrote on after it was told to stop".to_owned(),
             )),
-            Some(_) => Ok(StepResult::Drained { position: last }),
+            Some(position) => Ok(StepResult::Drained { position }),
             None => Err(not_drained(format!(
                 "what the source wrote up to {last} was not published within {} minutes",
                 DRAIN.as_secs() / 60

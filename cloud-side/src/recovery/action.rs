@@ -224,9 +224,9 @@ pub enum StepResult {
     Done,
     /// A probe's finding.
     Probed(Probe),
-    /// The source holds nothing that is not durable here.
+    /// The source holds nothing that is not published here.
     Drained {
-        /// Its last position.
+        /// The point that holds all it wrote.
         position: Position,
     },
     /// A fence's outcome.

@@ -145,7 +145,7 @@ pub struct FailoverRecord {
     pub generation: Option<Generation>,
     /// How it will end, once it turned back.
     pub turned_back: Option<FailoverEnd>,
-    /// The source's last position, after a drain.
+    /// The point that held all the source wrote, after a drain.
     pub drained: Option<Position>,
     /// The pinned point. It never changes.
     pub point: Option<PointId>,
@@ -382,7 +382,7 @@ pub struct RestoreRecord {
     pub point: Option<PointId>,
     /// The time of that point.
     pub point_time: Option<Timestamp>,
-    /// The source's last position, after the drain.
+    /// The point that held all the source wrote, after the drain.
     pub drained: Option<Position>,
     /// The bookmark of what the source held; with it the restore can be undone.
     pub undo: Option<PointId>,

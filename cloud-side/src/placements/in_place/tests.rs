@@ -36,7 +36,8 @@ struct Home {
 }
 
 impl Home {
-    /// A group with two points: the first is what is put back to.
+    /// A group with two points: the first is what is put back to. The last word of the source is a
+    /// heartbeat, which is no point.
     async fn replicated(site: &Site) -> (Self, String) {
         let mut source = site.group().await;
         let mut gateway = Gateway::connect(site, &source).await;
@@ -46,6 +47,8 @@ impl Home {
         let point = source.end().to_string();
         let second = source.batch(0, 2);
         gateway.ship(&second).await;
+        let heartbeat = source.batch_with(None, Extra::default());
+        gateway.ship(&heartbeat).await;
         gateway.durable(source.end()).await;
         let mut home = Self {
             source,
