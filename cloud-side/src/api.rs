@@ -17,6 +17,8 @@ mod groups;
 mod jobs;
 mod page;
 mod placements;
+mod plan_runs;
+mod plans;
 mod points;
 mod readiness;
 mod reports;
@@ -51,6 +53,8 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(placements::routes())
             .merge(failovers::routes())
             .merge(failbacks::routes())
+            .merge(plans::routes())
+            .merge(plan_runs::routes())
             .merge(schedules::routes())
             .merge(reports::routes())
             .merge(jobs::routes()),
