@@ -10,10 +10,12 @@ mod check;
 mod driver;
 mod group;
 mod launch;
+mod outside;
 mod points;
 mod record;
 
 pub(crate) use check::{CheckItem, CheckVerdict, PlanCheck};
+pub(crate) use outside::OutsideHands;
 pub(crate) use points::skew;
 pub(crate) use record::{ChosenPoint, PlanRecord, PlanRunRecord};
 
@@ -32,7 +34,8 @@ use crate::{
 };
 use bcdr_format::Timestamp;
 use bcdr_plan::{
-    Checked, Event, Fault, Forecast, Mode, Operator, Plan, Refused, Run, Selection, Start, StepId,
+    Checked, Event, Fault, Forecast, KnownTimes, Mode, Operator, Plan, Refused, Run, Selection,
+    Start, StepId,
 };
 use driver::{Ask, Driver};
 use record::{PlanVersion, StepTimes};
@@ -109,6 +112,8 @@ pub(crate) struct PlanParts {
     pub(crate) placements: Arc<Placements>,
     pub(crate) inspections: Arc<Inspections>,
     pub(crate) idempotency: Arc<Idempotency>,
+    /// Who acts on the world outside; without it plans with such steps are refused.
+    pub(crate) outside: Option<Arc<dyn OutsideHands>>,
 }
 
 /// A run that somebody asks for.
@@ -164,10 +169,14 @@ impl Plans {
     /// Judges a plan, with the groups there are.
     pub(crate) fn judge(&self, plan: &Plan) -> Result<Checked, Vec<Fault>> {
         let checked = plan.check(|name| self.parts.groups.find(name).is_some())?;
-        let faults: Vec<_> = plan
-            .groups()
-            .filter_map(|(step, group)| launch::read(step, group).err())
-            .collect();
+        let groups = plan.groups();
+        let of_groups = groups.filter_map(|(step, group)| launch::read(step, group).err());
+        let hands = self.parts.outside.as_deref();
+        let of_others = plan
+            .steps
+            .iter()
+            .filter_map(|step| outside::fault(hands, step));
+        let faults: Vec<_> = of_groups.chain(of_others).collect();
         if faults.is_empty() {
             Ok(checked)
         } else {
@@ -276,7 +285,7 @@ impl Plans {
         selection: &Selection,
     ) -> Result<Forecast, PlansError> {
         let checked = self.judge(&record.plan).map_err(PlansError::Faults)?;
-        let fault = selection.check(&record.plan, &checked).err();
+        let fault = selection.check(&record.plan, &checked, mode).err();
         if let Some(fault) = fault {
             return Err(PlansError::Faults(vec![fault]));
         }
@@ -293,12 +302,13 @@ impl Plans {
             Ok::<_, CatalogError>(times)
         })
         .await?;
-        Ok(bcdr_plan::forecast(
-            &record.plan,
-            &checked,
-            selection,
-            |step| times.get(&step.id).cloned().unwrap_or_default(),
-        ))
+        let remembered = outside::remembered(self.parts.outside.as_deref(), &record.plan).await;
+        let known = |step: &bcdr_plan::Step| KnownTimes {
+            runs: times.get(&step.id).cloned().unwrap_or_default(),
+            remembered: remembered.get(&step.id).copied(),
+        };
+        let plan = &record.plan;
+        Ok(bcdr_plan::forecast(plan, &checked, mode, selection, known))
     }
 
     /// Says what stands in the way of a run, or may.
@@ -351,10 +361,11 @@ impl Plans {
             Arc::clone(&self.parts.groups),
         );
         let (plan, selection) = (run.plan.clone(), run.selection.clone());
-        let at = wanted.at;
-        let points =
-            offload(move || points::choose(&catalog, &groups, &plan, &checked, &selection, at))
-                .await?;
+        let (at, mode) = (wanted.at, wanted.mode);
+        let points = offload(move || {
+            points::choose(&catalog, &groups, &plan, &checked, mode, &selection, at)
+        })
+        .await?;
         let record = PlanRunRecord {
             form: FormNumber::CURRENT,
             id: PlanRunId::generate(now)?,

@@ -6,6 +6,7 @@
 use crate::{
     Kind, Plan, STEPS_MAX, Step, StepId,
     document::{AT_ONCE_MAX, PRIORITY_MAX},
+    outside::Wrong,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -216,6 +217,14 @@ impl Faults {
     }
 }
 
+impl Faults {
+    fn add_all(&mut self, step: &StepId, wrong: Vec<Wrong>) {
+        for (code, cause, remedy) in wrong {
+            self.add(Some(step), code, cause, &remedy);
+        }
+    }
+}
+
 impl Step {
     fn check(&self, places: &HashMap<&StepId, usize>, faults: &mut Faults) {
         let mut seen = BTreeSet::new();
@@ -254,6 +263,10 @@ impl Step {
         match &self.kind {
             // Whether there is such a group is asked elsewhere.
             Kind::Group(_) => {}
+            Kind::Script(script) => faults.add_all(&self.id, script.check()),
+            Kind::Probe(probe) => faults.add_all(&self.id, probe.check()),
+            Kind::Dns(dns) => faults.add_all(&self.id, dns.check()),
+            Kind::Webhook(webhook) => faults.add_all(&self.id, webhook.check()),
             Kind::Wait(wait) => {
                 if !(1..=WAIT_SECONDS_MAX).contains(&wait.seconds) {
                     faults.add(

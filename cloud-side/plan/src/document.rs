@@ -3,7 +3,7 @@
 //! Owns names and defaults. Unknown members are refused while it is read; everything else is judged by
 //! [`Plan::check`]. A further kind of step is one arm of [`Kind`].
 
-use crate::Free;
+use crate::{DnsStep, Free, ProbeStep, ProbeTarget, ScriptStep, WebhookStep};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -89,6 +89,14 @@ pub enum Kind {
     Wait(WaitStep),
     /// Waits until somebody says that it may go on.
     Approval(ApprovalStep),
+    /// Runs a program of the cloud side's host.
+    Script(ScriptStep),
+    /// Waits until something answers.
+    Probe(ProbeStep),
+    /// Lets a name point elsewhere.
+    Dns(DnsStep),
+    /// Tells another system.
+    Webhook(WebhookStep),
 }
 
 /// Fails a group over or drills it, whatever the run is.
@@ -131,6 +139,10 @@ impl Kind {
             Self::Group(_) => "group",
             Self::Wait(_) => "wait",
             Self::Approval(_) => "approval",
+            Self::Script(_) => "script",
+            Self::Probe(_) => "probe",
+            Self::Dns(_) => "dns",
+            Self::Webhook(_) => "webhook",
         }
     }
 
@@ -139,14 +151,34 @@ impl Kind {
         match self {
             Self::Group(group) => &group.name,
             Self::Wait(_) | Self::Approval(_) => "",
+            Self::Script(script) => &script.program,
+            Self::Probe(probe) => match &probe.target {
+                ProbeTarget::Tcp { host, .. } => host,
+                ProbeTarget::Http { url, .. } => url,
+            },
+            Self::Dns(dns) => &dns.name,
+            Self::Webhook(webhook) => &webhook.url,
         }
     }
 
     /// Whether somebody carries it out, so that it takes one of the places of those at once.
     pub fn is_work(&self) -> bool {
         match self {
-            Self::Group(_) => true,
             Self::Wait(_) | Self::Approval(_) => false,
+            Self::Group(_) | Self::Script(_) | Self::Probe(_) | Self::Dns(_) | Self::Webhook(_) => {
+                true
+            }
+        }
+    }
+
+    /// Whether it reaches out of what a drill isolates, and is left out of drills for that.
+    pub fn is_left_out_of_drills(&self) -> bool {
+        match self {
+            Self::Group(_) | Self::Wait(_) | Self::Approval(_) => false,
+            Self::Script(script) => !script.in_drill,
+            Self::Probe(probe) => !probe.in_drill,
+            Self::Dns(dns) => !dns.in_drill,
+            Self::Webhook(webhook) => !webhook.in_drill,
         }
     }
 }
@@ -161,7 +193,7 @@ impl Plan {
     pub fn groups(&self) -> impl Iterator<Item = (&StepId, &GroupStep)> {
         self.steps.iter().filter_map(|step| match &step.kind {
             Kind::Group(group) => Some((&step.id, group)),
-            Kind::Wait(_) | Kind::Approval(_) => None,
+            _ => None,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! What earlier runs took and what the plan itself says is all that counts; a step that nobody ever
 //! ran is unknown, and then the whole is known only as "at least".
 
-use crate::{Checked, Kind, NotRun, Plan, Selection, Step, StepId};
+use crate::{Checked, Kind, Mode, NotRun, Plan, Selection, Step, StepId};
 use std::time::Duration;
 
 /// What a time is based on.
@@ -55,15 +55,29 @@ pub fn median(times: &[Duration]) -> Option<Duration> {
     }
 }
 
-/// Forecasts a start; `history` tells what a step took in earlier runs of the same mode.
+/// What is known of a step's time besides the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KnownTimes {
+    /// What it took in earlier runs of the same mode.
+    pub runs: Vec<Duration>,
+    /// How long others go on with what they remember, after it was done: a name's time to live. None
+    /// where that matters and is not known.
+    pub remembered: Option<Duration>,
+}
+
+/// Forecasts a start; `known` tells what is known of a step.
 pub fn forecast(
     plan: &Plan,
     checked: &Checked,
+    mode: Mode,
     selection: &Selection,
-    history: impl Fn(&Step) -> Vec<Duration>,
+    known: impl Fn(&Step) -> KnownTimes,
 ) -> Forecast {
     let mut steps: Vec<_> = (0..plan.steps.len())
-        .map(|at| forecast_step(plan, checked, selection, at, &history))
+        .map(|at| {
+            let left_out = selection.leaves_out(plan, checked, mode, at);
+            forecast_step(&plan.steps[at], left_out, &known)
+        })
         .collect();
     let at_least = lay_out(plan, checked, &mut steps);
     let is_complete = steps.iter().all(|step| step.basis != Basis::Unknown);
@@ -75,24 +89,25 @@ pub fn forecast(
 }
 
 fn forecast_step(
-    plan: &Plan,
-    checked: &Checked,
-    selection: &Selection,
-    at: usize,
-    history: &impl Fn(&Step) -> Vec<Duration>,
+    step: &Step,
+    left_out: Option<NotRun>,
+    known: &impl Fn(&Step) -> KnownTimes,
 ) -> StepForecast {
-    let step = &plan.steps[at];
-    let (basis, takes) = match (selection.leaves_out(plan, checked, at), &step.kind) {
+    let (basis, takes) = match (left_out, &step.kind) {
         (Some(left_out), _) => (Basis::NotRun(left_out), None),
         (None, Kind::Wait(wait)) => {
             let takes = Duration::from_secs(wait.seconds.into());
             (Basis::Stated, Some(takes))
         }
-        (None, Kind::Group(_) | Kind::Approval(_)) => {
-            let runs = history(step);
-            match median(&runs) {
-                Some(takes) => (Basis::Runs(runs.len()), Some(takes)),
-                None => (Basis::Unknown, None),
+        (None, kind) => {
+            let known = known(step);
+            let remembered = match kind {
+                Kind::Dns(_) => known.remembered,
+                _ => Some(Duration::ZERO),
+            };
+            match (median(&known.runs), remembered) {
+                (Some(takes), Some(more)) => (Basis::Runs(known.runs.len()), Some(takes + more)),
+                _ => (Basis::Unknown, None),
             }
         }
     };

@@ -13,6 +13,7 @@ mod check;
 mod document;
 mod forecast;
 mod free;
+mod outside;
 mod run;
 mod selection;
 
@@ -21,8 +22,9 @@ pub use document::{
     AT_ONCE_MAX, ApprovalStep, GroupStep, Kind, PRIORITY_MAX, Plan, STEPS_MAX, Step, StepId,
     WaitStep,
 };
-pub use forecast::{Basis, Forecast, StepForecast, forecast, median};
+pub use forecast::{Basis, Forecast, KnownTimes, StepForecast, forecast, median};
 pub use free::Free;
+pub use outside::{DnsStep, ProbeStep, ProbeTarget, RecordKind, ScriptStep, WebhookStep};
 pub use run::{
     Allowed, Decision, Event, Failure, Handled, INTERRUPTIONS_MAX, Mode, Operator, PointTaken,
     Refused, Run, RunEnd, RunState, Start, StepRun, StepState, Verb, Work,

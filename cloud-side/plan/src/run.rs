@@ -366,9 +366,9 @@ impl Run {
             selection,
             by,
         } = start;
-        selection.check(&plan, checked)?;
+        selection.check(&plan, checked, mode)?;
         let step = |at: usize| {
-            let left_out = selection.leaves_out(&plan, checked, at);
+            let left_out = selection.leaves_out(&plan, checked, mode, at);
             StepRun::new(checked.priorities[at], left_out)
         };
         let steps = (0..plan.steps.len()).map(step).collect();

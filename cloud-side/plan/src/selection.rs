@@ -1,6 +1,6 @@
 //! Which steps of a plan a start is about.
 
-use crate::{Checked, Fault, Plan, StepId};
+use crate::{Checked, Fault, Mode, Plan, StepId};
 use serde::{Deserialize, Serialize};
 
 /// Which steps are to be run; all of them by default.
@@ -20,6 +20,8 @@ pub enum NotRun {
     NotSelected,
     /// It is less urgent than what was asked for.
     LessUrgent,
+    /// It reaches out of what a drill isolates.
+    Drill,
     /// The run was cancelled before it began.
     Cancelled,
 }
@@ -30,6 +32,7 @@ impl NotRun {
         match self {
             Self::NotSelected => "it was not named at the start",
             Self::LessUrgent => "it is less urgent than what was started",
+            Self::Drill => "this is a drill",
             Self::Cancelled => "the run was cancelled before it began",
         }
     }
@@ -40,7 +43,7 @@ impl Selection {
     ///
     /// # Errors
     /// When it names a step that the plan does not have, or leaves nothing to do.
-    pub fn check(&self, plan: &Plan, checked: &Checked) -> Result<(), Fault> {
+    pub fn check(&self, plan: &Plan, checked: &Checked, mode: Mode) -> Result<(), Fault> {
         let unknown = self.only.iter().find(|id| plan.step(id).is_none());
         if let Some(step) = unknown {
             return Err(Fault {
@@ -53,7 +56,7 @@ impl Selection {
         let places = 0..plan.steps.len();
         if places
             .clone()
-            .all(|at| self.leaves_out(plan, checked, at).is_some())
+            .all(|at| self.leaves_out(plan, checked, mode, at).is_some())
         {
             return Err(Fault {
                 step: None,
@@ -66,7 +69,14 @@ impl Selection {
     }
 
     /// Why the step at this place is not run; none for one that is.
-    pub fn leaves_out(&self, plan: &Plan, checked: &Checked, at: usize) -> Option<NotRun> {
+    pub fn leaves_out(
+        &self,
+        plan: &Plan,
+        checked: &Checked,
+        mode: Mode,
+        at: usize,
+    ) -> Option<NotRun> {
+        let left_out = plan.steps[at].kind.is_left_out_of_drills();
         let is_named = self.only.is_empty() || self.only.contains(&plan.steps[at].id);
         let is_urgent = self
             .priority
@@ -75,6 +85,8 @@ impl Selection {
             Some(NotRun::NotSelected)
         } else if !is_urgent {
             Some(NotRun::LessUrgent)
+        } else if left_out && mode == Mode::Drill {
+            Some(NotRun::Drill)
         } else {
             None
         }

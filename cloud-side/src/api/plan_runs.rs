@@ -170,9 +170,9 @@ impl DecisionBody {
 struct RunStepBody {
     /// Its id.
     id: String,
-    /// What it does: group, wait or approval.
+    /// What it does: group, wait, approval, script, probe, dns or webhook.
     kind: &'static str,
-    /// What it is about: a group's name, what is asked, or how long is waited.
+    /// What it is about: a group's name, what is asked, how long is waited, or what it reaches.
     about: String,
     /// What has to be settled before it begins.
     after: Vec<String>,
@@ -196,7 +196,7 @@ struct RunStepBody {
     seconds: Option<f64>,
     /// What is left of a wait, in seconds; null when nothing is being waited for.
     remaining_seconds: Option<f64>,
-    /// The drill or failover that carries it out.
+    /// What carries it out, such as a drill or failover.
     reference: Option<String>,
     /// What was observed.
     note: Option<String>,
@@ -250,6 +250,7 @@ impl RunStepBody {
             Kind::Group(group) => (group.name.clone(), Vec::new()),
             Kind::Wait(wait) => (format!("{} s", wait.seconds), Vec::new()),
             Kind::Approval(approval) => (approval.message.clone(), approval.who.clone()),
+            other => (other.subject().to_owned(), Vec::new()),
         };
         let point = run.point.as_ref();
         Self {

@@ -7,6 +7,7 @@
 use super::{
     PlanParts, PlansError,
     group::GroupHands,
+    outside::{Errand, OutsideAttempt},
     record::{PlanRunRecord, StepTime, StepTimes},
 };
 use crate::{
@@ -200,6 +201,21 @@ impl Driver {
             }
             // The run itself lets time pass and asks for approvals.
             Kind::Wait(_) | Kind::Approval(_) => return,
+            kind => {
+                let outside = OutsideAttempt {
+                    errand: Errand {
+                        name: format!("{}-{id}", self.record.id),
+                        plan: self.record.run.plan.name.clone(),
+                        mode: self.record.run.mode,
+                        kind: kind.clone(),
+                    },
+                    work,
+                    answer,
+                    shown: self.show.subscribe(),
+                    stop: stop.clone(),
+                };
+                tokio::spawn(outside.carry_out(self.parts.outside.clone()))
+            }
         };
         tracing::info!(run = %self.record.id, step = %id, attempt, "a step of a plan begins");
         let running = Running {
@@ -259,7 +275,7 @@ impl Measured {
 fn measured(step: &Step, run: &StepRun) -> Option<Measured> {
     match step.kind {
         Kind::Wait(_) => None,
-        Kind::Group(_) | Kind::Approval(_) => Some(Measured {
+        _ => Some(Measured {
             took: run.took()?,
             ended_at: run.ended_at?,
         }),

@@ -322,7 +322,11 @@ impl GroupHands {
         let group = self.group()?;
         let id = match self.work.reference.as_ref().and_then(|id| id.parse().ok()) {
             Some(id) => id,
-            None if self.stop.is_cancelled() => return Err(self.stopped()),
+            // One that was begun and not noted is not forgotten by a cancel.
+            None if self.stop.is_cancelled() => match self.begun_before().await? {
+                Some(id) => id,
+                None => return Err(self.stopped()),
+            },
             None => match self.unblocked(&group).await? {
                 Some(id) => id,
                 None => self.begin_failover(&group, mode).await?,
@@ -350,6 +354,21 @@ impl GroupHands {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The failover of this attempt, if a process before this one began it.
+    async fn begun_before(&self) -> Result<Option<FailoverId>, StepError> {
+        let key = self.key();
+        let begun = self
+            .parts
+            .idempotency
+            .begin(ROUTE, Some(&key), &key)
+            .await?;
+        let Attempt::Repeated(job) = begun else {
+            return Ok(None);
+        };
+        let job = self.parts.jobs.get(job).await?;
+        Ok(job.and_then(|job| job.subject.parse().ok()))
     }
 
     async fn begin_failover(

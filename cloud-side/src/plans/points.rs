@@ -9,7 +9,7 @@ use crate::{
     points::{Instant, resolve},
 };
 use bcdr_format::Timestamp;
-use bcdr_plan::{Checked, Plan, Selection, StepId};
+use bcdr_plan::{Checked, Mode, Plan, Selection, StepId};
 use std::{sync::Arc, time::Duration};
 
 /// How far the earliest of these instants is before the latest; none for fewer than two.
@@ -64,12 +64,13 @@ pub(super) fn choose(
     groups: &Groups,
     plan: &Plan,
     checked: &Checked,
+    mode: Mode,
     selection: &Selection,
     at: Option<Timestamp>,
 ) -> Result<Vec<ChosenPoint>, PlansError> {
     let is_run = |id: &StepId| {
         let place = plan.steps.iter().position(|step| step.id == *id);
-        place.is_some_and(|at| selection.leaves_out(plan, checked, at).is_none())
+        place.is_some_and(|at| selection.leaves_out(plan, checked, mode, at).is_none())
     };
     let mut chosen = Vec::new();
     for candidate in candidates(catalog, groups, plan, is_run, at)? {

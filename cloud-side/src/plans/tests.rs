@@ -1,13 +1,33 @@
 //! Plans over the API, against scripted gateways and a scripted target.
 
-use crate::testing::{gateway::Gateway, site::Site, source::Source};
+use super::{
+    OutsideHands, PlanParts, Plans, WantedRun,
+    outside::{Errand, OutsideFuture},
+};
+use crate::{
+    idempotency::Attempt,
+    record_id::PlanRunId,
+    testing::{gateway::Gateway, site::Site, source::Source},
+};
 use bcdr_format::Timestamp;
+use bcdr_plan::{DnsStep, Event, Failure, Kind, Mode, Operator, Plan, Run, RunState, Selection};
+use bcdr_wire::seal::InstallationKey;
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
 
 /// A group with this many points, and the session that made them.
-async fn replicated(site: &Site, name: &str, points: u8) -> (Source, Gateway) {
+async fn replicated(
+    site: &Site,
+    name: &str,
+    points: u8,
+    key: &Arc<InstallationKey>,
+) -> (Source, Gateway) {
     let mut source = site.group_named(name).await;
+    source.key = Arc::clone(key);
     let mut gateway = Gateway::connect(site, &source).await;
     for point in 0..points {
         let batch = source.batch(u64::from(point), point + 1);
@@ -19,6 +39,11 @@ async fn replicated(site: &Site, name: &str, points: u8) -> (Source, Gateway) {
     site.until(&format!("/api/v1/groups/{name}"), connected)
         .await;
     (source, gateway)
+}
+
+/// The key that all sources of an installation share.
+fn key() -> Arc<InstallationKey> {
+    Arc::new(InstallationKey::generate().unwrap())
 }
 
 async fn lost(site: &Site, name: &str, gateway: Gateway) {
@@ -119,9 +144,10 @@ async fn plans_have_versions_and_faults_are_told_with_their_remedies() {
 
 #[tokio::test]
 async fn a_plan_is_drilled_in_order_held_up_by_a_failure_and_goes_on() {
+    let shared = key();
     let site = Site::start().await;
-    let _db = replicated(&site, "db", 2).await;
-    let _web = replicated(&site, "web", 1).await;
+    let _db = replicated(&site, "db", 2, &shared).await;
+    let _web = replicated(&site, "web", 1, &shared).await;
     put(&site, shop(), &[]).await.expect(200);
     let wanted = json!({"plan": "shop", "mode": "drill"});
     let key = [("idempotency-key", "one")];
@@ -192,9 +218,10 @@ async fn a_plan_is_drilled_in_order_held_up_by_a_failure_and_goes_on() {
 /// came to its end.
 #[tokio::test]
 async fn a_run_goes_on_in_the_next_process_wherever_it_was() {
+    let shared = key();
     let mut site = Site::start().await;
-    drop(replicated(&site, "db", 1).await);
-    drop(replicated(&site, "web", 1).await);
+    drop(replicated(&site, "db", 1, &shared).await);
+    drop(replicated(&site, "web", 1, &shared).await);
     put(&site, shop(), &[]).await.expect(200);
     let id = start(&site, json!({"plan": "shop", "mode": "drill"})).await;
     let path = format!("/api/v1/plan-runs/{id}");
@@ -239,9 +266,10 @@ async fn a_run_goes_on_in_the_next_process_wherever_it_was() {
 
 #[tokio::test]
 async fn an_emergency_fails_over_in_order_to_one_time_and_survives_a_restart() {
+    let shared = key();
     let mut site = Site::start().await;
-    let (db, db_gateway) = replicated(&site, "db", 3).await;
-    let (_web, web_gateway) = replicated(&site, "web", 1).await;
+    let (db, db_gateway) = replicated(&site, "db", 3, &shared).await;
+    let (_web, web_gateway) = replicated(&site, "web", 1, &shared).await;
     lost(&site, "db", db_gateway).await;
     lost(&site, "web", web_gateway).await;
     put(&site, shop(), &[]).await.expect(200);
@@ -299,13 +327,14 @@ async fn an_emergency_fails_over_in_order_to_one_time_and_survives_a_restart() {
 
 #[tokio::test]
 async fn a_failover_that_is_blocked_is_tried_again_by_the_plans_retry_and_not_begun_anew() {
+    let shared = key();
     let mut target =
         crate::drill::tests::scripted_target::ScriptedTarget::new(crate::testing::site::GOOD_BOOT);
     target.fails_at = "launch";
-    let site = Site::start_on(std::sync::Arc::new(target)).await;
-    let (_db, gateway) = replicated(&site, "db", 1).await;
+    let site = Site::start_on(Arc::new(target)).await;
+    let (_db, gateway) = replicated(&site, "db", 1, &shared).await;
     lost(&site, "db", gateway).await;
-    let (_web, gateway) = replicated(&site, "web", 1).await;
+    let (_web, gateway) = replicated(&site, "web", 1, &shared).await;
     lost(&site, "web", gateway).await;
     put(&site, shop(), &[]).await.expect(200);
     let wanted = json!({"plan": "shop", "mode": "emergency", "confirm": "shop", "only": ["db"]});
@@ -345,9 +374,10 @@ async fn a_failover_that_is_blocked_is_tried_again_by_the_plans_retry_and_not_be
 
 #[tokio::test]
 async fn a_cancelled_drill_of_a_plan_leaves_nothing_behind() {
+    let shared = key();
     let site = Site::start().await;
-    let _db = replicated(&site, "db", 1).await;
-    let _web = replicated(&site, "web", 1).await;
+    let _db = replicated(&site, "db", 1, &shared).await;
+    let _web = replicated(&site, "web", 1, &shared).await;
     let mut slow = shop();
     // Its machine never says this, so it runs until it is stopped.
     slow["steps"][0]["do"]["group"]["launch_settings"] = json!({"rungs": {"login": "never>"}});
@@ -374,8 +404,9 @@ async fn a_cancelled_drill_of_a_plan_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_check_says_what_stands_in_the_way_and_a_forecast_what_is_known() {
+    let shared = key();
     let site = Site::start().await;
-    let _db = replicated(&site, "db", 1).await;
+    let _db = replicated(&site, "db", 1, &shared).await;
     site.group_named("web").await;
     let mut plan = shop();
     plan["steps"][1]["do"]["approval"]["who"] = json!(["nobody"]);
@@ -421,5 +452,210 @@ async fn a_check_says_what_stands_in_the_way_and_a_forecast_what_is_known() {
     assert_eq!(
         other["is_complete"], false,
         "times of drills say nothing of failovers"
+    );
+}
+
+/// Who acts outside, by a script: a program named `stuck` runs until it is stopped.
+#[derive(Default)]
+struct ScriptedHands {
+    done: Mutex<Vec<String>>,
+}
+
+impl OutsideHands for ScriptedHands {
+    fn refuses(&self, kind: &Kind) -> Option<Failure> {
+        (kind.subject() == "missing").then(|| failure("no_program"))
+    }
+
+    fn carry_out<'a>(
+        &'a self,
+        errand: &'a Errand,
+        stop: &'a CancellationToken,
+    ) -> OutsideFuture<'a, Result<String, Failure>> {
+        Box::pin(async move {
+            let subject = errand.kind.subject().to_owned();
+            self.done.lock().unwrap().push(errand.name.clone());
+            match subject.as_str() {
+                "stuck" => {
+                    stop.cancelled().await;
+                    Err(failure("stopped"))
+                }
+                _ => Ok(format!("{subject} was done")),
+            }
+        })
+    }
+
+    fn remembered<'a>(&'a self, _dns: &'a DnsStep) -> OutsideFuture<'a, Option<Duration>> {
+        Box::pin(async { Some(Duration::from_secs(300)) })
+    }
+}
+
+fn failure(code: &str) -> Failure {
+    Failure {
+        code: code.to_owned(),
+        cause: "as scripted".to_owned(),
+        remedy: "write another script".to_owned(),
+    }
+}
+
+/// The plans of a site with somebody who acts outside.
+fn plans_with(site: &Site, hands: &Arc<ScriptedHands>) -> Arc<Plans> {
+    let service = site.service();
+    let outside: Arc<dyn OutsideHands> = hands.clone();
+    Arc::new(Plans::new(PlanParts {
+        catalog: Arc::clone(&service.catalog),
+        groups: Arc::clone(&service.groups),
+        jobs: Arc::clone(&service.jobs),
+        drills: Arc::clone(&service.drills),
+        placements: Arc::clone(&service.placements),
+        inspections: Arc::clone(&service.inspections),
+        idempotency: Arc::clone(&service.idempotency),
+        outside: Some(outside),
+    }))
+}
+
+async fn begin(plans: &Plans, site: &Site, plan: Value) -> PlanRunId {
+    let plan: Plan = serde_json::from_value(plan).unwrap();
+    let name = plan.name.clone();
+    plans.apply(plan, None, "ops".to_owned()).await.unwrap();
+    let service = site.service();
+    let Ok(Attempt::First(first)) = service.idempotency.begin("test", None, &()).await else {
+        panic!("a request without a key is the first of its kind");
+    };
+    let wanted = WantedRun {
+        plan: name,
+        mode: Mode::Emergency,
+        at: None,
+        selection: Selection::default(),
+        isolation_confirmed: false,
+        interrupted_at: None,
+        by: "ops".to_owned(),
+    };
+    plans.start(wanted, &first).await.unwrap().id
+}
+
+async fn reaches(plans: &Plans, id: PlanRunId, wanted: impl Fn(&Run) -> bool) -> Run {
+    loop {
+        let record = plans.run(id).await.unwrap().unwrap();
+        if wanted(&record.run) {
+            return record.run;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn outside() -> Value {
+    json!({
+        "name": "outside",
+        "steps": [
+            {"id": "call", "do": {"script": {"program": "switch", "timeout_seconds": 5}}},
+            {"id": "stay", "after": ["call"], "do": {"script": {"program": "stuck", "timeout_seconds": 5}}},
+            {"id": "look", "after": ["stay"], "do": {"probe": {"target": {"tcp": {"host": "h", "port": 1}}, "within_seconds": 5}}},
+        ],
+    })
+}
+
+#[tokio::test]
+async fn a_script_that_a_restart_cut_short_is_not_run_again_by_itself() {
+    let site = Site::start().await;
+    let hands = Arc::new(ScriptedHands::default());
+    let first = plans_with(&site, &hands);
+    let id = begin(&first, &site, outside()).await;
+    let began = |run: &Run| {
+        let (_, stay) = run.step(&"stay".into()).unwrap();
+        stay.reference.is_some()
+    };
+    reaches(&first, id, began).await;
+    first.stop().await;
+
+    let second = plans_with(&site, &hands);
+    second.resume().await.unwrap();
+    let held = reaches(&second, id, |run| run.state() == RunState::Paused).await;
+    let (_, stay) = held.step(&"stay".into()).unwrap();
+    assert_eq!(stay.failure.as_ref().unwrap().code, "script_interrupted");
+    assert_eq!(
+        held.step(&"call".into()).unwrap().1.note.as_deref(),
+        Some("switch was done")
+    );
+    let skip = Event::Skip {
+        step: "stay".into(),
+        by: Operator("ops".to_owned()),
+        reason: "it had ended".to_owned(),
+    };
+    second.wish(id, skip).await.unwrap();
+    let over = reaches(&second, id, |run| run.end.is_some()).await;
+    assert_eq!(over.state(), RunState::SucceededInPart);
+    assert_eq!(
+        over.step(&"look".into()).unwrap().1.note.as_deref(),
+        Some("h was done")
+    );
+    // The name of an errand says the run and the step, so that a repetition is recognised.
+    let done = hands.done.lock().unwrap().clone();
+    assert_eq!(done[0], format!("{id}-call"));
+    assert_eq!(
+        done.iter().filter(|name| name.ends_with("-call")).count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn steps_that_nobody_can_carry_out_are_refused_and_a_cancel_stops_those_that_run() {
+    let site = Site::start().await;
+    let hands = Arc::new(ScriptedHands::default());
+    let plans = plans_with(&site, &hands);
+    let mut missing = outside();
+    missing["steps"][0]["do"]["script"]["program"] = "missing".into();
+    let missing: Plan = serde_json::from_value(missing).unwrap();
+    let refused = plans
+        .apply(missing, None, "ops".to_owned())
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("step call: as scripted"),
+        "{refused}"
+    );
+    let id = begin(&plans, &site, outside()).await;
+    let runs = |run: &Run| run.step(&"stay".into()).unwrap().1.reference.is_some();
+    reaches(&plans, id, runs).await;
+    let cancel = Event::Cancel {
+        by: Operator("ops".to_owned()),
+        reason: None,
+    };
+    plans.wish(id, cancel).await.unwrap();
+    let over = reaches(&plans, id, |run| run.end.is_some()).await;
+    assert_eq!(over.state(), RunState::Cancelled);
+    assert_eq!(
+        over.step(&"stay".into())
+            .unwrap()
+            .1
+            .failure
+            .as_ref()
+            .unwrap()
+            .code,
+        "stopped"
+    );
+}
+
+#[tokio::test]
+async fn a_names_time_to_live_is_part_of_the_forecast() {
+    let site = Site::start().await;
+    let hands = Arc::new(ScriptedHands::default());
+    let plans = plans_with(&site, &hands);
+    let switch = json!({
+        "name": "switch",
+        "steps": [{"id": "www", "do": {"dns": {
+            "server": "ns1", "zone": "example.org", "name": "www.example.org", "record": "A",
+            "values": ["192.0.2.7"], "ttl_seconds": 60, "key": "ns1.key",
+        }}}],
+    });
+    let id = begin(&plans, &site, switch).await;
+    reaches(&plans, id, |run| run.end.is_some()).await;
+    let record = plans.get("switch").await.unwrap();
+    let told = plans
+        .forecast(&record, Mode::Emergency, &Selection::default())
+        .await;
+    let told = told.unwrap();
+    assert!(
+        told.is_complete && told.at_least >= Duration::from_secs(300),
+        "{told:?}"
     );
 }

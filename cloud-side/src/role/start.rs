@@ -337,6 +337,7 @@ impl Opened {
             placements: Arc::clone(&placements),
             inspections: Arc::clone(&inspections),
             idempotency: Arc::clone(&idempotency),
+            outside: None,
         }));
         metrics.collector(Box::new(StateCollector::new(
             Arc::clone(&self.groups),

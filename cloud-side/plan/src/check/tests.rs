@@ -1,4 +1,5 @@
 use super::*;
+use crate::Mode;
 
 fn plan(text: &str) -> Plan {
     toml::from_str(text).unwrap()
@@ -168,10 +169,10 @@ fn a_selection_names_steps_that_exist_and_leaves_something() {
         only: only.iter().map(|&id| id.into()).collect(),
     };
     let urgent = wanted(Some(2), &[]);
-    urgent.check(&shop, &checked).unwrap();
+    urgent.check(&shop, &checked, Mode::Drill).unwrap();
     let left_out = |selection: &Selection| -> Vec<_> {
         (0..4)
-            .map(|at| selection.leaves_out(&shop, &checked, at))
+            .map(|at| selection.leaves_out(&shop, &checked, Mode::Drill, at))
             .collect()
     };
     assert_eq!(
@@ -181,8 +182,65 @@ fn a_selection_names_steps_that_exist_and_leaves_something() {
     let named = wanted(None, &["web"]);
     assert_eq!(left_out(&named)[0], Some(NotRun::NotSelected));
     assert_eq!(left_out(&named)[3], None);
-    let none = wanted(Some(1), &[]).check(&shop, &checked).unwrap_err();
+    let none = wanted(Some(1), &[])
+        .check(&shop, &checked, Mode::Drill)
+        .unwrap_err();
     assert_eq!(none.code, "nothing_selected");
-    let unknown = wanted(None, &["w"]).check(&shop, &checked).unwrap_err();
+    let unknown = wanted(None, &["w"])
+        .check(&shop, &checked, Mode::Drill)
+        .unwrap_err();
     assert_eq!(unknown.code, "unknown_step");
+}
+
+#[test]
+fn what_reaches_outside_names_programs_and_secrets_without_paths() {
+    let text = r#"
+name = "shop"
+[[steps]]
+id = "call"
+do.script = { program = "../sh", timeout_seconds = 0 }
+[[steps]]
+id = "look"
+do.probe = { target = { http = { url = "ftp://x" } }, within_seconds = 5 }
+[[steps]]
+id = "switch"
+do.dns = { server = "ns1", zone = "z", name = "n", record = "A", values = [], ttl_seconds = 60, key = ".k" }
+[[steps]]
+id = "tell"
+do.webhook = { url = "https://h/", secret = "a/b", within_seconds = 5 }
+"#;
+    let found = faults(text);
+    let codes: Vec<_> = found.iter().map(|fault| fault.code).collect();
+    assert_eq!(
+        codes,
+        [
+            "program",
+            "timeout_seconds",
+            "url",
+            "key",
+            "values",
+            "secret"
+        ]
+    );
+}
+
+#[test]
+fn what_reaches_outside_is_left_out_of_drills_unless_it_is_wanted_there() {
+    use crate::{NotRun, Selection};
+    let text = r#"
+name = "shop"
+[[steps]]
+id = "call"
+do.script = { program = "switch", timeout_seconds = 5 }
+[[steps]]
+id = "look"
+do.probe = { target = { tcp = { host = "h", port = 22 } }, within_seconds = 5, in_drill = true }
+"#;
+    let shop = plan(text);
+    let checked = shop.check(|_| true).unwrap();
+    let all = Selection::default();
+    let left_out = |mode, at| all.leaves_out(&shop, &checked, mode, at);
+    assert_eq!(left_out(Mode::Drill, 0), Some(NotRun::Drill));
+    assert_eq!(left_out(Mode::Drill, 1), None);
+    assert_eq!(left_out(Mode::Emergency, 0), None);
 }

@@ -27,9 +27,12 @@ fn of(known: &[(&str, u64)], selection: &Selection) -> Forecast {
     let plan: Plan = toml::from_str(PLAN).unwrap();
     let checked = plan.check(|_| true).unwrap();
     let known: Vec<_> = known.to_vec();
-    forecast(&plan, &checked, selection, |step| {
+    forecast(&plan, &checked, Mode::Drill, selection, |step| {
         let times = known.iter().filter(|(id, _)| *id == step.id.0);
-        times.map(|&(_, time)| seconds(time)).collect()
+        KnownTimes {
+            runs: times.map(|&(_, time)| seconds(time)).collect(),
+            remembered: None,
+        }
     })
 }
 
@@ -80,4 +83,36 @@ fn a_median_is_in_the_middle() {
         Some(seconds(5))
     );
     assert_eq!(median(&[seconds(4), seconds(2)]), Some(seconds(3)));
+}
+
+#[test]
+fn a_names_time_to_live_is_added_and_without_it_the_step_is_unknown() {
+    let text = r#"
+name = "shop"
+[[steps]]
+id = "switch"
+[steps.do.dns]
+server = "ns1"
+zone = "example.org"
+name = "www.example.org"
+record = "A"
+values = ["192.0.2.7"]
+ttl_seconds = 60
+key = "ns1.key"
+"#;
+    let plan: Plan = toml::from_str(text).unwrap();
+    let checked = plan.check(|_| true).unwrap();
+    let of = |mode, remembered| {
+        forecast(&plan, &checked, mode, &Selection::default(), |_| {
+            KnownTimes {
+                runs: vec![seconds(2)],
+                remembered,
+            }
+        })
+    };
+    let known = of(Mode::Emergency, Some(seconds(300)));
+    assert_eq!((known.at_least, known.is_complete), (seconds(302), true));
+    assert!(!of(Mode::Emergency, None).is_complete);
+    let drill = of(Mode::Drill, None);
+    assert_eq!(drill.steps[0].basis, Basis::NotRun(NotRun::Drill));
 }
