@@ -182,7 +182,7 @@ async fn a_plan_is_drilled_in_order_held_up_by_a_failure_and_goes_on() {
         .expect(200);
     let second = act(&site, id, "approve", json!({"step": "go"})).await;
     let second = second.problem(409, "step_awaits_no_approval");
-    assert_eq!(second["detail"], "admin released step go already");
+    assert_eq!(second["detail"], "first administrator released step go already");
     let held = until(&site, id, "paused").await;
     assert_eq!(
         step(&held, "web")["failure"]["code"],
@@ -284,7 +284,7 @@ async fn an_emergency_fails_over_in_order_to_one_time_and_survives_a_restart() {
     planned["mode"] = "planned".into();
     site.post("/api/v1/plan-runs", planned)
         .await
-        .problem(422, "invalid");
+        .problem(422, "invalid_request");
     let id = start(&site, wanted).await;
     let waits = until(&site, &id, "awaiting_approval").await;
     let failed_over = step(&waits, "db");
