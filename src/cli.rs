@@ -25,6 +25,7 @@ mod job;
 mod lab;
 mod output;
 mod placement;
+mod plan;
 mod point;
 mod progress;
 mod readiness;
@@ -116,6 +117,9 @@ enum Command {
     /// Show where production runs, and settle a split brain
     #[command(subcommand)]
     Placement(placement::Command),
+    /// Recover several groups together, in order
+    #[command(subcommand)]
+    Plan(plan::Command),
     /// Show, print and verify signed reports of drills and recoveries
     #[command(subcommand)]
     Report(report::Command),
@@ -169,6 +173,7 @@ impl Cli {
             Command::Failback(command) => command.run(&global),
             Command::Restore(command) => command.run(&global),
             Command::Placement(command) => command.run(&global),
+            Command::Plan(command) => command.run(&global),
             Command::Report(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
         }

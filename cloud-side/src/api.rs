@@ -18,6 +18,8 @@ mod groups;
 mod jobs;
 mod page;
 mod placements;
+mod plan_runs;
+mod plans;
 mod points;
 mod readiness;
 mod records;
@@ -56,6 +58,8 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(failovers::routes())
             .merge(failbacks::routes())
             .merge(restores::routes())
+            .merge(plans::routes())
+            .merge(plan_runs::routes())
             .merge(schedules::routes())
             .merge(reports::routes())
             .merge(jobs::routes()),

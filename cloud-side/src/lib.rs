@@ -3,7 +3,8 @@
 //! [`role`] puts everything together; [`init`] makes what it works on. Batches come in through the
 //! receiver, are judged by [`receive`], kept by [`replica`] and indexed by [`catalog`]; points of
 //! that history are read through views and booted by [`drill`] on a [`target`]; [`recovery`] decides
-//! which site is a group's authority and leads it over and back; [`returns`] gives points back to the
+//! which site is a group's authority and leads it over and back; plans recover several groups in order;
+//! [`returns`] gives points back to the
 //! disks they came from. The REST API ([`api`]) shows and
 //! starts all of it.
 
@@ -23,6 +24,7 @@ mod keys;
 mod metrics;
 mod offload;
 mod placements;
+mod plans;
 mod points;
 mod readiness;
 pub mod receive;

@@ -193,6 +193,11 @@ impl Placements {
         Some(self.known().get(&group)?.shown.borrow().clone())
     }
 
+    /// A group's placement as it becomes durable; none for a group that is not driven.
+    pub(crate) fn watch(&self, group: GroupId) -> Option<watch::Receiver<Placement>> {
+        Some(self.known().get(&group)?.shown.clone())
+    }
+
     /// Starts a failover. It, its job and the request's key are durable together.
     pub(crate) async fn start_failover(
         &self,

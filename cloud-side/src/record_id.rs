@@ -1,5 +1,5 @@
 //! Ids of what only the cloud side knows: jobs, views, drills, branches, failovers, failbacks,
-//! restores, reports.
+//! restores, runs of plans, reports.
 //!
 //! They look like the ids of the stream's vocabulary: a prefix and a ULID in lower case.
 
@@ -113,6 +113,10 @@ record_id!(
     pub(crate) ReportId, "rep", "report"
 );
 record_id!(
+    /// A run of a recovery plan.
+    pub(crate) PlanRunId, "prn", "plan run"
+);
+record_id!(
     /// A branch.
     pub BranchId, "brn", "branch"
 );
@@ -149,6 +153,24 @@ impl RestoreJobId {
     /// A key under which newer restores sort before older ones.
     pub(crate) fn newest_first_key(self) -> String {
         newest_first(self.0)
+    }
+}
+
+impl PlanRunId {
+    /// A key under which newer runs sort before older ones.
+    pub(crate) fn newest_first_key(self) -> String {
+        newest_first(self.0)
+    }
+
+    /// The id under which the request that began it is remembered: requests are remembered by jobs,
+    /// and a run is none.
+    pub(crate) fn as_job(self) -> JobId {
+        JobId(self.0)
+    }
+
+    /// The run whose request is remembered under this id.
+    pub(crate) fn of_job(job: JobId) -> Self {
+        Self(job.0)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     keys::Keys,
     offload::offload,
     placements::Placements,
+    plans::Plans,
     readiness::Inspections,
     receiver::owner::{self, OwnerSettings},
     replica::SpaceFloor,
@@ -58,11 +59,12 @@ pub(crate) struct Service {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) placements: Arc<Placements>,
+    pub(crate) plans: Arc<Plans>,
     pub(crate) inspections: Arc<Inspections>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) rpo: Arc<RpoHistory>,
     pub(crate) schedules: Arc<Schedules>,
-    pub(crate) idempotency: Idempotency,
+    pub(crate) idempotency: Arc<Idempotency>,
 }
 
 impl Service {

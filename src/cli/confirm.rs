@@ -3,14 +3,28 @@
 use super::Failure;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-/// What was given with `--confirm`, or what somebody types on a terminal after reading what will
-/// happen. The cloud side compares it with the group's name.
+/// The confirmation of a command about a group.
 ///
 /// # Errors
-/// Without either.
+/// Without one.
 pub(super) fn confirmation(
     given: Option<String>,
     group: &str,
+    consequence: &str,
+) -> Result<String, Failure> {
+    typed(given, "group", group, consequence)
+}
+
+/// What was given with `--confirm`, or what somebody types on a terminal after reading what will
+/// happen. The cloud side compares it with the name of what is
+/// changed, which is a `noun`.
+///
+/// # Errors
+/// Without either.
+pub(super) fn typed(
+    given: Option<String>,
+    noun: &str,
+    name: &str,
     consequence: &str,
 ) -> Result<String, Failure> {
     if let Some(given) = given {
@@ -19,11 +33,11 @@ pub(super) fn confirmation(
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(
             Failure::usage("this changes what production runs on and was not confirmed")
-                .remedy(format!("read what it does, then give --confirm {group}")),
+                .remedy(format!("read what it does, then give --confirm {name}")),
         );
     }
     eprintln!("{consequence}");
-    eprint!("To go on, type the group's name ({group}): ");
+    eprint!("To go on, type the {noun}'s name ({name}): ");
     // A prompt that cannot be shown is answered all the same, or not at all.
     let _shown = io::stderr().flush();
     let mut typed = String::new();

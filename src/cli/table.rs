@@ -13,6 +13,7 @@ pub(super) mod group;
 pub(super) mod job;
 pub(super) mod lab;
 pub(super) mod placement;
+pub(super) mod plan;
 pub(super) mod point;
 pub(super) mod readiness;
 pub(super) mod recovery;

@@ -11,12 +11,13 @@ use std::{
 
 /// The edges between our crates that the design allows. A crate that is not named uses none of
 /// ours, and none may use it.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("bcdr-format", &[]),
     ("bcdr-disk", &[]),
     ("bcdr-nbd", &[]),
     ("bcdr-http", &[]),
     ("bcdr-report", &[]),
+    ("bcdr-plan", &["bcdr-format"]),
     ("bcdr-wire", &["bcdr-format"]),
     (
         "bcdr-capture",
@@ -40,6 +41,7 @@ const EDGES: [(&str, &[&str]); 12] = [
             "bcdr-nbd",
             "bcdr-wire",
             "bcdr-http",
+            "bcdr-plan",
             "bcdr-readiness",
             "bcdr-report",
         ],
@@ -50,7 +52,7 @@ const EDGES: [(&str, &[&str]); 12] = [
 ];
 
 /// What the root package, the tests and the benches may use.
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "bcdr-format",
     "bcdr-disk",
     "bcdr-nbd",
@@ -59,6 +61,7 @@ const ALL: [&str; 11] = [
     "bcdr-capture",
     "bcdr-gateway",
     "bcdr-cloud",
+    "bcdr-plan",
     "bcdr-readiness",
     "bcdr-report",
     "bcdr-tests",

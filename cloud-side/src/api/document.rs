@@ -23,6 +23,7 @@ use utoipa::{
         (name = "points", description = "Recovery points"),
         (name = "views", description = "Read-only images of points, served over NBD"),
         (name = "drills", description = "Boots of points in isolation"),
+        (name = "plans", description = "Recovery of several groups in order, and its runs"),
         (name = "reports", description = "Signed reports of drills and recoveries, and runbooks"),
         (name = "jobs", description = "Work that outlasts its request"),
     )

@@ -22,6 +22,7 @@ use crate::{
     metrics::StateCollector,
     offload::offload,
     placements::{PlacementParts, Placements},
+    plans::{PlanParts, Plans},
     points,
     readiness::{InspectionParts, Inspections},
     receive::Lineage,
@@ -334,6 +335,17 @@ impl Opened {
             runtime_directory: runtime.clone(),
             evidence_directory: config.evidence_directory(),
         }));
+        let idempotency = Arc::new(Idempotency::new(Arc::clone(&catalog)));
+        let plans = Arc::new(Plans::new(PlanParts {
+            catalog: Arc::clone(&catalog),
+            groups: Arc::clone(&self.groups),
+            jobs: Arc::clone(&jobs),
+            drills: Arc::clone(&drills),
+            placements: Arc::clone(&placements),
+            inspections: Arc::clone(&inspections),
+            idempotency: Arc::clone(&idempotency),
+            outside: None,
+        }));
         metrics.collector(Box::new(StateCollector::new(
             Arc::clone(&self.groups),
             Arc::clone(&drills),
@@ -346,7 +358,7 @@ impl Opened {
             installation: self.installation,
             ship_address,
             clock: self.owner.clock,
-            idempotency: Idempotency::new(Arc::clone(&catalog)),
+            idempotency,
             returns,
             catalog,
             keys: self.keys,
@@ -357,6 +369,7 @@ impl Opened {
             jobs,
             drills,
             placements,
+            plans,
             inspections,
             reports: self.reports,
             rpo,
@@ -413,6 +426,8 @@ async fn settle(service: &Service) -> Result<(), RoleError> {
         }
     }
     service.placements.open_all(&service.groups).await?;
+    // Last: what their steps began is settled, or driven, by now.
+    service.plans.resume().await?;
     Ok(())
 }
 
@@ -440,6 +455,8 @@ impl Running {
                 tracing::error!(%error, "a part of the role broke");
             }
         }
+        // Before what their steps began, whose end by the stop is no end of a step.
+        self.service.plans.stop().await;
         self.service.inspections.stop();
         self.service.drills.stop_all().await;
         self.service.placements.stop().await;

@@ -208,8 +208,13 @@ impl Site {
 
     /// Makes the group `lab` with one volume, and a source for it.
     pub(crate) async fn group(&self) -> Source {
+        self.group_named("lab").await
+    }
+
+    /// The same, of another name.
+    pub(crate) async fn group_named(&self, name: &str) -> Source {
         let wanted =
-            json!({"name": "lab", "volumes": [{"name": "root", "size_bytes": VOLUME_BYTES}]});
+            json!({"name": name, "volumes": [{"name": "root", "size_bytes": VOLUME_BYTES}]});
         let group = self.post("/api/v1/groups", wanted).await.expect(201);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Source::new(

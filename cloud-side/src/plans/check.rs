@@ -1,0 +1,341 @@
+//! Whether a plan could be run now: what stands in the way, what may, and what to do about it.
+
+use super::{
+    Plans, PlansError, launch,
+    points::{Candidate, candidates, skew},
+    record::{ChosenPoint, PlanRecord},
+};
+use crate::{
+    catalog::{CatalogError, TokenRecord},
+    clock,
+    drills::DrillState,
+    jobs::select,
+    offload::offload,
+    record_id::PlanRunId,
+    recovery::{Verb, allowed::judge},
+};
+use bcdr_format::Timestamp;
+use bcdr_http::Role;
+use bcdr_plan::{Kind, Mode, Plan, StepId};
+use bcdr_readiness::Readiness;
+use serde::Serialize;
+use std::{collections::BTreeSet, sync::Arc};
+use utoipa::ToSchema;
+
+/// What a look at something showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PlanCheckVerdict)]
+pub(crate) enum CheckVerdict {
+    /// It is as it should be.
+    Passed,
+    /// It may become a trouble, or is not known.
+    Warning,
+    /// A run would fail there.
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = PlanCheckItem)]
+pub(crate) struct CheckItem {
+    /// The step; null for the plan itself.
+    pub(crate) step: Option<String>,
+    /// What was looked at.
+    pub(crate) check: &'static str,
+    /// What that showed.
+    pub(crate) verdict: CheckVerdict,
+    /// What was seen.
+    pub(crate) detail: String,
+    /// What to do about it; null where nothing has to be done.
+    pub(crate) remedy: Option<String>,
+}
+
+/// Everything that was looked at.
+#[derive(Debug)]
+pub(crate) struct PlanCheck {
+    pub(crate) items: Vec<CheckItem>,
+    /// The points that a run would take now.
+    pub(crate) points: Vec<ChosenPoint>,
+}
+
+impl PlanCheck {
+    /// The worst of all verdicts.
+    pub(crate) fn verdict(&self) -> CheckVerdict {
+        let verdicts = self.items.iter().map(|item| item.verdict);
+        verdicts.max().unwrap_or(CheckVerdict::Passed)
+    }
+}
+
+#[derive(Default)]
+struct Items(Vec<CheckItem>);
+
+impl Items {
+    fn passed(&mut self, step: Option<&StepId>, check: &'static str, detail: impl Into<String>) {
+        self.add(step, check, CheckVerdict::Passed, detail.into(), None);
+    }
+
+    fn warning(
+        &mut self,
+        step: Option<&StepId>,
+        check: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let verdict = CheckVerdict::Warning;
+        self.add(step, check, verdict, detail.into(), Some(remedy.into()));
+    }
+
+    fn failed(
+        &mut self,
+        step: Option<&StepId>,
+        check: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let verdict = CheckVerdict::Failed;
+        self.add(step, check, verdict, detail.into(), Some(remedy.into()));
+    }
+
+    fn add(
+        &mut self,
+        step: Option<&StepId>,
+        check: &'static str,
+        verdict: CheckVerdict,
+        detail: String,
+        remedy: Option<String>,
+    ) {
+        self.0.push(CheckItem {
+            step: step.map(|step| step.0.clone()),
+            check,
+            verdict,
+            detail,
+            remedy,
+        });
+    }
+}
+
+/// Looks at everything that a run in this mode needs.
+pub(super) async fn check(
+    plans: &Plans,
+    record: &PlanRecord,
+    mode: Mode,
+    at: Option<Timestamp>,
+    running: Option<PlanRunId>,
+) -> Result<PlanCheck, PlansError> {
+    let plan = &record.plan;
+    let mut items = Items::default();
+    look_at_document(plans, plan, &mut items);
+    match running {
+        Some(run) => items.failed(
+            None,
+            "runs",
+            format!("run {run} has not ended"),
+            format!("look at `bcdr plan run show {run}`"),
+        ),
+        None => items.passed(None, "runs", "no run of it is on its way"),
+    }
+    let (catalog, groups) = (
+        Arc::clone(&plans.parts.catalog),
+        Arc::clone(&plans.parts.groups),
+    );
+    let shown = plan.clone();
+    let (found, approvers) = offload(move || {
+        let found = candidates(&catalog, &groups, &shown, |_| true, at)?;
+        let now = clock::wall();
+        let may = |token: &TokenRecord| {
+            token.role != Role::Viewer && token.expires_at.is_none_or(|end| end > now)
+        };
+        let tokens = select(&catalog, None, usize::MAX, may)?;
+        let names: BTreeSet<_> = tokens.into_iter().map(|token| token.name).collect();
+        Ok::<_, CatalogError>((found, names))
+    })
+    .await?;
+    for candidate in &found {
+        look_at_group(plans, plan, candidate, mode, at, &mut items);
+    }
+    look_at_approvals(plan, &approvers, &mut items);
+    let points: Vec<_> = found.into_iter().filter_map(|one| one.point).collect();
+    if let Some(skew) = skew(points.iter().map(|point| point.time)) {
+        let detail = format!("the groups' points are {:.3} s apart", skew.as_secs_f64());
+        items.passed(None, "skew", detail);
+    }
+    Ok(PlanCheck {
+        items: items.0,
+        points,
+    })
+}
+
+fn look_at_document(plans: &Plans, plan: &Plan, items: &mut Items) {
+    match plans.judge(plan) {
+        Ok(_) => items.passed(
+            None,
+            "document",
+            format!("its {} steps can all be reached", plan.steps.len()),
+        ),
+        // Groups may have gone since it was applied.
+        Err(faults) => {
+            for fault in faults {
+                items.failed(fault.step.as_ref(), "document", fault.cause, fault.remedy);
+            }
+        }
+    }
+}
+
+fn look_at_group(
+    plans: &Plans,
+    plan: &Plan,
+    candidate: &Candidate,
+    mode: Mode,
+    at: Option<Timestamp>,
+    items: &mut Items,
+) {
+    let step = Some(&candidate.step);
+    let (group, name) = (&candidate.group, &candidate.group.record().name);
+    match &candidate.point {
+        Some(point) => items.passed(
+            step,
+            "point",
+            format!("point {} of {}", point.point, clock::readable(point.time)),
+        ),
+        None => items.failed(
+            step,
+            "point",
+            super::no_point(name, at.map(clock::readable)),
+            "wait until its first copy is complete, or take a later time",
+        ),
+    }
+    look_at_readiness(plans, candidate, items);
+    look_at_machine(plan, candidate, items);
+    if mode == Mode::Drill {
+        look_at_drills(plans, candidate, items);
+        return;
+    }
+    if let Some(placement) = plans.parts.placements.placement(group.id()) {
+        match judge(&placement, Verb::FailoverStart) {
+            Ok(()) => items.passed(step, "placement", "production is at the source"),
+            Err(refused) => items.failed(step, "placement", refused.cause, refused.remedy),
+        }
+    }
+    if mode == Mode::Planned {
+        let link = group.link.borrow();
+        let answers = link
+            .capture
+            .as_ref()
+            .is_some_and(|told| told.report.is_some());
+        if answers {
+            items.passed(step, "source", "the source answers");
+        } else {
+            items.failed(
+                step,
+                "source",
+                "nothing is heard of the source, so it cannot be stopped in order",
+                "bring the source back, or run the plan as an emergency",
+            );
+        }
+    }
+}
+
+fn look_at_readiness(plans: &Plans, candidate: &Candidate, items: &mut Items) {
+    let step = Some(&candidate.step);
+    let name = &candidate.group.record().name;
+    let look = format!("look at `bcdr point readiness {name}`");
+    match plans.parts.inspections.newest(candidate.group.id()) {
+        Some(newest) => {
+            let of = format!("point {}", newest.point);
+            match newest.readiness {
+                Readiness::Ready => items.passed(step, "readiness", format!("{of} would boot")),
+                Readiness::NotReady => {
+                    items.failed(step, "readiness", format!("{of} would not boot"), look);
+                }
+                Readiness::Unknown => {
+                    let detail = format!("it is not known whether {of} would boot");
+                    items.warning(step, "readiness", detail, look);
+                }
+            }
+        }
+        None => items.warning(
+            step,
+            "readiness",
+            "no point was inspected yet",
+            format!("ask for it with `bcdr point readiness {name} --now`"),
+        ),
+    }
+}
+
+fn look_at_machine(plan: &Plan, candidate: &Candidate, items: &mut Items) {
+    let step = Some(&candidate.step);
+    let wanted = plan.step(&candidate.step).map(|step| &step.kind);
+    let Some(Kind::Group(wanted)) = wanted else {
+        return;
+    };
+    // Settings that cannot be read are faults of the document.
+    let Ok(launch) = launch::read(&candidate.step, wanted) else {
+        return;
+    };
+    let record = candidate.group.record();
+    let volumes: Vec<_> = record.volumes.iter().map(|volume| &volume.name).collect();
+    let settings = &launch.settings;
+    let unknown = settings
+        .disk_order
+        .iter()
+        .find(|name| !volumes.contains(name));
+    match unknown {
+        None => items.passed(
+            step,
+            "launch_settings",
+            format!("{} MiB, {} processors", settings.memory_mib, settings.cpus),
+        ),
+        Some(unknown) => items.failed(
+            step,
+            "launch_settings",
+            format!("disk_order names volume {unknown:?}, which the group does not have"),
+            "name volumes of the group, and apply the plan again",
+        ),
+    }
+}
+
+fn look_at_drills(plans: &Plans, candidate: &Candidate, items: &mut Items) {
+    let step = Some(&candidate.step);
+    let axis = plans.parts.drills.axis(candidate.group.id());
+    match (axis.drill, axis.state) {
+        (Some(drill), Some(DrillState::CleanupFailed)) => items.failed(
+            step,
+            "drills",
+            format!("drill {drill} left something behind"),
+            format!("remove what `bcdr drill show {drill}` names"),
+        ),
+        (Some(drill), Some(state)) if !state.is_final() => items.failed(
+            step,
+            "drills",
+            format!("drill {drill} is running"),
+            "wait for its end, or stop it",
+        ),
+        _ => items.passed(step, "drills", "no drill of the group is on its way"),
+    }
+}
+
+fn look_at_approvals(plan: &Plan, approvers: &BTreeSet<String>, items: &mut Items) {
+    for step in &plan.steps {
+        let Kind::Approval(approval) = &step.kind else {
+            continue;
+        };
+        let id = Some(&step.id);
+        let missing: Vec<_> = approval
+            .who
+            .iter()
+            .filter(|name| !approvers.contains(*name))
+            .cloned()
+            .collect();
+        let remedy = "issue tokens with these names (`bcdr cloud token`), or name others";
+        if missing.is_empty() {
+            items.passed(id, "approval", "there is somebody who may release it");
+        } else if missing.len() < approval.who.len() {
+            let detail = format!("there is no valid token for {}", missing.join(", "));
+            items.warning(id, "approval", detail, remedy);
+        } else {
+            let detail = "nobody who may release it has a valid token";
+            items.failed(id, "approval", detail, remedy);
+        }
+    }
+}
