@@ -220,10 +220,7 @@ impl Hands {
 
     /// Identifies the disks of a source that nobody served since it was drained: what was written to
     /// one that began anew after that is in no bookmark.
-    pub(super) async fn inspect_drained(
-        &self,
-        drained: Position,
-    ) -> Result<StepResult, StepError> {
+    pub(super) async fn inspect_drained(&self, drained: Position) -> Result<StepResult, StepError> {
         let inspected = self.inspect_home().await?;
         let life = report(&self.group.link.borrow()).map(|report| report.sequenced.ordinal);
         if life == Some(drained.ordinal) {

@@ -400,24 +400,21 @@ impl GroupHands {
             .idempotency
             .begin(ROUTE, Some(&key), &key)
             .await?;
-        match begun {
+        let job = match begun {
             Attempt::First(first) => {
-                let started = self
-                    .parts
-                    .placements
-                    .start_failover(group.id(), request, &first);
-                let (id, _) = started.await?;
-                Ok(id)
+                let placements = &self.parts.placements;
+                placements
+                    .start_failover(group.id(), request, &first)
+                    .await?
             }
-            Attempt::Repeated(job) => {
-                let job = self.parts.jobs.get(job).await?;
-                let id = job.and_then(|job| job.subject.parse().ok());
-                id.ok_or_else(|| {
-                    let cause = "the failover of this attempt is not known any more";
-                    StepError::new("failover_lost", cause, "retry the step")
-                })
-            }
-        }
+            Attempt::Repeated(job) => job,
+        };
+        let job = self.parts.jobs.get(job).await?;
+        let id = job.and_then(|job| job.subject.parse().ok());
+        id.ok_or_else(|| {
+            let cause = "the failover of this attempt is not known any more";
+            StepError::new("failover_lost", cause, "retry the step")
+        })
     }
 
     /// Follows a failover until a decision is awaited, it is blocked, or it has ended.
@@ -453,7 +450,7 @@ impl GroupHands {
                 () = self.stop.cancelled(), if !is_cancelled => {
                     is_cancelled = true;
                     // Behind its fence it goes on to where an operator decides.
-                    if let Err(error) = placements.wish(group.id(), Wish::Cancel).await {
+                    if let Err(error) = placements.wish_of(group.id(), JobRef::Failover(id), Wish::Cancel).await {
                         tracing::info!(failover = %id, %error, "a failover goes on although its plan was cancelled");
                     }
                 }
@@ -462,7 +459,7 @@ impl GroupHands {
     }
 
     async fn ended(&self, id: FailoverId) -> Result<Result<Ended, StepError>, StepError> {
-        let found = self.parts.placements.failover(id).await?;
+        let found = self.parts.placements.record::<FailoverRecord>(id).await?;
         let record = found.ok_or_else(|| {
             let cause = format!("there is no failover {id}");
             StepError::new("failover_lost", cause, "retry the step")
