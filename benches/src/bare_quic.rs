@@ -8,7 +8,7 @@ use bcdr_format::{InstallationId, Timestamp};
 use bcdr_wire::{
     frame::{FrameError, FrameKind, FrameReader, write_frame},
     identity::{CertificateAuthority, Identity, IssueRequest, Role, VALIDITY_MAX},
-    transport::{Protocol, accept, client_endpoint, connect, server_endpoint},
+    transport::{Protocol, ResetKey, accept, client_endpoint, connect, server_endpoint},
 };
 use bytes::Bytes;
 use std::{
@@ -31,7 +31,8 @@ pub(crate) async fn send(frames: Vec<Bytes>) -> anyhow::Result<Duration> {
         identity(&authority, Role::Gateway, now)?,
     );
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = server_endpoint(any, &receiver, &[Role::Gateway], Protocol::Ship)?;
+    let reset = ResetKey::of(b"a bench has one life");
+    let server = server_endpoint(any, &receiver, &[Role::Gateway], Protocol::Ship, &reset)?;
     let address = server.local_addr()?;
     let sink = tokio::spawn(async move {
         let incoming = server.accept().await.context("the endpoint was closed")?;

@@ -62,8 +62,10 @@ impl Gateway {
         let identity = authority.identity(Role::Gateway);
         let address = (Ipv4Addr::LOCALHOST, 0).into();
         let accepted = [Role::Capture];
-        let endpoint =
-            transport::server_endpoint(address, &identity, &accepted, Protocol::Feed).unwrap();
+        let reset = transport::ResetKey::of(b"secret");
+        let serving =
+            transport::server_endpoint(address, &identity, &accepted, Protocol::Feed, &reset);
+        let endpoint = serving.unwrap();
         let address = endpoint.local_addr().unwrap();
         (Self { endpoint }, address)
     }

@@ -37,7 +37,7 @@ mod tests {
     use bcdr_format::InstallationId;
     use bcdr_wire::{
         identity::{CertificateAuthority, IdentityPaths, IssueRequest, VALIDITY_MAX},
-        transport::{accept, client_endpoint, connect, server_endpoint},
+        transport::{ResetKey, accept, client_endpoint, connect, server_endpoint},
     };
 
     #[tokio::test]
@@ -67,7 +67,8 @@ mod tests {
         let first = put(Role::Gateway, "first");
         let source = IdentitySource::load_from(paths.clone(), clock::wall()).unwrap();
         let loopback = "127.0.0.1:0".parse().unwrap();
-        let endpoint = server_endpoint(loopback, &first, &ACCEPTED_ROLES, Protocol::Feed).unwrap();
+        let (roles, reset) = (&ACCEPTED_ROLES, ResetKey::of(b"secret"));
+        let endpoint = server_endpoint(loopback, &first, roles, Protocol::Feed, &reset).unwrap();
         let address = endpoint.local_addr().unwrap();
         let every = Duration::from_millis(1);
         let renewal = tokio::spawn(run(endpoint.clone(), first, source, every));

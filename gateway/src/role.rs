@@ -13,7 +13,7 @@ use crate::{
 use bcdr_disk::{DirectoryLock, DiskError, LockError, RealStorage, Storage};
 use bcdr_wire::{
     identity::{IdentityError, IdentitySource, READ_AGAIN_EVERY},
-    transport::{Protocol, TransportError, server_endpoint},
+    transport::{Protocol, ResetKey, TransportError, server_endpoint},
 };
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,9 @@ pub async fn run(config: GatewayConfig, shutdown: CancellationToken) -> Result<(
         clock::wall(),
     )?;
     // The port first: a gateway that cannot be reached must not touch the spools.
-    let endpoint = server_endpoint(config.listen, &shown, &ACCEPTED_ROLES, Protocol::Feed)?;
+    let reset = ResetKey::of(keys.installation.to_bytes().expose());
+    let (address, roles) = (config.listen, &ACCEPTED_ROLES);
+    let endpoint = server_endpoint(address, &shown, roles, Protocol::Feed, &reset)?;
     let streams = Streams::restore(StreamSettings {
         storage,
         state_directory: config.state_directory.clone(),

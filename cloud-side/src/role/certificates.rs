@@ -4,7 +4,10 @@
 use super::RoleError;
 use crate::{clock, config::CloudConfig, init, state_files::StateFiles};
 use bcdr_disk::Storage;
-use bcdr_wire::identity::{Identity, IdentityPaths};
+use bcdr_wire::{
+    identity::{Identity, IdentityPaths},
+    transport::ResetKey,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{path::Path, sync::Arc};
 
@@ -12,6 +15,8 @@ use std::{path::Path, sync::Arc};
 pub(super) struct Loaded {
     /// To gateways.
     pub(super) ship: Identity,
+    /// What tells gateways that a former life is over: the same at each start.
+    pub(super) reset: ResetKey,
     /// To clients of the API: own certificate first.
     pub(super) chain: Vec<CertificateDer<'static>>,
     /// The API's key.
@@ -47,11 +52,22 @@ impl Certificates {
                 (ship, certificate, key)
             }
         };
+        let ship = load_identity(&ship)?;
         Ok(Loaded {
-            ship: load_identity(&ship)?,
+            reset: self.reset_key(&ship)?,
+            ship,
             chain: read_chain(&certificate)?,
             key: PrivateKeyDer::from_pem_file(&key).map_err(|error| unreadable(&key, &error))?,
         })
+    }
+
+    /// An identity of our own has another key after each start, the authority that issues it has not.
+    fn reset_key(&self, ship: &Identity) -> Result<ResetKey, RoleError> {
+        if self.config.identity.is_some() {
+            return Ok(ResetKey::of(ship.private_key().secret_der()));
+        }
+        let authority = init::load_authority(&*self.storage, &self.files)?;
+        Ok(ResetKey::of(authority.key_pem().as_bytes()))
     }
 
     fn issue(&self) -> Result<init::OwnIdentities, RoleError> {

@@ -105,7 +105,8 @@ pub(crate) async fn start_on(
     };
     let tls = TlsConfig::from_certificate(loaded.chain, loaded.key)?;
     let roles = &receiver::ACCEPTED_ROLES;
-    let endpoint = server_endpoint(config.listen_ship, &loaded.ship, roles, Protocol::Ship)?;
+    let (address, ship, reset) = (config.listen_ship, &loaded.ship, &loaded.reset);
+    let endpoint = server_endpoint(address, ship, roles, Protocol::Ship, reset)?;
     let listen = |source| RoleError::Listen {
         address: config.listen_api,
         source,

@@ -23,7 +23,7 @@ use bcdr_wire::{
     restore::ReturnHello,
     seal::{ChunkOpener, InstallationKey, KeyRing, verify_batch_mac},
     ship::{FromGateway, SHIP_VERSION, ToGateway},
-    transport::{CloseCode, Protocol, accept, close, server_endpoint},
+    transport::{CloseCode, Protocol, ResetKey, accept, close, server_endpoint},
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -264,12 +264,13 @@ impl Receiver {
     pub(crate) async fn start(site: &Site, store: &Arc<Store>) -> Self {
         let identity = site.identity(Role::Cloud);
         let address = site.receiver_address;
+        let (roles, reset) = ([Role::Gateway], ResetKey::of(b"the receiver's secret"));
         // The one before it may still be letting go of the port.
         let binding = async {
             let mut tick = tokio::time::interval(Duration::from_millis(5));
             loop {
                 tick.tick().await;
-                let bound = server_endpoint(address, &identity, &[Role::Gateway], Protocol::Ship);
+                let bound = server_endpoint(address, &identity, &roles, Protocol::Ship, &reset);
                 if let Ok(endpoint) = bound {
                     return endpoint;
                 }

@@ -13,6 +13,7 @@ mod socket;
 mod tuning;
 
 pub use fault::{HandshakeFault, TransportError, explain_close};
+pub use reset::ResetKey;
 
 use crate::identity::{Identity, PeerIdentity, Role, server_name};
 use quinn::{
@@ -64,15 +65,17 @@ pub fn close(connection: &Connection, code: CloseCode, reason: &str) {
     connection.close(VarInt::from_u32(code as u32), reason.as_bytes());
 }
 
-/// A server on `address` that admits clients in the `accepted` roles. Needs a tokio runtime.
+/// A server on `address` that admits clients in the `accepted` roles. Clients of a former life with the
+/// same `reset` are told at their next packet that it is over. Needs a tokio runtime.
 pub fn server_endpoint(
     address: SocketAddr,
     identity: &Identity,
     accepted: &[Role],
     protocol: Protocol,
+    reset: &ResetKey,
 ) -> Result<Endpoint, TransportError> {
     let config = server_config(identity, accepted, protocol)?;
-    endpoint(address, reset::endpoint_config(identity), Some(config))
+    endpoint(address, reset::endpoint_config(reset), Some(config))
 }
 
 /// Lets a server show a renewed identity to connections that come from now on; those that are

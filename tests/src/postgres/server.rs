@@ -102,9 +102,8 @@ impl Server {
     fn wait_ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let error = match Client::connect(&self.sockets) {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
+            let Err(error) = Client::connect(&self.sockets) else {
+                return Ok(());
             };
             if let Some(status) = self.postmaster.try_wait()? {
                 bail!("postgres ended with {status}; its log: {}", self.log_end());

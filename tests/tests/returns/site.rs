@@ -22,7 +22,7 @@ use bcdr_wire::{
     order::{ConfirmedVolume, Duty, HomeTask, HomeWork, OrderNumber, SourceOrder, TaskState},
     restore::ReturnHello,
     ship::{SHIP_VERSION, ToGateway},
-    transport::{Protocol, accept, client_endpoint, connect, server_endpoint},
+    transport::{Protocol, ResetKey, accept, client_endpoint, connect, server_endpoint},
 };
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -93,7 +93,9 @@ impl Site {
         let receiver_address = free_port();
         let roles = [Role::Gateway];
         let cloud = identity(Role::Cloud, "cloud");
-        let endpoint = server_endpoint(receiver_address, &cloud, &roles, Protocol::Ship).unwrap();
+        let reset = ResetKey::of(b"the receiver's secret");
+        let serving = server_endpoint(receiver_address, &cloud, &roles, Protocol::Ship, &reset);
+        let endpoint = serving.unwrap();
         let cut_after = Arc::new(AtomicU64::new(u64::MAX));
         let cuts = Arc::new(AtomicU64::new(0));
         tokio::spawn(receive(

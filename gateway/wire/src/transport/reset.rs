@@ -2,22 +2,38 @@
 //!
 //! A killed process says no farewell, and UDP has none. Without more a peer waits until the connection
 //! has been silent for the idle timeout. QUIC's stateless reset ends that: the answer to a packet of an
-//! unknown connection that only the server of before can give. So its key outlives the process: it
-//! follows from the server's private key. After a renewed certificate peers of before wait once.
+//! unknown connection that only the server of before can give. So its key must outlive the process.
 
-use crate::identity::Identity;
 use aws_lc_rs::hmac;
 use quinn::{ConnectionId, ConnectionIdGenerator, EndpointConfig};
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 const KEY_CONTEXT: &str = "bcdr 2026-11 QUIC stateless reset key v1";
 const CONNECTION_ID_BYTES: usize = 8;
 
+/// What a server's connections of a former life are ended with. Clones share one key.
+#[derive(Clone)]
+pub struct ResetKey(Arc<hmac::Key>);
+
+impl ResetKey {
+    /// The key that follows from a secret: one that the server keeps over restarts, whatever else it is
+    /// used for, and that nobody else may use to end them.
+    pub fn of(secret: &[u8]) -> Self {
+        let key = blake3::derive_key(KEY_CONTEXT, secret);
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+    }
+}
+
+impl fmt::Debug for ResetKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ResetKey(hidden)")
+    }
+}
+
 /// The settings of a server's endpoint.
-pub(super) fn endpoint_config(identity: &Identity) -> EndpointConfig {
-    let secret = identity.private_key();
-    let key = blake3::derive_key(KEY_CONTEXT, secret.secret_der());
-    let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key)));
+pub(super) fn endpoint_config(key: &ResetKey) -> EndpointConfig {
+    let key = Arc::clone(&key.0);
+    let mut config = EndpointConfig::new(key);
     config.cid_generator(|| Box::new(RandomIds));
     config
 }

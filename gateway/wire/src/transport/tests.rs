@@ -40,10 +40,15 @@ fn identity(authority: &CertificateAuthority, role: Role) -> Identity {
     identity_at(authority, role, now())
 }
 
+fn serve(address: SocketAddr, identity: &Identity) -> Result<Endpoint, TransportError> {
+    let reset = ResetKey::of(b"the gateway's secret");
+    server_endpoint(address, identity, &[Role::Capture], Protocol::Feed, &reset)
+}
+
 /// A gateway's port for captures.
 fn gateway(identity: &Identity) -> (Endpoint, SocketAddr) {
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let endpoint = server_endpoint(loopback, identity, &[Role::Capture], Protocol::Feed).unwrap();
+    let endpoint = serve(loopback, identity).unwrap();
     let address = endpoint.local_addr().unwrap();
     (endpoint, address)
 }
@@ -278,7 +283,7 @@ async fn a_port_that_is_taken_is_named() {
     let authority = authority(INSTALLATION);
     let server = identity(&authority, Role::Gateway);
     let (_endpoint, address) = gateway(&server);
-    let again = server_endpoint(address, &server, &[Role::Capture], Protocol::Feed);
+    let again = serve(address, &server);
     let told = again.unwrap_err().to_string();
     assert!(told.contains(&address.to_string()), "{told}");
 }
@@ -289,13 +294,12 @@ async fn a_server_that_was_killed_says_so_when_it_is_back() {
     let server = identity(&authority, Role::Gateway);
     let client = identity(&authority, Role::Capture);
     let (tell, told) = tokio::sync::oneshot::channel();
-    let first = server.clone();
     // Its runtime goes before it does, as with a process that is killed: no farewell is sent.
     let life = std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (endpoint, address) = {
             let _inside = runtime.enter();
-            gateway(&first)
+            gateway(&server)
         };
         tell.send(address).unwrap();
         let served = runtime.block_on(async {
@@ -316,7 +320,8 @@ async fn a_server_that_was_killed_says_so_when_it_is_back() {
     ended.await.unwrap().unwrap();
     assert!(connection.close_reason().is_none());
 
-    let _again = server_endpoint(address, &server, &[Role::Capture], Protocol::Feed).unwrap();
+    // With another certificate even.
+    let _again = serve(address, &identity(&authority, Role::Gateway)).unwrap();
     sender.write_all(b"still there?").await.unwrap();
     assert_eq!(connection.closed().await, quinn::ConnectionError::Reset);
 }
