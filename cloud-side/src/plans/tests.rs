@@ -182,7 +182,10 @@ async fn a_plan_is_drilled_in_order_held_up_by_a_failure_and_goes_on() {
         .expect(200);
     let second = act(&site, id, "approve", json!({"step": "go"})).await;
     let second = second.problem(409, "step_awaits_no_approval");
-    assert_eq!(second["detail"], "first administrator released step go already");
+    assert_eq!(
+        second["detail"],
+        "first administrator released step go already"
+    );
     let held = until(&site, id, "paused").await;
     assert_eq!(
         step(&held, "web")["failure"]["code"],
