@@ -159,7 +159,7 @@ fn follow(session: &Session, id: &str, patience: Duration) -> Result<Document, F
                 }
             }
             Err(failure) if failure.delivery() == Delivery::Answered => return Err(failure),
-            Err(failure) => activity.doing(&table::line(&format!("{failure}; still waiting"))),
+            Err(failure) => activity.doing(table::line(&format!("{failure}; still waiting"))),
         }
         if begun.elapsed() >= patience {
             let whole = humantime::format_duration(patience);
@@ -179,7 +179,7 @@ fn tell(run: &Run, told: &mut HashSet<(String, u32, String)>, activity: &Activit
             activity.event(&step.line());
         }
     }
-    activity.doing(&table::line(&format!("run {}: {}", run.id, run.state())));
+    activity.doing(table::line(&format!("run {}: {}", run.id, run.state())));
 }
 
 /// A run that awaits an approval is where it should be; one that is held up or was given up is not.
