@@ -16,7 +16,7 @@ use crate::{
     record_id::{DrillId, JobId},
     recovery::{
         CommitPolicy, Event as Wish, FailoverEnd, FailoverId, FailoverMode, FailoverRecord,
-        FailoverRequest, PlacementJob, PointChoice, Stage, Step,
+        FailoverRequest, JobRef, PlacementJob, PointChoice, Stage, Step,
     },
 };
 use bcdr_plan::{Event, Failure, GroupStep, Mode, PointTaken, Work};

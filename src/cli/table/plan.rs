@@ -2,7 +2,7 @@
 
 use super::{
     Fields, Grid, NONE, UNKNOWN,
-    failover::{Action, allowed},
+    recovery::{Action, allowed},
     line, or_none,
 };
 use crate::cli::{client::Items, units};
