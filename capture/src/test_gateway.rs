@@ -51,6 +51,10 @@ pub(crate) struct Session {
 }
 
 /// What a gateway received.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a test holds one of them at a time"
+)]
 pub(crate) enum Heard {
     Opening(Opening),
     Records(Vec<Record<Vec<u8>>>),

@@ -171,7 +171,6 @@ impl Placements {
         let driver = Driver::new(
             Arc::clone(&self.parts),
             Arc::clone(&self.machines),
-            Arc::clone(&group),
             Arc::new(orders),
             placement,
             show,

@@ -184,7 +184,7 @@ fn records(evidence: &Path) -> anyhow::Result<Vec<QemuInstance>> {
                 return Err(error).with_context(|| format!("cannot read {}", path.display()));
             }
         };
-        match serde_json::from_slice::<InstanceRecord>(&bytes).map(|record| record.detail) {
+        match instance_in(&bytes).map(|record| record.detail) {
             Ok(InstanceDetail::Qemu(instance)) => records.push(instance),
             Ok(_) => {}
             // Its process and directory are found without it.
@@ -192,6 +192,13 @@ fn records(evidence: &Path) -> anyhow::Result<Vec<QemuInstance>> {
         }
     }
     Ok(records)
+}
+
+/// The record of an instance: a drill keeps it among what it needs besides, a failover as it is.
+fn instance_in(bytes: &[u8]) -> serde_json::Result<InstanceRecord> {
+    let kept: serde_json::Value = serde_json::from_slice(bytes)?;
+    let of_drill = kept.get("instance").filter(|inner| inner.is_object());
+    serde_json::from_value(of_drill.cloned().unwrap_or(kept))
 }
 
 /// What is in a directory; nothing if it is not there.

@@ -126,7 +126,6 @@ impl Driver {
     pub(super) fn new(
         parts: Arc<PlacementParts>,
         machines: Arc<Machines>,
-        group: Arc<Group>,
         orders: Arc<SourceOrders>,
         placement: Placement,
         show: watch::Sender<Placement>,
@@ -136,7 +135,7 @@ impl Driver {
         Self {
             parts,
             machines,
-            group,
+            group: Arc::clone(orders.group()),
             placement,
             show,
             owed,

@@ -69,6 +69,11 @@ impl SourceOrders {
         })
     }
 
+    /// Whose source it is.
+    pub(super) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
     /// The task that goes with the orders from now on.
     pub(super) fn set_task(&self, task: Option<HomeTask>) {
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;

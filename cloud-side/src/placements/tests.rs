@@ -651,7 +651,7 @@ async fn a_branch_is_listed_read_at_its_own_instants_and_removed_when_nobody_nee
         .problem(422, "not_confirmed");
     let removed = site.post(&remove, json!({"confirm": "lab"})).await;
     assert_eq!(removed.status, 204);
-    site.get(&path).await.problem(404, "not_found");
+    site.get(&path).await.problem(404, "branch_not_found");
 }
 
 #[tokio::test]

@@ -325,7 +325,7 @@ impl Placement {
         let Some(PlacementJob::Restore(job)) = &self.job else {
             return None;
         };
-        if !job.progress.begun(Step::FenceHome) || matches!(point, PointChoice::Point(_)) {
+        if job.progress.step != Step::ResumeForward || matches!(point, PointChoice::Point(_)) {
             return None;
         }
         let restored = job.point?;

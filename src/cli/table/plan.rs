@@ -1,9 +1,8 @@
 //! Plans and their runs.
 
 use super::{
-    Fields, Grid, NONE, UNKNOWN,
+    Fields, Grid, NONE, UNKNOWN, line, or_none,
     recovery::{Action, allowed},
-    line, or_none,
 };
 use crate::cli::{client::Items, units};
 use bcdr_plan::{Kind, Plan as PlanDocument};

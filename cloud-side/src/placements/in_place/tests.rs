@@ -67,6 +67,16 @@ impl Home {
         (home, point)
     }
 
+    /// Connects to the next process, and goes on after what that one holds.
+    async fn reconnect(&mut self, site: &Site) {
+        self.gateway = Gateway::connect(site, &self.source).await;
+        let welcome = self.gateway.welcome.clone().unwrap();
+        let held = welcome.held.unwrap();
+        self.source.next = bcdr_format::Sequence(held.position.sequence.0 + 1);
+        self.source.chain = welcome.chain;
+        self.obey(welcome.order);
+    }
+
     /// Does what it is told, and reports, until `path` shows what is wanted.
     async fn until(&mut self, site: &Site, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
@@ -374,4 +384,41 @@ async fn a_source_lost_in_mid_restore_is_failed_over_and_a_rollback_gives_it_bac
     act(&site, &id, "retry").await;
     assert_eq!(home.over(&site, &id).await["end"], "restored");
     assert_eq!(home.serving, Serving::Writable);
+}
+
+/// The process ends wherever the restore is, and the next one goes on; both ways.
+#[tokio::test]
+async fn a_restore_goes_on_in_the_next_process_wherever_it_was() {
+    for cancels in [false, true] {
+        let mut site = Site::start().await;
+        let (mut home, point) = Home::replicated(&site).await;
+        let id = start(&site, &point).await;
+        let mut seen: Vec<String> = Vec::new();
+        let restore = loop {
+            let last = seen.last().cloned();
+            let restore = home
+                .until(&site, &path_of(&id), |restore| {
+                    restore["end"].is_string() || last.as_deref() != restore["step"].as_str()
+                })
+                .await;
+            if restore["end"].is_string() {
+                break restore;
+            }
+            let step = restore["step"].as_str().unwrap().to_owned();
+            if cancels && step == "restore_disks" {
+                act(&site, &id, "cancel").await;
+            }
+            seen.push(step);
+            site.stop().await;
+            site.resume().await;
+            home.reconnect(&site).await;
+        };
+        let end = if cancels { "put_back" } else { "restored" };
+        assert_eq!(restore["end"], end, "{seen:?}: {restore}");
+        assert_eq!(home.serving, Serving::Writable);
+        let job = restore["job"].as_str().unwrap();
+        let job = site.get(&format!("/api/v1/jobs/{job}")).await.expect(200);
+        let state = if cancels { "cancelled" } else { "succeeded" };
+        assert_eq!(job["state"], state);
+    }
 }

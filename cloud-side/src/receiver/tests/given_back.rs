@@ -25,8 +25,13 @@ struct Asker {
 }
 
 impl Asker {
+    /// Asks through the gateway that has the sessions of groups here.
     async fn hello(site: &Site, group: GroupId, stream: StreamId) -> Self {
-        let identity = site.identity(Role::Gateway, "relay");
+        Self::hello_as(site, "gateway", group, stream).await
+    }
+
+    async fn hello_as(site: &Site, gateway: &str, group: GroupId, stream: StreamId) -> Self {
+        let identity = site.identity(Role::Gateway, gateway);
         let address = site.ship_address();
         let endpoint = client_endpoint(address).unwrap();
         let connecting = connect(&endpoint, address, &identity, Protocol::Ship, Role::Cloud);
@@ -156,7 +161,7 @@ async fn an_offered_point_is_given_back_beside_a_shipment() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_of_no_group_is_turned_away_and_one_of_another_group_finds_nothing() {
+async fn only_the_gateway_that_has_a_groups_session_may_ask_for_it() {
     let site = Site::start().await;
     let mut source = site.group().await;
     let mut gateway = Gateway::connect(&site, &source).await;
@@ -174,9 +179,12 @@ async fn a_stream_of_no_group_is_turned_away_and_one_of_another_group_finds_noth
     let other = site.post("/api/v1/groups", wanted).await.expect(201);
     let text = |name: &str| other[name].as_str().unwrap().to_owned();
     let (group, stream) = (text("id"), text("stream"));
-    let mut asker = Asker::hello(&site, group.parse().unwrap(), stream.parse().unwrap()).await;
-    asker.ask(&describe()).await;
-    assert_eq!(asker.refused().await, RefusalKind::UnknownRestore);
+    // Its group has no session, so nobody has checked whose capture this is.
+    let (group, stream) = (group.parse().unwrap(), stream.parse().unwrap());
+    let mut asker = Asker::hello(&site, group, stream).await;
+    assert_eq!(asker.refused().await, RefusalKind::NotReady);
+    let mut asker = Asker::hello_as(&site, "another", source.group, source.stream).await;
+    assert_eq!(asker.refused().await, RefusalKind::NotReady);
     // A request before any description is about nothing.
     let mut asker = Asker::hello(&site, source.group, source.stream).await;
     asker.ask(&Request::Settle).await;

@@ -49,7 +49,7 @@ fn the_table_of_allowed_actions() {
     driver.run();
     assert_eq!(allowed(&driver), [Drill, FailbackCommit, FailbackRollback]);
     driver.tell(Event::Commit).unwrap();
-    assert_eq!(allowed(&driver), [Drill]);
+    assert_eq!(allowed(&driver), [Drill, FailbackRollback]);
     driver.run();
     assert_eq!(allowed(&driver), [Drill, FailoverStart, RestoreStart]);
     driver.start_restore();

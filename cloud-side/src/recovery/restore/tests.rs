@@ -302,15 +302,21 @@ fn a_planned_failover_waits_for_it_until_the_source_serves() {
     at(&mut driver, Step::RestoreDisks);
     let refused = planned(&mut driver).unwrap_err();
     assert_eq!(refused.code, "restore_on_its_way");
+    // It serves now, but the newest point is what it was restored away from.
     at(&mut driver, Step::ResumeForward);
-    let Ok(Started::New(handled)) = planned(&mut driver) else {
-        panic!("a source that serves can be stopped in order");
+    let refused = planned(&mut driver).unwrap_err();
+    assert_eq!(refused.code, "newest_point_was_taken_back");
+    let mut named = failover_request("e", FailoverMode::Emergency, CommitPolicy::Manual);
+    named.point = PointChoice::Point(restore(&driver).point.unwrap());
+    let started = driver.placement.start_failover(failover_id(1), named, NOW);
+    let Ok(Started::New(handled)) = started else {
+        panic!("a named point is meant: {started:?}");
     };
     let over = handled.records.iter().find_map(|job| match job {
         PlacementJob::Restore(job) => Some(job.end),
         _ => None,
     });
-    assert_eq!(over, Some(Some(RestoreEnd::Restored)));
+    assert_eq!(over, Some(Some(RestoreEnd::Unprotected)));
     assert!(driver.placement.set_aside().is_none());
 }
 
@@ -329,6 +335,14 @@ fn keeping_the_source_of_an_old_catalog_does_not_serve_a_mixture() {
         driver.tell(Event::Keep(Site::Source)).unwrap();
         driver.carried_out.clear();
         driver.run();
+        if step == Step::RestoreDisks {
+            // The source may have served since that copy was made: nobody writes to it unasked.
+            assert_eq!(driver.stage(), Some(Stage::Blocked));
+            let failure = restore(&driver).progress.failure.as_ref();
+            assert_eq!(failure.unwrap().code, "set_aside");
+            driver.tell(Event::Retry).unwrap();
+            driver.run();
+        }
         let end = match step {
             Step::DrainSource => RestoreEnd::Cancelled,
             _ => RestoreEnd::Restored,
