@@ -775,7 +775,9 @@ async fn a_failover_goes_on_in_the_next_process_wherever_it_was() {
         };
         assert_eq!(placement(&site).await["state"], state);
         let job = failover["job"].as_str().unwrap();
-        let job = site.get(&format!("/api/v1/jobs/{job}")).await.expect(200);
+        // The job follows what it is about.
+        let over = |job: &Value| job["state"] != "running";
+        let job = site.until(&format!("/api/v1/jobs/{job}"), over).await;
         let state = if rolls_back { "cancelled" } else { "succeeded" };
         assert_eq!(job["state"], state);
         // However often it was interrupted: one at the end of the ladder, and one at the end.

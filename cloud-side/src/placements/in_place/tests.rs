@@ -417,7 +417,9 @@ async fn a_restore_goes_on_in_the_next_process_wherever_it_was() {
         assert_eq!(restore["end"], end, "{seen:?}: {restore}");
         assert_eq!(home.serving, Serving::Writable);
         let job = restore["job"].as_str().unwrap();
-        let job = site.get(&format!("/api/v1/jobs/{job}")).await.expect(200);
+        // The job follows what it is about.
+        let over = |job: &Value| job["state"] != "running";
+        let job = site.until(&format!("/api/v1/jobs/{job}"), over).await;
         let state = if cancels { "cancelled" } else { "succeeded" };
         assert_eq!(job["state"], state);
     }
