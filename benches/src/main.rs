@@ -60,7 +60,7 @@ enum Part {
     Rpo,
     /// Opening views
     View,
-    /// Booting at the target, drills at once, coming home
+    /// Booting at the target, coming home
     Recovery,
 }
 

@@ -29,8 +29,6 @@ pub(crate) struct Plan {
     pub(crate) view_points: usize,
     /// Views opened of each volume.
     pub(crate) view_opens: usize,
-    /// Drills of one group that are asked for at once.
-    pub(crate) drills_at_once: usize,
     /// Bytes that are written at the target and brought home.
     pub(crate) home_bytes: u64,
     quick: bool,
@@ -50,7 +48,6 @@ impl Plan {
                 rpo_watch: Duration::from_secs(6),
                 view_points: 100,
                 view_opens: 5,
-                drills_at_once: 3,
                 home_bytes: 128 * MIB,
                 quick,
             }
@@ -65,7 +62,6 @@ impl Plan {
                 rpo_watch: Duration::from_secs(15),
                 view_points: 300,
                 view_opens: 5,
-                drills_at_once: 10,
                 home_bytes: 512 * MIB,
                 quick,
             }
@@ -106,7 +102,6 @@ impl Plan {
             "sequential_bytes": self.sequential_bytes,
             "delivery_bytes": self.delivery_bytes,
             "view_points": self.view_points,
-            "drills_at_once": self.drills_at_once,
             "home_bytes": self.home_bytes,
         })
     }

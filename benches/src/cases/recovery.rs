@@ -1,9 +1,7 @@
-//! Recovery: how long a machine takes from the request to its login, how ten drills share the cores,
-//! and how fast a disk comes home.
+//! Recovery: how long a machine takes from the request to its login, and how fast a disk comes home.
 //!
-//! The peer of a boot is the same image booted by the same emulator straight from its file; the peer
-//! of many drills is as many such boots at once. Both boot under emulation, so the cores are what is
-//! shared. What comes home has no peer here: its bytes on the wire stand beside the bytes changed.
+//! The peer of a boot is the same image booted by the same emulator straight from its file. What comes
+//! home has no peer here: its bytes on the wire stand beside the bytes changed.
 
 use crate::{
     figures::{Figure, Target, Unit},
@@ -44,7 +42,6 @@ pub(crate) fn run(site: &Site) -> anyhow::Result<Vec<Figure>> {
     fs::create_dir_all(&peers.directory)?;
     site.with_lab("boots", &disk, |lab| {
         let mut figures = boots(site, lab, &peers)?;
-        figures.extend(drills(site, lab, &peers)?);
         figures.extend(coming_home(site, lab)?);
         Ok(figures)
     })
@@ -78,7 +75,7 @@ fn boots(site: &Site, lab: &BenchLab, peers: &Peers) -> anyhow::Result<Vec<Figur
         (Samples::default(), Samples::default(), Samples::default());
     for round in 1..=site.plan().rounds {
         eprintln!("bench: boot {round} of {}", site.plan().rounds);
-        direct.push(peers.boot(1)?.as_secs_f64());
+        direct.push(peers.boot()?.as_secs_f64());
         let started = Instant::now();
         let failover = start_failover(lab)?;
         let there = settled(lab, "failovers", &failover, "await_commit")?;
@@ -112,40 +109,6 @@ fn seconds_before_boot(failover: &Value) -> f64 {
         .filter(|step| step["step"] != "climb_rungs")
         .filter_map(|step| step["seconds"].as_f64())
         .sum()
-}
-
-/// Drills of one group at once, beside as many direct boots.
-fn drills(site: &Site, lab: &BenchLab, peers: &Peers) -> anyhow::Result<Vec<Figure>> {
-    let count = site.plan().drills_at_once;
-    eprintln!("bench: {count} boots at once, then {count} drills");
-    let direct = Samples::from_iter([peers.boot(count)?.as_secs_f64()]);
-    let started = Instant::now();
-    let mut ids = Vec::new();
-    for _ in 0..count {
-        let body = json!({ "group": GROUP, "at": "latest", "launch_settings": launch_settings() });
-        let drill = lab.api().post("drills", &body)?;
-        ids.push(text(&drill, "id")?);
-    }
-    for id in &ids {
-        let over = until(lab, &format!("drills/{id}"), |drill| {
-            drill["finished_at"].is_string()
-        })?;
-        ensure!(
-            over["state"] == "passed",
-            "a drill did not pass: {} {}",
-            over["state"],
-            over["reason"]
-        );
-    }
-    let ours = Samples::from_iter([started.elapsed().as_secs_f64()]);
-    let note = format!(
-        "{count} drills of one group asked for at once, to the last one's proven clean-up; the peer ends at the last login"
-    );
-    Ok(vec![
-        Figure::new(format!("{count} drills at once"), Unit::Seconds, ours)
-            .against("as many direct boots at once", direct)
-            .note(Some(note)),
-    ])
 }
 
 /// What was written at the target comes home.
@@ -322,39 +285,30 @@ impl Drop for Machine {
 }
 
 impl Peers {
-    /// Boots the image `count` times at once, each on a throw-away disk of its own, until the last
-    /// one's login.
-    fn boot(&self, count: usize) -> anyhow::Result<Duration> {
+    /// Boots the image on a throw-away disk, until its login.
+    fn boot(&self) -> anyhow::Result<Duration> {
         let started = Instant::now();
-        let mut machines = (0..count)
-            .map(|index| self.start(index))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        while !machines.is_empty() {
+        let mut machine = self.start()?;
+        loop {
             interrupt::check()?;
+            let printed = fs::read(&machine.console).unwrap_or_default();
+            if String::from_utf8_lossy(&printed).contains(LOGIN) {
+                return Ok(started.elapsed());
+            }
+            if let Some(status) = machine.process.try_wait()? {
+                bail!("the peer's machine ended with {status}");
+            }
             ensure!(
                 started.elapsed() < DEADLINE,
                 "the peer's machine does not get to its login"
             );
-            let mut booting = Vec::new();
-            for mut machine in machines {
-                let printed = fs::read(&machine.console).unwrap_or_default();
-                if String::from_utf8_lossy(&printed).contains(LOGIN) {
-                    continue;
-                }
-                if let Some(status) = machine.process.try_wait()? {
-                    bail!("the peer's machine ended with {status}");
-                }
-                booting.push(machine);
-            }
-            machines = booting;
             std::thread::sleep(LOOK_EVERY);
         }
-        Ok(started.elapsed())
     }
 
-    fn start(&self, index: usize) -> anyhow::Result<Machine> {
-        let overlay = self.directory.join(format!("direct-{index}.qcow2"));
-        let console = self.directory.join(format!("direct-{index}.log"));
+    fn start(&self) -> anyhow::Result<Machine> {
+        let overlay = self.directory.join("direct.qcow2");
+        let console = self.directory.join("direct.log");
         let _old = fs::remove_file(&overlay);
         let _old = fs::remove_file(&console);
         let overlay = overlay.to_str().context("the directory's name is UTF-8")?;
