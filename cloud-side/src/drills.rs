@@ -299,6 +299,7 @@ impl Drills {
             }
             if record.state.is_final() {
                 self.learn(&record);
+                self.end_job(&record).await?;
                 continue;
             }
             views.extend(record.view);
@@ -308,6 +309,26 @@ impl Drills {
             self.settle(record).await?;
         }
         Ok(views)
+    }
+
+    /// A process that was killed between a drill's end and its job's left the job to the next one.
+    async fn end_job(&self, record: &DrillRecord) -> Result<(), CatalogError> {
+        let jobs = &self.parts.jobs;
+        let job = jobs.get(record.job).await?;
+        if job.is_none_or(|job| job.state.is_final()) {
+            return Ok(());
+        }
+        let (state, error) = match &record.report {
+            Some(report) => run::job_end(report),
+            None if record.state == DrillState::Cancelled => (JobState::Cancelled, None),
+            None => {
+                let reason = record.reason.clone().unwrap_or_default();
+                let error = JobError::new("drill_failed", reason, None);
+                (JobState::Failed, Some(error))
+            }
+        };
+        jobs.update(record.job, |job| job.finish(state, error))
+            .await
     }
 
     async fn settle(&self, mut record: DrillRecord) -> Result<(), CatalogError> {

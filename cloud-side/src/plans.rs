@@ -392,7 +392,9 @@ impl Plans {
         let catalog = Arc::clone(&self.parts.catalog);
         let is_open = |run: &PlanRunRecord| run.run.end.is_none();
         let open = offload(move || select(&catalog, None, usize::MAX, is_open)).await?;
-        for record in open {
+        let now = clock::wall();
+        for mut record in open {
+            record.run.taken_up(now);
             tracing::info!(run = %record.id, plan = %record.run.plan.name, "a run of a plan goes on");
             self.drive(record);
         }

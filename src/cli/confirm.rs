@@ -16,8 +16,7 @@ pub(super) fn confirmation(
 }
 
 /// What was given with `--confirm`, or what somebody types on a terminal after reading what will
-/// happen. The cloud side compares it with the name of what is
-/// changed, which is a `noun`.
+/// happen. The cloud side compares it with the name of what is changed, which is a `noun`.
 ///
 /// # Errors
 /// Without either.

@@ -170,6 +170,12 @@ impl StepRun {
         }
     }
 
+    fn taken_up(&mut self, now: Timestamp) {
+        if let Some(countdown) = &mut self.countdown {
+            countdown.skip_to(now);
+        }
+    }
+
     /// What is left of a wait.
     pub fn remaining(&self) -> Option<Duration> {
         let runs = self.state == StepState::Running;
@@ -354,6 +360,13 @@ pub struct Work {
 }
 
 impl Run {
+    /// Another process goes on with it at `now`: the time in between is no part of a wait.
+    pub fn taken_up(&mut self, now: Timestamp) {
+        for step in &mut self.steps {
+            step.taken_up(now);
+        }
+    }
+
     /// Begins a run at `now`.
     ///
     /// # Errors

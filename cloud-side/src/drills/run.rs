@@ -256,7 +256,7 @@ fn phase_name(phase: crate::drill::Phase) -> String {
     }
 }
 
-fn job_end(report: &DrillReport) -> (JobState, Option<JobError>) {
+pub(super) fn job_end(report: &DrillReport) -> (JobState, Option<JobError>) {
     let error = |code: &str, remedy| {
         let reason = report.reason.clone().unwrap_or_default();
         Some(JobError::new(code, reason, Some(remedy)))

@@ -24,6 +24,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// How soon a cancel that could not be kept is tried again.
+const CANCEL_AGAIN: Duration = Duration::from_secs(1);
 /// The route under which attempts are remembered.
 const ROUTE: &str = "plan_steps";
 /// Pause before a group is asked again whose last drill is just ending.
@@ -213,12 +215,13 @@ impl GroupHands {
                 let note = format!("drill {id} passed, and everything of it was removed");
                 return Ok(Ended::Done { note, point });
             }
-            _ if self.stop.is_cancelled() => self.stopped(),
+            // Also of a run that was cancelled: something is left.
             DrillState::CleanupFailed => StepError::new(
                 "cleanup_failed",
                 cause(),
                 format!("remove what `bcdr drill show {id}` names; then retry the step"),
             ),
+            _ if self.stop.is_cancelled() => self.stopped(),
             _ if interrupted => return Ok(Ended::Interrupted),
             DrillState::Cancelled => {
                 let cause = format!("somebody stopped drill {id}");
@@ -348,7 +351,11 @@ impl GroupHands {
         match job {
             Some(PlacementJob::Failover(job)) if job.id == id => {
                 if job.progress.stage == Stage::Blocked {
-                    self.parts.placements.wish(group.id(), Wish::Retry).await?;
+                    let job = JobRef::Failover(id);
+                    self.parts
+                        .placements
+                        .wish_of(group.id(), job, Wish::Retry)
+                        .await?;
                 }
                 Ok(Some(id))
             }
@@ -448,10 +455,20 @@ impl GroupHands {
                     std::future::pending::<()>().await;
                 },
                 () = self.stop.cancelled(), if !is_cancelled => {
-                    is_cancelled = true;
-                    // Behind its fence it goes on to where an operator decides.
-                    if let Err(error) = placements.wish_of(group.id(), JobRef::Failover(id), Wish::Cancel).await {
-                        tracing::info!(failover = %id, %error, "a failover goes on although its plan was cancelled");
+                    let job = JobRef::Failover(id);
+                    match placements.wish_of(group.id(), job, Wish::Cancel).await {
+                        Ok(()) => is_cancelled = true,
+                        // Behind its fence it goes on to where an operator decides; and a process that
+                        // stops leaves the cancel to the next one.
+                        Err(error @ (PlacementError::Refused(_) | PlacementError::Stopping)) => {
+                            is_cancelled = true;
+                            tracing::info!(failover = %id, %error, "a failover goes on although its plan was cancelled");
+                        }
+                        // Nothing changed: it was not heard, so it is said again.
+                        Err(error) => {
+                            tracing::warn!(failover = %id, %error, "a failover could not be cancelled; it is tried again");
+                            tokio::time::sleep(CANCEL_AGAIN).await;
+                        }
                     }
                 }
             }

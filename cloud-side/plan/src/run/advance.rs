@@ -260,7 +260,8 @@ impl StepRun {
         self.attempt += 1;
         self.attempt_began_at = Some(now);
         self.ended_at = None;
-        self.previous = self.reference.take();
+        // An attempt that failed before it had anything leaves what the one before it had.
+        self.previous = self.reference.take().or(self.previous.take());
         true
     }
 

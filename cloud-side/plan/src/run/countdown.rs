@@ -1,7 +1,7 @@
 //! The time that is left of a wait.
 //!
-//! Invariant: only time that passed in small pieces counts. A clock that jumps, and time in which
-//! nobody told the time, move the countdown by a minute at most; a clock set back does not move it.
+//! Invariant: only time that passed in small pieces counts. A clock that jumps moves the countdown by a
+//! minute at most, and one that is set back not at all; nor does time in which no process ran.
 
 use bcdr_format::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,11 @@ impl Countdown {
             remaining_microseconds: u64::from(seconds) * 1_000_000,
             counted_to: now,
         }
+    }
+
+    /// Time in which nobody counted passed.
+    pub(super) fn skip_to(&mut self, now: Timestamp) {
+        self.counted_to = now;
     }
 
     pub(super) fn tick(&mut self, now: Timestamp) -> Ticked {
@@ -72,6 +77,15 @@ mod tests {
         assert_eq!(countdown.remaining(), Duration::from_secs(540));
         countdown.tick(Timestamp(30 * SECOND - ten_years));
         assert_eq!(countdown.remaining(), Duration::from_secs(510));
+    }
+
+    #[test]
+    fn time_in_which_nobody_counted_is_waited_again() {
+        let mut countdown = Countdown::new(30, Timestamp(0));
+        countdown.tick(Timestamp(5 * SECOND));
+        countdown.skip_to(Timestamp(600 * SECOND));
+        assert_eq!(countdown.tick(Timestamp(601 * SECOND)), Ticked::LeftToKeep);
+        assert_eq!(countdown.remaining(), Duration::from_secs(24));
     }
 
     #[test]
