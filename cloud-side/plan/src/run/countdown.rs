@@ -84,7 +84,7 @@ mod tests {
         let mut countdown = Countdown::new(30, Timestamp(0));
         countdown.tick(Timestamp(5 * SECOND));
         countdown.skip_to(Timestamp(600 * SECOND));
-        assert_eq!(countdown.tick(Timestamp(601 * SECOND)), Ticked::LeftToKeep);
+        assert_eq!(countdown.tick(Timestamp(601 * SECOND)), Ticked::Left);
         assert_eq!(countdown.remaining(), Duration::from_secs(24));
     }
 
