@@ -5,7 +5,7 @@ use aws_lc_rs::hmac;
 use hickory_proto::{
     op::{Header, Message, Query},
     rr::{
-        RData, Record,
+        DNSClass, RData, Record,
         rdata::{
             TSIG,
             tsig::{make_tsig_record, message_tbs},
@@ -116,6 +116,10 @@ impl Signature {
                 "it is signed with key {} by {}, and we asked with {key:?}",
                 self.record.name, tsig.algorithm
             ));
+        }
+        // Neither is covered, so neither may be anything else (RFC 8945, 4.2).
+        if self.record.dns_class != DNSClass::ANY || self.record.ttl != 0 {
+            return Err("its signature is no signature's record".to_owned());
         }
         let covered = self
             .covered(bytes, question_mac, tsig)

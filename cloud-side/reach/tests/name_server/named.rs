@@ -46,15 +46,15 @@ impl Named {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path();
         let key = run("tsig-keygen", &["-a", "hmac-sha256", "dr-key"]);
-        fs::write(path.join("dr.key"), key).unwrap();
-        fs::write(path.join("dr.zone"), ZONE).unwrap();
+        fs::write(path.join("dr.key"), key).expect("the test's own files, key and sockets");
+        fs::write(path.join("dr.zone"), ZONE).expect("the test's own files, key and sockets");
         fs::write(
             path.join("fixed.zone"),
             ZONE.replace("dr.test", "fixed.test"),
         )
-        .unwrap();
-        fs::write(path.join("named.conf"), configuration(path, port)).unwrap();
-        let log = path.join("log");
+        .expect("the test's own files, key and sockets");
+        fs::write(path.join("named.conf"), configuration(path, port))
+            .expect("the test's own files, key and sockets");
         let mut process = Command::new(tool("named"))
             // In the foreground, with what it says on the standard error.
             .args(["-g", "-n", "1", "-c"])
@@ -79,7 +79,6 @@ impl Named {
             }
             if runs {
                 // Nobody reads on; what it says from now on goes nowhere.
-                fs::write(&log, lines.join("\n")).unwrap();
                 return Some(Self {
                     port,
                     directory,
@@ -93,13 +92,15 @@ impl Named {
 
     /// The key that the server knows.
     pub(crate) fn key(&self) -> TsigKey {
-        let file = fs::read_to_string(self.directory.path().join("dr.key")).unwrap();
-        TsigKey::from_key_file(&file).unwrap()
+        let file = fs::read_to_string(self.directory.path().join("dr.key"))
+            .expect("the test's own files, key and sockets");
+        TsigKey::from_key_file(&file).expect("the test's own files, key and sockets")
     }
 
     /// A client of it.
     pub(crate) fn server(&self, zone: &str, key: TsigKey) -> NameServer {
-        NameServer::new(&format!("127.0.0.1:{}", self.port), zone, key).unwrap()
+        NameServer::new(&format!("127.0.0.1:{}", self.port), zone, key)
+            .expect("the test's own files, key and sockets")
     }
 }
 
@@ -135,8 +136,8 @@ zone "fixed.test" {{ type primary; file "fixed.zone"; }};
 
 fn free_port() -> u16 {
     loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = tcp.local_addr().unwrap().port();
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("the test's own files, key and sockets");
+        let port = tcp.local_addr().expect("it is bound").port();
         if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }

@@ -54,7 +54,7 @@ fn a_signed_answer_is_believed_and_no_byte_of_it_can_be_changed() {
     for index in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[index] ^= 1;
-        // The letters of names mean the same in both cases, and 1 makes no case of any other.
+        // The lowest bit makes another letter of a letter, never its other case.
         assert!(believed(&changed).is_err(), "byte {index}");
         assert!(believed(&bytes[..index]).is_err(), "cut at {index}");
     }
