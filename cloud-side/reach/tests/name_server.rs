@@ -10,6 +10,10 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
 use tokio_util::sync::CancellationToken;
 
 #[path = "name_server/named.rs"]
@@ -254,4 +258,65 @@ async fn a_server_that_is_not_there_or_silent_is_named() {
         .await
         .unwrap_err();
     assert!(matches!(error, DnsError::Unreachable { .. }), "{error}");
+}
+
+/// Passes everything on to the server, except that the first question is lost, before or after the
+/// server got it.
+async fn losing_the_first(named: &Named, after_the_server_got_it: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = named.address();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        if after_the_server_got_it {
+            let mut upstream = TcpStream::connect(&server).await.unwrap();
+            let length = client.read_u16().await.unwrap();
+            let mut question = vec![0; length.into()];
+            client.read_exact(&mut question).await.unwrap();
+            upstream.write_u16(length).await.unwrap();
+            upstream.write_all(&question).await.unwrap();
+            // The answer has begun, so the server has decided.
+            upstream.read_u16().await.unwrap();
+        }
+        drop(client);
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut upstream = TcpStream::connect(&server).await.unwrap();
+            let _ = copy_bidirectional(&mut client, &mut upstream).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_not_guessed_at() {
+    let named = Named::start();
+    let direct = named.server("dr.test", named.key());
+    let home = read(&direct, "shop.dr.test", RecordKind::A)
+        .await
+        .unwrap()
+        .records;
+    let away = addresses("shop.dr.test.", 30, &["198.51.100.7"]);
+
+    let never_arrives = losing_the_first(&named, false).await;
+    let server = NameServer::new(&never_arrives, "dr.test", named.key()).unwrap();
+    let error = replace(&server, &home, &away).await.unwrap_err();
+    assert!(matches!(error, DnsError::Unreachable { .. }), "{error}");
+    assert_eq!(
+        read(&direct, "shop.dr.test", RecordKind::A)
+            .await
+            .unwrap()
+            .records,
+        home
+    );
+
+    let arrives = losing_the_first(&named, true).await;
+    let server = NameServer::new(&arrives, "dr.test", named.key()).unwrap();
+    assert_eq!(replace(&server, &home, &away).await.unwrap(), Change::Made);
+    assert_eq!(
+        read(&direct, "shop.dr.test", RecordKind::A)
+            .await
+            .unwrap()
+            .records,
+        away
+    );
 }

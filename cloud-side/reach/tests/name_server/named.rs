@@ -97,10 +97,14 @@ impl Named {
         TsigKey::from_key_file(&file).expect("the test's own files, key and sockets")
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// A client of it.
     pub(crate) fn server(&self, zone: &str, key: TsigKey) -> NameServer {
-        NameServer::new(&format!("127.0.0.1:{}", self.port), zone, key)
-            .expect("the test's own files, key and sockets")
+        NameServer::new(&self.address(), zone, key).expect("the test's own files, key and sockets")
     }
 }
 
