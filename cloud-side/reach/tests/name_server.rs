@@ -1,6 +1,11 @@
 //! DNS updates against a real name server: BIND's `named`, started by each test on a free port of the
 //! loopback, with a key and a zone of its own. Without `named` these tests fail.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test by panicking"
+)]
+
 use bcdr_reach::dns::{
     Change, DnsError, NameServer, Reading, RecordKind, RecordSet, Refusal, Transport,
     TsigAlgorithm, TsigKey,
