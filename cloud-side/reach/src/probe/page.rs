@@ -1,0 +1,82 @@
+//! One try of an HTTP probe: asks, and follows where it may.
+
+use super::{
+    HttpProbe,
+    judge::{BODY_MAX, Verdict, judge},
+};
+use crate::http::{Answer, Exchange, ExchangeError, Tls, exchange};
+use hyper::{Method, body::Bytes};
+use std::net::SocketAddr;
+use tokio::{
+    net::lookup_host,
+    time::{Instant, timeout_at},
+};
+use url::Url;
+
+/// What was seen, as success or as failure.
+pub(super) async fn ask(
+    probe: &HttpProbe,
+    mut url: Url,
+    tls: &Tls,
+    deadline: Instant,
+) -> Result<String, String> {
+    let mut followed = 0;
+    loop {
+        let answer = answer(probe, &url, followed, tls, deadline).await?;
+        match judge(probe, &url, followed, &answer) {
+            Verdict::Passed(observed) => return Ok(observed),
+            Verdict::Failed(observed) => return Err(observed),
+            Verdict::Ask(next) => url = *next,
+        }
+        followed += 1;
+    }
+}
+
+/// Asks the first of the host's addresses that takes a connection.
+async fn answer(
+    probe: &HttpProbe,
+    url: &Url,
+    followed: u8,
+    tls: &Tls,
+    deadline: Instant,
+) -> Result<Answer, String> {
+    let mut problem = None;
+    for address in addresses(probe, url, followed, deadline).await? {
+        let request = Exchange {
+            method: Method::GET,
+            url,
+            address,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            answer_max: BODY_MAX,
+            deadline,
+        };
+        match exchange(&request, tls).await {
+            Ok(answer) => return Ok(answer),
+            Err(error @ ExchangeError::Connect { .. }) => problem = Some(error.to_string()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(problem.unwrap_or_else(|| format!("{url} has no address")))
+}
+
+/// Where to connect. A given address stands for the host of the probe, not for others.
+async fn addresses(
+    probe: &HttpProbe,
+    url: &Url,
+    followed: u8,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, String> {
+    let same_host = Url::parse(&probe.url).is_ok_and(|first| first.host() == url.host());
+    if let (Some(address), true) = (probe.connect_to, followed == 0 || same_host) {
+        return Ok(vec![address]);
+    }
+    // Addresses of the sixth version stand in brackets in a URL.
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or(80);
+    timeout_at(deadline, lookup_host((host, port)))
+        .await
+        .map_err(|_| format!("{host} was not resolved in time"))?
+        .map(Iterator::collect)
+        .map_err(|error| format!("{host} cannot be resolved: {error}"))
+}
