@@ -1,5 +1,6 @@
 /// <reference types="vitest/config" />
 import { readFileSync } from 'node:fs';
+import { Agent } from 'node:https';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type ProxyOptions } from 'vite';
 
@@ -14,7 +15,8 @@ function toApi(): Record<string, ProxyOptions> {
   const proxy: ProxyOptions = {
     target,
     changeOrigin: true,
-    ...(authority ? { ssl: { ca: readFileSync(authority) } } : { secure: true }),
+    ...(authority ? { agent: new Agent({ ca: readFileSync(authority), keepAlive: true }) } : {}),
+    secure: true,
   };
   return { '/api': proxy };
 }

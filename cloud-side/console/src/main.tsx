@@ -1,5 +1,5 @@
 import { MantineProvider } from '@mantine/core';
-import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiProblem } from './api/problem';
@@ -9,13 +9,10 @@ import { theme } from './theme';
 import { WordsProvider } from './words/words';
 
 const client = new QueryClient({
-  queryCache: new QueryCache(),
-  mutationCache: new MutationCache(),
   defaultOptions: {
     queries: {
       // The next poll is the retry: a page should say at once that an answer is missing.
       retry: false,
-      // What was refused will be refused again; what was not heard is polled on.
       refetchOnWindowFocus: true,
       refetchIntervalInBackground: false,
       staleTime: 500,

@@ -13,6 +13,21 @@ export function local(time: number, language: string, zone?: string): string {
   }).format(time);
 }
 
+/** The time of the day, for axes. */
+export function clockTime(seconds: number): string {
+  const time = new Date(seconds * 1000);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()]
+    .map((part) => String(part).padStart(2, '0'))
+    .join(':');
+}
+
+/** Day and month, for axes over weeks. */
+export function clockDay(seconds: number): string {
+  const time = new Date(seconds * 1000);
+  const day = [time.getMonth() + 1, time.getDate()].map((part) => String(part).padStart(2, '0')).join('-');
+  return `${day} ${clockTime(seconds).slice(0, 5)}`;
+}
+
 /** To the millisecond, as logs have it. */
 export function utc(time: number): string {
   return new Date(time).toISOString();

@@ -7,15 +7,34 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-export function span(seconds: number): string {
+/** What the units are called. */
+export interface UnitNames {
+  s: string;
+  min: string;
+  h: string;
+  d: string;
+}
+
+export const UNIT_NAMES: Record<'en' | 'zh', UnitNames> = {
+  en: { s: 's', min: 'min', h: 'h', d: 'd' },
+  zh: { s: '秒', min: '分', h: '小时', d: '天' },
+};
+
+export function span(seconds: number, names: UnitNames = UNIT_NAMES.en): string {
   if (!Number.isFinite(seconds)) return '–';
-  if (seconds < 0) return `−${span(-seconds)}`;
-  if (seconds < 10) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
-  if (seconds < MINUTE) return `${Math.floor(seconds)} s`;
+  if (seconds < 0) return `−${span(-seconds, names)}`;
+  if (seconds < 10) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} ${names.s}`;
+  if (seconds < MINUTE) return `${Math.floor(seconds)} ${names.s}`;
   const whole = Math.floor(seconds);
-  if (whole < HOUR) return two(whole, MINUTE, 'min', 1, 's');
-  if (whole < DAY) return two(whole, HOUR, 'h', MINUTE, 'min');
-  return two(whole, DAY, 'd', HOUR, 'h');
+  if (whole < HOUR) return two(whole, MINUTE, names.min, 1, names.s);
+  if (whole < DAY) return two(whole, HOUR, names.h, MINUTE, names.min);
+  return two(whole, DAY, names.d, HOUR, names.h);
+}
+
+/** The same without the tenths, for what ticks once a second. */
+export function wholeSpan(seconds: number, names: UnitNames = UNIT_NAMES.en): string {
+  const whole = Math.floor(Math.abs(seconds));
+  return whole < 10 ? `${whole} ${names.s}` : span(whole, names);
 }
 
 function two(whole: number, large: number, largeName: string, small: number, smallName: string): string {
@@ -33,9 +52,9 @@ export function stopwatch(seconds: number): string {
 }
 
 /** How long a step took: tenths while that says something. */
-export function took(seconds: number): string {
-  if (seconds < 100) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
-  return span(seconds);
+export function took(seconds: number, names: UnitNames = UNIT_NAMES.en): string {
+  if (seconds < 100) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} ${names.s}`;
+  return span(seconds, names);
 }
 
 const UNITS: Record<string, number> = { s: 1, m: MINUTE, min: MINUTE, h: HOUR, d: DAY };

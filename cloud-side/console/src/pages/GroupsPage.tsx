@@ -5,7 +5,6 @@ import { useState } from 'react';
 import { Link } from 'react-router';
 import { groups } from '../api/queries';
 import type { Group } from '../api/types';
-import { span } from '../format/spans';
 import { Direction } from '../parts/Direction';
 import { Empty } from '../parts/Empty';
 import { Age } from '../parts/Instant';
@@ -41,7 +40,7 @@ export function GroupsPage() {
 }
 
 function Tally({ all }: { all: Group[] }) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   const count = (level: string) => all.filter((group) => group.health.level === level).length;
   const known = all.filter((group) => group.rpo_known && group.rpo_seconds != null);
   const worst = known.reduce<number | null>(

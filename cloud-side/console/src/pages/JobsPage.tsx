@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { groups as groupsQuery, jobs } from '../api/queries';
 import type { Job } from '../api/types';
-import { span } from '../format/spans';
 import { Empty } from '../parts/Empty';
 import { Instant } from '../parts/Instant';
 import { Live } from '../parts/Live';
@@ -55,7 +54,7 @@ export function Subject({ job }: { job: Job }) {
 }
 
 export function JobList({ group }: { group?: string }) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   const pages = usePages();
   const query = useQuery(jobs(group, pages.cursor));
   return (

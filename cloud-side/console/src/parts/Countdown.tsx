@@ -3,7 +3,6 @@
  * the last one; when nothing is heard any more it stops and says so.
  */
 import { currentHearing } from '../api/hearing';
-import { span } from '../format/spans';
 import { useWords } from '../words/words';
 import { useNow } from './now';
 import { useStale } from './staleness';
@@ -15,7 +14,7 @@ interface Props {
 }
 
 export function Countdown({ seconds, toldAt }: Props) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   const now = useNow() - currentHearing().offset;
   if (useStale()) return <strong>{t('countdown.unknown')}</strong>;
   const left = Math.max(0, seconds - (now - toldAt) / 1000);

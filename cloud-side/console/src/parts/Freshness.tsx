@@ -1,13 +1,12 @@
 /** When the API was heard last. It is on every page, and becomes a banner when the API is silent. */
 import { useHearing } from '../api/hearing';
-import { span } from '../format/spans';
 import { useWords } from '../words/words';
 import { useNow } from './now';
 
 const LATE_S = 8;
 
 export function Freshness() {
-  const { t } = useWords();
+  const { t, wholeSpan } = useWords();
   const { heardAt, silentSince, offset } = useHearing();
   const now = useNow() - offset;
   if (heardAt === null) return <span className="freshness quiet">{t('fresh.none')}</span>;
@@ -16,13 +15,13 @@ export function Freshness() {
   return (
     <span className="freshness number" data-late={late || undefined}>
       <span className="pulse" aria-hidden="true" />
-      {t('fresh.heard', { span: `${Math.floor(age)} s` })}
+      {t('fresh.heard', { span: wholeSpan(age) })}
     </span>
   );
 }
 
 export function SilenceBanner() {
-  const { t } = useWords();
+  const { t, span } = useWords();
   const { heardAt, silentSince, offset } = useHearing();
   const now = useNow() - offset;
   if (silentSince === null) return null;

@@ -19,7 +19,12 @@ export function Id({ value, whole = false }: Props) {
     setTimeout(() => setCopied(false), 1500);
   };
   return (
-    <button type="button" className="id" title={copied ? t('common.copied') : value} onClick={copy}>
+    <button
+      type="button"
+      className={whole ? 'id is-whole' : 'id'}
+      title={copied ? t('common.copied') : value}
+      onClick={copy}
+    >
       {copied ? t('common.copied') : text}
     </button>
   );

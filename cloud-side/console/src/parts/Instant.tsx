@@ -1,6 +1,5 @@
 /** An instant in the browser's zone; UTC to the millisecond when one points at it. */
 import { local, utc } from '../format/instants';
-import { span } from '../format/spans';
 import { useWords } from '../words/words';
 import { useNow } from './now';
 
@@ -16,7 +15,7 @@ export function Instant({ at, age = false }: Props) {
   const time = Date.parse(at);
   return (
     <time className="instant" dateTime={at} title={`${utc(time)} (UTC)`}>
-      {local(time, language)}
+      <span className="instant-time">{local(time, language)}</span>
       {age && <Age at={at} plain />}
     </time>
   );
@@ -24,11 +23,11 @@ export function Instant({ at, age = false }: Props) {
 
 /** How long ago, or in how long. */
 export function Age({ at, plain = false }: { at: string; plain?: boolean }) {
-  const { t } = useWords();
+  const { t, wholeSpan } = useWords();
   const seconds = (useNow() - Date.parse(at)) / 1000;
   const future = seconds < -1;
   // Whole seconds: it ticks once a second, and tenths would only jitter.
-  const length = span(Math.max(1, Math.floor(Math.abs(seconds))));
+  const length = wholeSpan(Math.max(1, Math.abs(seconds)));
   const text = future ? t('age.in', { span: length }) : t('age.ago', { span: length });
   if (plain) return <span className="quiet"> · {text}</span>;
   return (

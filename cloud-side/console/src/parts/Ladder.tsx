@@ -1,6 +1,5 @@
 /** How far a machine came: each rung with what was seen and when. What did not run is not run, not passed. */
 import type { RungResult } from '../api/types';
-import { took } from '../format/spans';
 import { useWords } from '../words/words';
 import { Empty } from './Empty';
 import { Served } from './Served';
@@ -8,7 +7,7 @@ import { StateBadge } from './StateBadge';
 import { Cell, NumberCell, Row, Table } from './Table';
 
 export function Ladder({ rungs }: { rungs: RungResult[] }) {
-  const { t } = useWords();
+  const { t, took } = useWords();
   if (rungs.length === 0) return <Empty>{t('ladder.none')}</Empty>;
   return (
     <Table

@@ -6,7 +6,6 @@ import { Skeleton, Stack } from '@mantine/core';
 import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { currentHearing } from '../api/hearing';
-import { span } from '../format/spans';
 import { useWords } from '../words/words';
 import { useNow } from './now';
 import { ProblemNotice } from './ProblemNotice';
@@ -20,7 +19,7 @@ interface Props<T> {
 }
 
 export function Live<T>({ query, polled = true, children }: Props<T>) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   const now = useNow() - currentHearing().offset;
   const { data, error, dataUpdatedAt } = query;
   if (data === undefined) {

@@ -1,7 +1,6 @@
 /** What would be lost, in seconds and in bytes. A lower bound is called one; what cannot be told says why. */
 import type { Loss, LossWindow } from '../api/types';
 import { bytes, exactBytes } from '../format/bytes';
-import { span } from '../format/spans';
 import { useWords } from '../words/words';
 
 interface FigureProps {
@@ -40,13 +39,13 @@ function Figure({ loss, name, format, exact }: FigureProps) {
 }
 
 export function LossFigures({ loss }: { loss: LossWindow }) {
-  const { t } = useWords();
+  const { t, wholeSpan } = useWords();
   return (
     <div className="figures">
       <Figure
         loss={loss.seconds}
         name={t('loss.seconds')}
-        format={(value) => (value === 0 ? '0 s' : span(value))}
+        format={(value) => wholeSpan(value)}
         exact={(value) => `${value} s`}
       />
       <Figure loss={loss.bytes} name={t('loss.bytes')} format={bytes} exact={exactBytes} />

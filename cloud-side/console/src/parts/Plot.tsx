@@ -12,6 +12,10 @@ interface Props {
   values: (number | null)[];
   format: (value: number) => string;
   height?: number;
+  /** How a time is written under the plot. */
+  clock: (seconds: number) => string;
+  /** The plot shows at least so many seconds. */
+  least?: number;
   /** A bar for each value instead of a line through them. */
   bars?: boolean;
 }
@@ -20,11 +24,11 @@ function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-export function Plot({ label, at, values, format, height = 130, bars = false }: Props) {
+export function Plot({ label, at, values, format, clock, least = 60, height = 130, bars = false }: Props) {
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
-  const latest = useRef({ at, values, format });
-  latest.current = { at, values, format };
+  const latest = useRef({ at, values, format, clock, least });
+  latest.current = { at, values, format, clock, least };
   const scheme = useComputedColorScheme('light');
   const { colorScheme } = useMantineColorScheme();
 
@@ -45,9 +49,18 @@ export function Plot({ label, at, values, format, height = 130, bars = false }: 
         height,
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
-        scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
+        scales: {
+          // A single sample has no width, and years on its axis.
+          x: { range: (_, min, max) => [Math.min(min, max - latest.current.least), max] },
+          y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] },
+        },
         axes: [
-          { ...axis, size: 24, space: 90 },
+          {
+            ...axis,
+            size: 24,
+            space: 90,
+            values: (_, splits) => splits.map((split) => latest.current.clock(split)),
+          },
           {
             ...axis,
             size: 76,

@@ -2,7 +2,7 @@
 import { SegmentedControl, Stack, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { CommitPolicy } from '../api/types';
-import { parseSpan, span } from '../format/spans';
+import { parseSpan } from '../format/spans';
 import { useWords } from '../words/words';
 
 interface Props {
@@ -60,7 +60,7 @@ export function PolicyField({ onChange }: Props) {
 
 /** A policy in words. */
 export function PolicyWords({ policy }: { policy: CommitPolicy }) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   if (policy === 'manual') return t('policy.manual.words');
   if ('auto_commit' in policy) {
     return t('policy.auto_commit.words', { span: span(policy.auto_commit.after_seconds) });

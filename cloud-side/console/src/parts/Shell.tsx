@@ -33,10 +33,9 @@ export function Shell() {
     // Samples are kept wherever one is, so that a group's plots begin with what was seen from other pages.
     for (const group of all.data ?? []) remember(group, serverNow());
   }, [all.data]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another page begins at its top
   useEffect(() => {
-    document.getElementById('page')?.scrollTo(0, 0);
     window.scrollTo(0, 0);
-    // biome-ignore lint/correctness/useExhaustiveDependencies: another page begins at its top
   }, [pathname]);
   const top = `/${pathname.split('/')[1] ?? ''}`;
   const here = UNDER[top] ?? top;

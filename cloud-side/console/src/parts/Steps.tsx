@@ -1,6 +1,5 @@
 /** The steps of a failover or failback: done, on its way, to come. */
 import type { Stage } from '../api/types';
-import { span, took } from '../format/spans';
 import type { ShownStep } from '../states/steps';
 import { useWords } from '../words/words';
 import { useNow } from './now';
@@ -13,7 +12,7 @@ interface Props {
 }
 
 export function Steps({ steps, stage }: Props) {
-  const { t } = useWords();
+  const { t, span, took } = useWords();
   const now = useNow();
   return (
     <Table

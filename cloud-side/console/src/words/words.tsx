@@ -1,5 +1,6 @@
 /** The language of the page: English or Chinese, remembered by the browser. */
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
+import { span, took, UNIT_NAMES, wholeSpan } from '../format/spans';
 import type { StateKind, StateOf } from '../states/tones';
 import { en, type Key } from './en';
 import { zh } from './zh';
@@ -24,6 +25,10 @@ interface Words {
   state: <Kind extends StateKind>(kind: Kind, value: StateOf<Kind>) => string;
   /** The words for a code, if there are any. */
   known: (prefix: string, code: string) => string | null;
+  /** Lengths of time, see `format/spans`. */
+  span: (seconds: number) => string;
+  wholeSpan: (seconds: number) => string;
+  took: (seconds: number) => string;
 }
 
 const PLACE = 'bcdr.language';
@@ -52,6 +57,9 @@ export function WordsProvider({ children }: { children: ReactNode }) {
       t: (key, values) => fill(catalogue[key], values),
       state: (kind, value) => known(`state.${kind}`, value) ?? value,
       known,
+      span: (seconds) => span(seconds, UNIT_NAMES[language]),
+      wholeSpan: (seconds) => wholeSpan(seconds, UNIT_NAMES[language]),
+      took: (seconds) => took(seconds, UNIT_NAMES[language]),
     };
   }, [language]);
   return <Context value={words}>{children}</Context>;

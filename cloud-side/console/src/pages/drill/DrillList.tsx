@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { drills } from '../../api/queries';
-import { took } from '../../format/spans';
 import { Empty } from '../../parts/Empty';
 import { Id } from '../../parts/Id';
 import { Instant } from '../../parts/Instant';
@@ -17,7 +16,7 @@ import { useWords } from '../../words/words';
 
 /** Drills, newest first, of one group or of all. */
 export function DrillList({ group }: { group?: string }) {
-  const { t } = useWords();
+  const { t, took } = useWords();
   const pages = usePages();
   const query = useQuery(drills(group, pages.cursor));
   return (

@@ -40,12 +40,15 @@ export function DrillPage() {
             above={{ to: toGroup(drill.group_name, 'drills'), name: drill.group_name }}
             badges={<StateBadge kind="drill" value={drill.state} />}
             actions={
-              <ActionButton
-                action={actionOf(drill.allowed_actions, 'stop')}
-                label={t('drill.stop')}
-                look="test"
-                onClick={() => setStopping(true)}
-              />
+              // A drill that ended has nothing to end.
+              drill.finished_at ? null : (
+                <ActionButton
+                  action={actionOf(drill.allowed_actions, 'stop')}
+                  label={t('drill.stop')}
+                  look="test"
+                  onClick={() => setStopping(true)}
+                />
+              )
             }
           />
           <Panel
@@ -115,7 +118,7 @@ export function DrillPage() {
 
 /** The stopwatch: running while the drill runs, and then how long it took. */
 function Watch({ drill }: { drill: Drill }) {
-  const { t } = useWords();
+  const { t, took } = useWords();
   const now = useNow();
   const stale = useStale();
   const began = Date.parse(drill.requested_at);
@@ -130,7 +133,7 @@ function Watch({ drill }: { drill: Drill }) {
         <div className="figure-name">{t(drill.finished_at ? 'drill.took' : 'drill.elapsed')}</div>
       </div>
       <div className="figure" data-tone={rto != null ? 'good' : 'plain'}>
-        <div className="figure-value number">{rto != null ? `${rto.toFixed(1)} s` : '–'}</div>
+        <div className="figure-value number">{rto != null ? took(rto) : '–'}</div>
         <div className="figure-name">{t('drill.rto')}</div>
       </div>
       {drill.report && (

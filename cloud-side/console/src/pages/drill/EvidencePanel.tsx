@@ -1,8 +1,9 @@
 /** What a drill kept: the machine's screen, its console, and the files, each with its digest. */
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { evidence } from '../../api/queries';
 import type { Drill } from '../../api/types';
+import { plainText } from '../../format/console';
 import { Bytes } from '../../parts/Bytes';
 import { Empty } from '../../parts/Empty';
 import { FileButton } from '../../parts/FileButton';
@@ -107,21 +108,6 @@ function ConsoleText({ drill }: { drill: string }) {
   );
 }
 
-/** What a terminal would have obeyed is not text. */
-export function plainText(text: string): string {
-  return (
-    text
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences are what is removed
-      .replace(
-        /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[()][A-Z0-9]|[ -~])/g,
-        '',
-      )
-      .replaceAll('\r\n', '\n')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: as above
-      .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
-  );
-}
-
 function Lines({ blob, label }: { blob: Blob; label: string }) {
   const { t } = useWords();
   const [text, setText] = useState<string | null>(null);
@@ -134,6 +120,11 @@ function Lines({ blob, label }: { blob: Blob; label: string }) {
       gone = true;
     };
   }, [blob]);
+  const holder = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // The end of a console is what tells how a boot went.
+    if (text !== null && holder.current) holder.current.scrollTop = holder.current.scrollHeight;
+  }, [text]);
   if (text === null) return null;
   const lines = text.trimEnd().split('\n');
   return (
@@ -142,9 +133,9 @@ function Lines({ blob, label }: { blob: Blob; label: string }) {
         <p className="quiet small">{t('evidence.tail', { shown: LINES, all: lines.length })}</p>
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard */}
-      <pre className="console" tabIndex={0} aria-label={label}>
-        {lines.slice(-LINES).join('\n')}
-      </pre>
+      <section ref={holder} className="console-box" tabIndex={0} aria-label={label}>
+        <pre className="console">{lines.slice(-LINES).join('\n')}</pre>
+      </section>
     </>
   );
 }

@@ -1,6 +1,5 @@
 /** The phases of a drill, with bars that show where the time went. */
 import type { Drill, Phase } from '../../api/types';
-import { took } from '../../format/spans';
 import { Served } from '../../parts/Served';
 import { Badge, StateBadge } from '../../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../../parts/Table';
@@ -21,7 +20,7 @@ const ORDER: Phase[] = [
 ];
 
 export function Phases({ drill }: { drill: Drill }) {
-  const { t } = useWords();
+  const { t, took } = useWords();
   const report = drill.report;
   const end = report
     ? Math.max(0.001, ...report.phases.map((phase) => phase.began_seconds + phase.duration_seconds))

@@ -5,7 +5,6 @@ import { useState } from 'react';
 import { ApiProblem } from '../../api/problem';
 import { schedule as scheduleQuery } from '../../api/queries';
 import type { DrillSchedule, Group } from '../../api/types';
-import { span } from '../../format/spans';
 import { Fact, Facts } from '../../parts/Facts';
 import { Instant } from '../../parts/Instant';
 import { Live } from '../../parts/Live';
@@ -51,7 +50,7 @@ export function SchedulePanel({ group }: { group: Group }) {
 }
 
 function Shown({ set }: { set: DrillSchedule }) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   return (
     <Facts>
       <Fact name={t('schedule.every')}>

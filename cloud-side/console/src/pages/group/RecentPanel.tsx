@@ -1,14 +1,14 @@
 /** The last minutes as this page saw them. */
 import type { Group } from '../../api/types';
 import { bytes } from '../../format/bytes';
-import { span } from '../../format/spans';
+import { clockTime } from '../../format/instants';
 import { Panel } from '../../parts/Panel';
 import { Plot } from '../../parts/Plot';
 import { remembered, series } from '../../states/samples';
 import { useWords } from '../../words/words';
 
 export function RecentPanel({ group }: { group: Group }) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   const { at, rpo, rate, spooled } = series(remembered(group.id));
   const last = (values: (number | null)[], format: (value: number) => string) => {
     const value = values.at(-1);
@@ -28,7 +28,13 @@ export function RecentPanel({ group }: { group: Group }) {
             <figcaption>
               {name} <strong className="number">{last(values, format)}</strong>
             </figcaption>
-            <Plot label={`${name}: ${last(values, format)}`} at={at} values={values} format={format} />
+            <Plot
+              label={`${name}: ${last(values, format)}`}
+              at={at}
+              values={values}
+              format={format}
+              clock={clockTime}
+            />
           </figure>
         ))}
       </div>

@@ -5,7 +5,6 @@ import { Link, useParams } from 'react-router';
 import { api, body } from '../../api/client';
 import { failover as failoverQuery } from '../../api/queries';
 import type { Failover } from '../../api/types';
-import { took } from '../../format/spans';
 import { ActionButton, actionOf } from '../../parts/ActionButton';
 import { Countdown } from '../../parts/Countdown';
 import { Fact, Facts } from '../../parts/Facts';
@@ -167,7 +166,7 @@ function lines(verb: Verb, t: ReturnType<typeof useWords>['t']): string[] {
 }
 
 function About({ failover }: { failover: Failover }) {
-  const { t } = useWords();
+  const { t, took } = useWords();
   const seconds = failover.finished_at
     ? (Date.parse(failover.finished_at) - Date.parse(failover.requested_at)) / 1000
     : null;

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { reports } from '../../api/queries';
 import type { Report } from '../../api/types';
-import { span } from '../../format/spans';
+import { clockDay } from '../../format/instants';
 import { Empty } from '../../parts/Empty';
 import { FileButton } from '../../parts/FileButton';
 import { Id } from '../../parts/Id';
@@ -20,10 +20,10 @@ import { useWords } from '../../words/words';
 import { resultTone } from './results';
 
 export function ReportList({ group }: { group?: string }) {
-  const { t, language, known } = useWords();
+  const { t, language, known, span } = useWords();
   const pages = usePages();
   const query = useQuery(reports(group, pages.cursor));
-  const span_ = (ms: number | null | undefined) =>
+  const length = (ms: number | null | undefined) =>
     ms == null ? <span className="quiet">{t('common.unknown')}</span> : span(ms / 1000);
   return (
     <>
@@ -80,9 +80,9 @@ export function ReportList({ group }: { group?: string }) {
                           {known('result', report.result) ?? report.result}
                         </Badge>
                       </Cell>
-                      <NumberCell>{span_(report.rto_ms)}</NumberCell>
-                      <NumberCell>{span_(report.rpo_worst_ms)}</NumberCell>
-                      <NumberCell>{span_(report.rpo_p95_ms)}</NumberCell>
+                      <NumberCell>{length(report.rto_ms)}</NumberCell>
+                      <NumberCell>{length(report.rpo_worst_ms)}</NumberCell>
+                      <NumberCell>{length(report.rpo_p95_ms)}</NumberCell>
                       <NumberCell>{report.level ?? <span className="quiet">–</span>}</NumberCell>
                       <Cell>
                         <Id value={report.digest} />
@@ -102,7 +102,7 @@ export function ReportList({ group }: { group?: string }) {
 
 /** The newest hundred, oldest first. One report is no trend. */
 function Trend({ group }: { group?: string }) {
-  const { t } = useWords();
+  const { t, span } = useWords();
   const query = useQuery(reports(group, undefined, 100));
   const rows = [...(query.data?.items ?? [])].sort((one, other) => one.number - other.number);
   if (rows.length < 2) return null;
@@ -122,6 +122,7 @@ function Trend({ group }: { group?: string }) {
             at={at}
             values={line((report) => report.rto_ms)}
             format={span}
+            clock={clockDay}
             bars
           />
         </figure>
@@ -132,6 +133,7 @@ function Trend({ group }: { group?: string }) {
             at={at}
             values={line((report) => report.rpo_p95_ms)}
             format={span}
+            clock={clockDay}
             bars
           />
         </figure>
@@ -142,6 +144,7 @@ function Trend({ group }: { group?: string }) {
             at={at}
             values={line((report) => report.rpo_worst_ms)}
             format={span}
+            clock={clockDay}
             bars
           />
         </figure>

@@ -3,7 +3,6 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { reportKey, reportText } from '../../api/queries';
-import { span, took } from '../../format/spans';
 import { Fact, Facts } from '../../parts/Facts';
 import { FileButton } from '../../parts/FileButton';
 import { Id } from '../../parts/Id';
@@ -42,7 +41,7 @@ const SUBJECTS: Record<string, (id: string) => string> = {
 };
 
 function Shown({ signed }: { signed: SignedReport }) {
-  const { t, known, language } = useWords();
+  const { t, known, language, took } = useWords();
   const { report } = signed;
   const { content } = report;
   const subject = SUBJECTS[content.subject.kind];
@@ -181,7 +180,7 @@ function rungTone(verdict: string): Tone {
 }
 
 function Figures({ content }: { content: ReportContent }) {
-  const { t, known } = useWords();
+  const { t, known, span } = useWords();
   const { recovery_time, recovery_point } = content;
   const of = (ms: number | null | undefined) => (ms == null ? t('common.unknown') : span(ms / 1000));
   const figures = [

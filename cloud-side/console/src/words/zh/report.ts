@@ -9,7 +9,7 @@ export const report = {
   'reports.result': '结果',
   'reports.rto': '恢复时间（RTO）',
   'reports.worst': '最差 RPO',
-  'reports.p95': 'RPO（p95）',
+  'reports.p95': 'RPO 95 分位',
   'reports.level': 'GB/T 20988 等级',
   'reports.digest': '摘要',
   'reports.trend': '近期报告的趋势',
