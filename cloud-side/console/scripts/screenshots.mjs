@@ -1,10 +1,12 @@
 // Renders every page of the console from a live installation, in both languages, light and dark, wide and narrow,
-// behind the content security policy that the server has to send. Fails when a page breaks it or logs an error.
+// behind the content security policy that the server has to send. Fails when a page breaks it, logs an error, or is
+// found by axe to keep somebody out.
 //
 //   BCDR_API=https://127.0.0.1:PORT BCDR_CA=…/ca.pem BCDR_TOKEN_FILE=…/token npm run screenshots [-- NAME…]
 //
 // The pictures are in screenshots/. Only the pages whose name begins with one of NAME are rendered if any is given.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { open, report, signIn } from './browser.mjs';
 
@@ -13,6 +15,23 @@ const folder = new URL('../screenshots/', import.meta.url).pathname;
 await mkdir(folder, { recursive: true });
 const site = await open();
 const { page, origin, complaints, get } = site;
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** What axe finds: keyboard, names, roles, contrast. */
+async function examine(name) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+  );
+  for (const { id, help, nodes } of violations) {
+    complaints.push(
+      `${name}: ${id}: ${help}: ${nodes
+        .slice(0, 3)
+        .map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`)
+        .join(' | ')}`,
+    );
+  }
+}
 
 /** The newest of a list, or nothing. */
 const newest = async (list) => (await get(`${list}?limit=1`)).items?.[0];
@@ -79,6 +98,7 @@ try {
         await page.waitForTimeout(700);
       }
       await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage: !after });
+      await examine(`${name}-${look}`);
     }
     if (wanted.length > 0) continue;
     await page.evaluate(() => sessionStorage.clear());

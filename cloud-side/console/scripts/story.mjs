@@ -48,6 +48,16 @@ try {
   await sees('Protected: every write follows.');
   say('the group says that it is protected');
 
+  await page.route('**/api/**', (route) => route.abort());
+  await page.getByRole('alert').getByText('No answer from the API').waitFor();
+  await sees('How it is now is unknown.', 30);
+  assert.equal(await page.locator('main .badge[data-tone="good"]').count(), 0, 'nothing unknown is green');
+  assert.equal(await button('Fail over').getAttribute('aria-disabled'), 'true', 'nothing is done blindly');
+  await picture('api-gone');
+  await page.unroute('**/api/**');
+  await sees('Protected: every write follows.');
+  say('when the API is gone the page says so, and recovers with it');
+
   await button('Create bookmark').click();
   const label = `by-browser-${Date.now()}`;
   await dialogue().getByLabel('Label, unique in the group').fill(label);
