@@ -42,29 +42,32 @@ export function ActionButton({ action, label, onClick, look = 'plain' }: Props) 
   }
   const remedy = stale ? null : action.remedy;
   return (
-    <Tooltip
-      multiline
-      w={320}
-      events={{ hover: true, focus: true, touch: true }}
-      label={
-        <span lang={stale ? undefined : 'en'}>
-          {why}
-          {remedy ? `. ${t('problem.remedy')} ${remedy}` : ''}
-        </span>
-      }
-    >
-      <Button
-        variant="default"
-        data-disabled
-        aria-disabled
-        aria-describedby={id}
-        onClick={(event) => event.preventDefault()}
+    <>
+      <Tooltip
+        multiline
+        w={320}
+        events={{ hover: true, focus: true, touch: true }}
+        label={
+          <span lang={stale ? undefined : 'en'}>
+            {why}
+            {remedy ? `. ${t('problem.remedy')} ${remedy}` : ''}
+          </span>
+        }
       >
-        {label}
-        <span id={id} className="hidden">
-          {why} {remedy}
-        </span>
-      </Button>
-    </Tooltip>
+        <Button
+          variant="default"
+          data-disabled
+          aria-disabled
+          aria-describedby={id}
+          onClick={(event) => event.preventDefault()}
+        >
+          {label}
+        </Button>
+      </Tooltip>
+      {/* Beside the button: inside it would be part of its name. */}
+      <span id={id} hidden>
+        {why} {remedy}
+      </span>
+    </>
   );
 }

@@ -1,6 +1,7 @@
 /** Where production is and which way data goes: always in sight, as an arrow between the two sites. */
 import type { PlacementState } from '../api/types';
 import { useWords } from '../words/words';
+import { useStale } from './staleness';
 
 interface Way {
   active: 'source' | 'target' | 'both' | 'none';
@@ -23,10 +24,11 @@ export const WAYS: Record<PlacementState, Way> = {
 
 export function Direction({ placement }: { placement: PlacementState | null | undefined }) {
   const { t, state } = useWords();
+  const stale = useStale();
   if (!placement) return <span className="quiet">{t('common.unknown')}</span>;
   const { active, arrow } = WAYS[placement] ?? { active: 'none', arrow: '·' };
   const on = (site: 'source' | 'target') =>
-    active === site || active === 'both' ? 'site is-active' : 'site';
+    !stale && (active === site || active === 'both') ? 'site is-active' : 'site';
   return (
     <span className="direction" role="img" aria-label={state('placement', placement)}>
       <span className={on('source')}>{t('site.source')}</span>

@@ -20,6 +20,17 @@ interface Props {
   bars?: boolean;
 }
 
+/** One sample has no width, and the library would show days around it. */
+function padded(at: number[], values: (number | null)[], least: number): uPlot.AlignedData {
+  const [only] = at;
+  return at.length === 1 && only !== undefined
+    ? [
+        [only - least, only],
+        [null, ...values],
+      ]
+    : [at, values];
+}
+
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -50,7 +61,6 @@ export function Plot({ label, at, values, format, clock, least = 60, height = 13
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
         scales: {
-          // A single sample has no width, and years on its axis.
           x: { range: (_, min, max) => [Math.min(min, max - latest.current.least), max] },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] },
         },
@@ -79,7 +89,7 @@ export function Plot({ label, at, values, format, clock, least = 60, height = 13
           },
         ],
       },
-      [latest.current.at, latest.current.values],
+      padded(latest.current.at, latest.current.values, latest.current.least),
       element,
     );
     plot.current = made;
@@ -95,8 +105,8 @@ export function Plot({ label, at, values, format, clock, least = 60, height = 13
   }, [scheme, colorScheme, height, bars]);
 
   useEffect(() => {
-    plot.current?.setData([at, values]);
-  }, [at, values]);
+    plot.current?.setData(padded(at, values, least));
+  }, [at, values, least]);
 
   return <div ref={holder} className="plot" role="img" aria-label={label} />;
 }

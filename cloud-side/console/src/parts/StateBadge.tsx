@@ -15,7 +15,7 @@ export function Badge({ tone: wanted, children }: { tone: Tone; children: string
       <span className="badge-shape" aria-hidden="true">
         {SHAPES[shown]}
       </span>
-      {children}
+      <span>{children}</span>
     </span>
   );
 }

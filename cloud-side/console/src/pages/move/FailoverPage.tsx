@@ -118,7 +118,9 @@ export function FailoverPage() {
               {failover.failure && failover.end === 'failed' && (
                 <FailureNotice failure={failover.failure} blocked />
               )}
-              {failover.loss && <LossFigures loss={failover.loss} />}
+              {failover.mode === 'planned'
+                ? !failover.end && <p>{t('failover.preview.planned')}</p>
+                : failover.loss && <LossFigures loss={failover.loss} />}
               <About failover={failover} />
             </Panel>
             <Panel title={t('steps.title')}>
