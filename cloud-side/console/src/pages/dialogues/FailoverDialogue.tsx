@@ -7,7 +7,6 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { api, body } from '../../api/client';
-import { ApiProblem } from '../../api/problem';
 import { preview as previewQuery } from '../../api/queries';
 import type { CommitPolicy, FailoverMode, Group, NewFailover } from '../../api/types';
 import { fromField } from '../../format/instants';
@@ -77,13 +76,14 @@ export function FailoverDialogue({ group, at: first, onClose }: Props) {
       navigate(toFailover(failover.id));
     },
   );
-  const refusedForServing = wish.error instanceof ApiProblem && wish.error.code === 'source_still_serving';
   const ready =
     typed === group.name &&
     instant !== '' &&
     policy !== null &&
     launch !== null &&
     networks !== null &&
+    // The failover would end at its probe.
+    (!emergency || !serving || isolated) &&
     // Without a preview nobody knows what is agreed to.
     shown.data !== undefined;
 
@@ -177,7 +177,7 @@ export function FailoverDialogue({ group, at: first, onClose }: Props) {
               ]
         }
       />
-      {emergency && (serving || refusedForServing) && (
+      {emergency && serving && (
         <Checkbox
           checked={isolated}
           onChange={(event) => setIsolated(event.currentTarget.checked)}

@@ -118,8 +118,10 @@ export function FailbackPage() {
             />
             <Panel
               title={failback.end ? t('moves.ended') : t(`step.${failback.step}`)}
-              frame="live"
-              side={<span className="frame-word frame-word-live">{t('frame.live')}</span>}
+              frame={failback.end ? undefined : 'live'}
+              side={
+                failback.end ? null : <span className="frame-word frame-word-live">{t('frame.live')}</span>
+              }
             >
               {!failback.end && <p>{t(`step.${failback.step}.what`)}</p>}
               {failback.continues_in_seconds != null && (
@@ -131,7 +133,7 @@ export function FailbackPage() {
               {failback.failure && (!failback.end || failback.end === 'failed') && (
                 <FailureNotice
                   failure={failback.failure}
-                  blocked={failback.stage === 'blocked' || failback.end === 'failed'}
+                  how={failback.end ? 'ended' : failback.stage === 'blocked' ? 'blocked' : 'last'}
                 />
               )}
               <div className="figures">

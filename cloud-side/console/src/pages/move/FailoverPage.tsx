@@ -102,8 +102,10 @@ export function FailoverPage() {
             />
             <Panel
               title={failover.end ? t('moves.ended') : t(`step.${failover.step}`)}
-              frame="live"
-              side={<span className="frame-word frame-word-live">{t('frame.live')}</span>}
+              frame={failover.end ? undefined : 'live'}
+              side={
+                failover.end ? null : <span className="frame-word frame-word-live">{t('frame.live')}</span>
+              }
             >
               {!failover.end && <p>{t(`step.${failover.step}.what`)}</p>}
               {failover.decides_in_seconds != null && failover.commit_policy !== 'manual' && (
@@ -113,14 +115,17 @@ export function FailoverPage() {
                 </p>
               )}
               {failover.failure && !failover.end && (
-                <FailureNotice failure={failover.failure} blocked={failover.stage === 'blocked'} />
+                <FailureNotice
+                  failure={failover.failure}
+                  how={failover.stage === 'blocked' ? 'blocked' : 'last'}
+                />
               )}
               {failover.failure && failover.end === 'failed' && (
-                <FailureNotice failure={failover.failure} blocked />
+                <FailureNotice failure={failover.failure} how="ended" />
               )}
               {failover.mode === 'planned'
                 ? !failover.end && <p>{t('failover.preview.planned')}</p>
-                : failover.loss && <LossFigures loss={failover.loss} />}
+                : failover.point && failover.loss && <LossFigures loss={failover.loss} />}
               <About failover={failover} />
             </Panel>
             <Panel title={t('steps.title')}>

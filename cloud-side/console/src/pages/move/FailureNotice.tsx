@@ -4,12 +4,12 @@ import { Served } from '../../parts/Served';
 import { useWords } from '../../words/words';
 
 /** Why a step failed, and what to do before it is tried again. */
-export function FailureNotice({ failure, blocked }: { failure: Failure; blocked: boolean }) {
+export function FailureNotice({ failure, how }: { failure: Failure; how: 'blocked' | 'last' | 'ended' }) {
   const { t } = useWords();
   return (
     <Alert
-      color={blocked ? 'red' : 'yellow'}
-      title={t(blocked ? 'failure.blocked' : 'failure.last', { step: t(`step.${failure.step}`) })}
+      color={how === 'last' ? 'yellow' : 'red'}
+      title={t(`failure.${how}`, { step: t(`step.${failure.step}`) })}
     >
       <p>
         <Served>{failure.cause}</Served>

@@ -33,6 +33,7 @@ export const move = {
   'steps.to_come': 'to come',
   'steps.left': 'left',
   'failure.blocked': 'Blocked: {step} failed',
+  'failure.ended': 'Ended at: {step}. Production is where it was.',
   'failure.last': '{step} failed last time',
   'loss.seconds': 'of writes lost',
   'loss.bytes': 'written and lost',

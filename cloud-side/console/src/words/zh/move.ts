@@ -31,6 +31,7 @@ export const move = {
   'steps.to_come': '待执行',
   'steps.left': '未完成',
   'failure.blocked': '受阻：{step} 失败',
+  'failure.ended': '止于：{step}。生产仍在原处。',
   'failure.last': '{step} 上次失败',
   'loss.seconds': '丢失的写入时长',
   'loss.bytes': '丢失的写入量',
