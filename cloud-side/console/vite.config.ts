@@ -43,6 +43,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     sourcemap: false,
+    // One file, which the binary embeds and the browser keeps.
+    chunkSizeWarningLimit: 1000,
   },
   server: { proxy: toApi() },
   preview: {

@@ -8,17 +8,20 @@ import { ApiProblem, isProblem } from './problem';
 import type { paths } from './schema';
 import { currentToken, signOut } from './session';
 
-/** Longer than the API waits for a job by itself. */
-const PATIENCE_MS = 20_000;
+/** An API that hangs is gone too: what is only read is given up early, what changes something is not. */
+const PATIENCE_READING_MS = 8_000;
+const PATIENCE_CHANGING_MS = 30_000;
+/** Files may be large and the way slow. */
+const PATIENCE_FILE_MS = 300_000;
 
-async function send(request: Request, token: string | null): Promise<Response> {
+async function send(request: Request, token: string | null, patience: number): Promise<Response> {
   if (token !== null) request.headers.set('Authorization', `Bearer ${token}`);
   let response: Response;
   try {
     response = await fetch(request, {
       cache: 'no-store',
       credentials: 'same-origin',
-      signal: AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)]),
+      signal: AbortSignal.any([request.signal, AbortSignal.timeout(patience)]),
     });
   } catch (error) {
     // A page that was left takes its requests with it; that says nothing about the API.
@@ -43,7 +46,8 @@ async function send(request: Request, token: string | null): Promise<Response> {
 
 export const api = createClient<paths>({
   baseUrl: typeof location === 'undefined' ? '' : location.origin,
-  fetch: (request) => send(request, currentToken()),
+  fetch: (request) =>
+    send(request, currentToken(), request.method === 'GET' ? PATIENCE_READING_MS : PATIENCE_CHANGING_MS),
 });
 
 /** What a request brought. Failures were thrown already, so a body that is absent is an empty answer. */
@@ -54,12 +58,16 @@ export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
 
 /** Whether the API takes this token; throws why not. */
 export async function tryToken(token: string): Promise<void> {
-  await send(new Request(`${location.origin}/api/v1/system`), token);
+  await send(new Request(`${location.origin}/api/v1/system`), token, PATIENCE_READING_MS);
 }
 
 /** A file of the API, which needs the token's header and so cannot be a plain link. */
 export async function file(path: string): Promise<Blob> {
-  const response = await send(new Request(`${location.origin}/api/v1/${path}`), currentToken());
+  const response = await send(
+    new Request(`${location.origin}/api/v1/${path}`),
+    currentToken(),
+    PATIENCE_FILE_MS,
+  );
   return response.blob();
 }
 

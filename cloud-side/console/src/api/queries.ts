@@ -8,7 +8,7 @@ export const QUICK = 1000;
 /** What an operator watches. */
 export const STEADY = 2000;
 /** What changes by somebody's doing. */
-export const SLOW = 5000;
+export const SLOW = 4000;
 
 export const PAGE_SIZE = 50;
 /** Each drill of a list carries its whole report: fewer, and less often. */

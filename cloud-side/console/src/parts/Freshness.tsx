@@ -2,8 +2,7 @@
 import { useHearing } from '../api/hearing';
 import { useWords } from '../words/words';
 import { useNow } from './now';
-
-const LATE_S = 8;
+import { STALE_AFTER_MS } from './staleness';
 
 export function Freshness() {
   const { t, wholeSpan } = useWords();
@@ -11,7 +10,7 @@ export function Freshness() {
   const now = useNow() - offset;
   if (heardAt === null) return <span className="freshness quiet">{t('fresh.none')}</span>;
   const age = Math.max(0, (now - heardAt) / 1000);
-  const late = silentSince !== null || age > LATE_S;
+  const late = silentSince !== null || age * 1000 > STALE_AFTER_MS;
   return (
     <span className="freshness number" data-late={late || undefined}>
       <span className="pulse" aria-hidden="true" />

@@ -13,7 +13,7 @@ export function useStale(): boolean {
 }
 
 /** Data of a polled answer is stale when several polls in a row brought nothing. */
-export const STALE_AFTER_MS = 8000;
+export const STALE_AFTER_MS = 10_000;
 
 /** Since when an answer is stale; null while it is fresh. Pure, so that it can be tested. */
 export function staleSince(heardAt: number, now: number, polled: boolean): number | null {
