@@ -4,13 +4,17 @@
 //
 //   BCDR_API=https://127.0.0.1:PORT BCDR_CA=…/ca.pem BCDR_TOKEN_FILE=…/token npm run screenshots [-- NAME…]
 //
-// The pictures are in screenshots/. Only the pages whose name begins with one of NAME are rendered if any is given.
+// The pictures are in screenshots/. Only the pages whose name begins with one of NAME are rendered if any
+// is given, and only the looks that begin with --look=….
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { open, report, signIn } from './browser.mjs';
+import { staged } from './staged.mjs';
 
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+/** Such as `--look=zh-dark`. */
+const lookWanted = process.argv.find((word) => word.startsWith('--look='))?.slice('--look='.length) ?? '';
 const folder = new URL('../screenshots/', import.meta.url).pathname;
 await mkdir(folder, { recursive: true });
 const site = await open();
@@ -48,10 +52,12 @@ const looks = [
   { language: 'zh', scheme: 'light', width: 1440 },
   { language: 'en', scheme: 'dark', width: 1440 },
   { language: 'en', scheme: 'light', width: 480 },
-];
+].filter(({ language, scheme, width }) => `${language}-${scheme}-${width}`.startsWith(lookWanted));
 
 try {
-  const group = (await newest('groups'))?.name;
+  const first = await newest('groups');
+  const group = first?.name;
+  const placement = await get(`groups/${group}/placement`);
   const shown = async (list, path = list) => {
     const item = await newest(list);
     return item && `/${path}/${item.id}`;
@@ -80,6 +86,7 @@ try {
     { name: 'dialogue-failover', path: `/groups/${group}`, after: press('Fail over', '故障切换') },
     { name: 'dialogue-bookmark', path: `/groups/${group}`, after: press('Create bookmark', '创建书签') },
     { name: 'dialogue-view', path: `/groups/${group}`, after: press('Open view', '打开视图') },
+    ...staged(first, placement),
     { name: 'dialogue-schedule', path: `/groups/${group}/drills`, after: press('Change', '修改') },
   ].filter(
     ({ name, path }) => path && (wanted.length === 0 || wanted.some((start) => name.startsWith(start))),
@@ -89,7 +96,13 @@ try {
     await page.setViewportSize({ width, height: 900 });
     const look = `${language}-${scheme}-${width}`;
     await signIn(site, language, scheme);
-    for (const { name, path, settle = 600, after } of pages) {
+    for (const { name, path, settle = 600, after, answers = {} } of pages) {
+      for (const [route, body] of Object.entries(answers)) {
+        await page.route(
+          (url) => url.pathname === `/api/v1/${route}`,
+          (asked) => asked.fulfill({ json: body, headers: { date: new Date().toUTCString() } }),
+        );
+      }
       await page.goto(origin + path);
       await page.locator('h1').waitFor();
       await page.waitForTimeout(settle);
@@ -99,6 +112,7 @@ try {
       }
       await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage: !after });
       await examine(`${name}-${look}`);
+      await page.unrouteAll({ behavior: 'ignoreErrors' });
     }
     if (wanted.length > 0) continue;
     await page.evaluate(() => sessionStorage.clear());

@@ -56,7 +56,7 @@ export function ViewList({ group }: { group?: string }) {
                   { name: t('views.point') },
                   { name: t('views.lease') },
                   { name: t('views.volumes') },
-                  { name: '' },
+                  { name: t('points.do'), hidden: true },
                 ]}
               >
                 {items.map((view) => (

@@ -50,7 +50,7 @@ export function EvidencePanel({ drill }: { drill: Drill }) {
             { name: t('evidence.file') },
             { name: t('evidence.size'), number: true },
             { name: 'BLAKE3' },
-            { name: '' },
+            { name: t('points.do'), hidden: true },
           ]}
         >
           {drill.evidence.map((file) => (
