@@ -31,6 +31,12 @@ function padded(at: number[], values: (number | null)[], least: number): uPlot.A
     : [at, values];
 }
 
+/** What the axis of time reaches over: the present when there is nothing yet. */
+function reach(min: number | null, max: number | null, least: number): [number, number] {
+  const end = max ?? Date.now() / 1000;
+  return [Math.min(min ?? end, end - least), end];
+}
+
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -61,7 +67,7 @@ export function Plot({ label, at, values, format, clock, least = 60, height = 13
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
         scales: {
-          x: { range: (_, min, max) => [Math.min(min, max - latest.current.least), max] },
+          x: { range: (_, min, max) => reach(min, max, latest.current.least) },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] },
         },
         axes: [

@@ -68,7 +68,7 @@ export function Shell() {
           ))}
         </ul>
       </nav>
-      <header className="top">
+      <section className="top" aria-label={t('shell.top')}>
         <Freshness />
         <Clock />
         <div className="top-side">
@@ -77,7 +77,7 @@ export function Shell() {
             {t('shell.leave')}
           </Button>
         </div>
-      </header>
+      </section>
       <main id="page" className="page" tabIndex={-1}>
         <SilenceBanner />
         <Outlet />

@@ -120,7 +120,7 @@ function Lines({ blob, label }: { blob: Blob; label: string }) {
       gone = true;
     };
   }, [blob]);
-  const holder = useRef<HTMLElement>(null);
+  const holder = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // The end of a console is what tells how a boot went.
     if (text !== null && holder.current) holder.current.scrollTop = holder.current.scrollHeight;
@@ -132,10 +132,11 @@ function Lines({ blob, label }: { blob: Blob; label: string }) {
       {lines.length > LINES && (
         <p className="quiet small">{t('evidence.tail', { shown: LINES, all: lines.length })}</p>
       )}
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms */}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard */}
-      <section ref={holder} className="console-box" tabIndex={0} aria-label={label}>
+      <div ref={holder} role="group" className="console-box" tabIndex={0} aria-label={label}>
         <pre className="console">{lines.slice(-LINES).join('\n')}</pre>
-      </section>
+      </div>
     </>
   );
 }

@@ -8,6 +8,7 @@ export const common = {
   'nav.jobs': 'Jobs',
   'nav.system': 'System',
   'shell.nav': 'Main navigation',
+  'shell.top': 'Connection and preferences',
   'shell.skip': 'Go to the page',
   'shell.leave': 'Sign out',
   'shell.dark': 'Dark',

@@ -8,6 +8,7 @@ export const common = {
   'nav.jobs': '作业',
   'nav.system': '系统',
   'shell.nav': '主导航',
+  'shell.top': '连接与偏好',
   'shell.skip': '跳到页面内容',
   'shell.leave': '退出',
   'shell.dark': '深色',
