@@ -130,6 +130,23 @@ try {
     // An earlier run stopped on its way: go on with its failover.
     await page.goto(`${origin}/failovers/${(await get('failovers?limit=1')).items[0].id}`);
   }
+  // The lab's capture goes on serving, so two sites may be taking writes: an operator says which is kept.
+  const standing = async () => (await get(`groups/${group}/placement`)).state;
+  for (let waited = 0; waited < 20 && (await standing()) !== 'split_brain_suspected'; waited += 1) {
+    await page.waitForTimeout(1000);
+  }
+  if ((await standing()) === 'split_brain_suspected') {
+    await page.goto(`${origin}/groups/${group}`);
+    await sees('Two sites may be taking writes. Say which is kept.');
+    await picture('split-brain');
+    await button('Keep the target').click();
+    await page.locator('[data-confirm]').fill(group);
+    await picture('keep-dialogue');
+    await button('Keep the target', dialogue()).click();
+    await dialogue().waitFor({ state: 'hidden', timeout: 60_000 });
+    say('the target is kept');
+    await page.goto(`${origin}/failovers/${(await get('failovers?limit=1')).items[0].id}`);
+  }
   await page.locator('.badges').getByText('waits for you', { exact: true }).waitFor({ timeout: 300_000 });
   await picture('failover-decide');
   say('a failover awaits its decision');

@@ -32,9 +32,12 @@ function padded(at: number[], values: (number | null)[], least: number): uPlot.A
 }
 
 /** What the axis of time reaches over: the present when there is nothing yet. */
-function reach(min: number | null, max: number | null, least: number): [number, number] {
+function reach(min: number | null, max: number | null, least: number, bars: boolean): [number, number] {
   const end = max ?? Date.now() / 1000;
-  return [Math.min(min ?? end, end - least), end];
+  const start = Math.min(min ?? end, end - least);
+  // Half of a bar stands beyond its time.
+  const room = bars ? (end - start) * 0.05 : 0;
+  return [start - room, end + room];
 }
 
 function colour(name: string): string {
@@ -67,7 +70,7 @@ export function Plot({ label, at, values, format, clock, least = 60, height = 13
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
         scales: {
-          x: { range: (_, min, max) => reach(min, max, latest.current.least) },
+          x: { range: (_, min, max) => reach(min, max, latest.current.least, bars) },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] },
         },
         axes: [

@@ -21,7 +21,7 @@ export const common = {
   'signin.expired': '令牌已不被接受，请重新登录。',
   'signin.kept': '令牌先经 API 校验，只保存在本标签页中，关闭标签页或退出即清除。',
   'fresh.none': '尚未收到应答',
-  'fresh.heard': '{span} 前收到应答',
+  'fresh.heard': '{span}前收到应答',
   'fresh.silent': '已有 {span} 未收到 API 的应答。',
   'fresh.silent.meaning': '页面内容为当时的状态，现状未知。复制与恢复不依赖本控制台。',
   'live.loading': '加载中',
