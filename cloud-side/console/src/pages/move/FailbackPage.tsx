@@ -24,6 +24,7 @@ import { useWords } from '../../words/words';
 import { ConfirmDisksDialogue } from '../dialogues/ConfirmDisksDialogue';
 import { VerbDialogue } from '../dialogues/VerbDialogue';
 import { FailureNotice } from './FailureNotice';
+import { SplitNotice } from './SplitNotice';
 
 type Verb = 'cutover' | 'commit' | 'rollback' | 'cancel' | 'retry';
 
@@ -116,6 +117,7 @@ export function FailbackPage() {
                 )
               }
             />
+            {!failback.end && <SplitNotice group={failback.group_name} />}
             <Panel
               title={failback.end ? t('moves.ended') : t(`step.${failback.step}`)}
               frame={failback.end ? undefined : 'live'}

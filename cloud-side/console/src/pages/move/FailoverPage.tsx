@@ -24,6 +24,7 @@ import { failoverSteps } from '../../states/steps';
 import { useWords } from '../../words/words';
 import { VerbDialogue } from '../dialogues/VerbDialogue';
 import { FailureNotice } from './FailureNotice';
+import { SplitNotice } from './SplitNotice';
 
 type Verb = 'commit' | 'rollback' | 'cancel' | 'retry';
 
@@ -100,6 +101,7 @@ export function FailoverPage() {
                 )
               }
             />
+            {!failover.end && <SplitNotice group={failover.group_name} />}
             <Panel
               title={failover.end ? t('moves.ended') : t(`step.${failover.step}`)}
               frame={failover.end ? undefined : 'live'}
