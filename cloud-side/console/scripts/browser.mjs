@@ -1,0 +1,82 @@
+// What the scripts that drive a browser share: the built console behind its policy, and a Chromium in front of it.
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { preview } from 'vite';
+
+/** A setting that has to be given. */
+export function need(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set; see the head of the script`);
+  return value;
+}
+
+/**
+ * Opens a page on the built console, which is proxied to the installation at BCDR_API. `complaints` collects
+ * what the page logged as an error, breaches of the content security policy among it.
+ */
+export async function open() {
+  need('BCDR_API');
+  const token = (await readFile(need('BCDR_TOKEN_FILE'), 'utf8')).trim();
+  const server = await preview({ preview: { port: 0, host: '127.0.0.1' }, logLevel: 'error' });
+  const origin = `http://127.0.0.1:${server.httpServer.address().port}`;
+  const profile = await mkdtemp(join(tmpdir(), 'bcdr-console-'));
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+    timezoneId: 'Asia/Shanghai',
+    viewport: { width: 1440, height: 900 },
+  });
+  const complaints = [];
+  const page = browser.pages()[0] ?? (await browser.newPage());
+  page.on('console', (message) => {
+    // Chromium logs every answer that is no success; what a page does about it is what is tested.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
+      complaints.push(message.text());
+    }
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+
+  const get = async (path) => {
+    const answer = await fetch(`${origin}/api/v1/${path}`, { headers: { authorization: `Bearer ${token}` } });
+    return answer.json();
+  };
+  const close = async () => {
+    await browser.close();
+    await server.close();
+    await rm(profile, { recursive: true, force: true });
+  };
+  return { page, origin, token, complaints, get, close };
+}
+
+/** Signs in with a language and colours, from nothing. */
+export async function signIn({ page, origin, token }, language, scheme) {
+  await page.goto(origin);
+  await page.evaluate(
+    ([wordsIn, colours]) => {
+      sessionStorage.clear();
+      localStorage.setItem('bcdr.language', wordsIn);
+      localStorage.setItem('mantine-color-scheme-value', colours);
+    },
+    [language, scheme],
+  );
+  await page.goto(origin);
+  await page.locator('input[type=password]').fill(token);
+  await page.keyboard.press('Enter');
+  await page.locator('.shell').waitFor();
+}
+
+export function report(complaints) {
+  for (const complaint of new Set(complaints)) console.error(complaint);
+  if (complaints.length > 0) process.exitCode = 1;
+}

@@ -1,0 +1,78 @@
+/**
+ * The one way to the API: typed by the checked-in document, with the tab's token, telling `hearing` about each
+ * answer and throwing an `ApiProblem` for everything that is not a success.
+ */
+import createClient from 'openapi-fetch';
+import { heard, notHeard } from './hearing';
+import { ApiProblem, isProblem } from './problem';
+import type { paths } from './schema';
+import { currentToken, signOut } from './session';
+
+/** An API that hangs is gone too: what is only read is given up early, what changes something is not. */
+const PATIENCE_READING_MS = 8_000;
+const PATIENCE_CHANGING_MS = 30_000;
+/** Files may be large and the way slow. */
+const PATIENCE_FILE_MS = 300_000;
+
+async function send(request: Request, token: string | null, patience: number): Promise<Response> {
+  if (token !== null) request.headers.set('Authorization', `Bearer ${token}`);
+  let response: Response;
+  try {
+    response = await fetch(request, {
+      cache: 'no-store',
+      credentials: 'same-origin',
+      signal: AbortSignal.any([request.signal, AbortSignal.timeout(patience)]),
+    });
+  } catch (error) {
+    // A page that was left takes its requests with it; that says nothing about the API.
+    if (!request.signal.aborted) notHeard();
+    throw ApiProblem.unheard(error);
+  }
+  // A proxy answers for an API that is gone; that is not the API's voice.
+  if (response.status === 502 || response.status === 504) {
+    notHeard();
+    throw ApiProblem.unreadable(response.status);
+  }
+  heard(response.headers.get('date'));
+  if (response.ok) return response;
+  const problem: unknown = await response
+    .clone()
+    .json()
+    .catch(() => null);
+  if (!isProblem(problem)) throw ApiProblem.unreadable(response.status);
+  if (response.status === 401 && token !== null && token === currentToken()) signOut('expired');
+  throw ApiProblem.refused(problem);
+}
+
+export const api = createClient<paths>({
+  baseUrl: typeof location === 'undefined' ? '' : location.origin,
+  fetch: (request) =>
+    send(request, currentToken(), request.method === 'GET' ? PATIENCE_READING_MS : PATIENCE_CHANGING_MS),
+});
+
+/** What a request brought. Failures were thrown already, so a body that is absent is an empty answer. */
+export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
+  const { data } = await answer;
+  return data as T;
+}
+
+/** Whether the API takes this token; throws why not. */
+export async function tryToken(token: string): Promise<void> {
+  await send(new Request(`${location.origin}/api/v1/system`), token, PATIENCE_READING_MS);
+}
+
+/** A file of the API, which needs the token's header and so cannot be a plain link. */
+export async function file(path: string): Promise<Blob> {
+  const response = await send(
+    new Request(`${location.origin}/api/v1/${path}`),
+    currentToken(),
+    PATIENCE_FILE_MS,
+  );
+  return response.blob();
+}
+
+/** A key for one wish of an operator: the same wish sent twice is carried out once. */
+export function freshKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

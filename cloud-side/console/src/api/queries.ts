@@ -1,0 +1,249 @@
+/** What pages read, and how often. Each is named by its path, so that an action can have the right ones read again. */
+import { keepPreviousData, type QueryClient, queryOptions } from '@tanstack/react-query';
+import { api, body, file } from './client';
+import type { PointKind } from './types';
+
+/** Something is happening: look closely. */
+export const QUICK = 1000;
+/** What an operator watches. */
+export const STEADY = 2000;
+/** What changes by somebody's doing. */
+export const SLOW = 4000;
+
+export const PAGE_SIZE = 50;
+/** Each drill of a list carries its whole report: fewer, and less often. */
+export const DRILL_PAGE_SIZE = 20;
+
+type Cursor = string | undefined;
+
+export const system = () =>
+  queryOptions({
+    queryKey: ['system'],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/system', { signal })),
+    refetchInterval: SLOW,
+  });
+
+export const groups = () =>
+  queryOptions({
+    queryKey: ['groups'],
+    // All of them: the overview sorts by what is worst, which no single page could.
+    queryFn: async ({ signal }) => {
+      const all = [];
+      let cursor: Cursor;
+      do {
+        const page = await body(
+          api.GET('/api/v1/groups', { params: { query: { limit: 1000, cursor } }, signal }),
+        );
+        all.push(...page.items);
+        cursor = page.next_cursor ?? undefined;
+      } while (cursor);
+      return all;
+    },
+    refetchInterval: STEADY,
+  });
+
+export const group = (name: string) =>
+  queryOptions({
+    queryKey: ['groups', name],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/groups/{group}', { params: { path: { group: name } }, signal })),
+    refetchInterval: STEADY,
+  });
+
+export const placement = (name: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'placement'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/groups/{group}/placement', { params: { path: { group: name } }, signal })),
+    refetchInterval: STEADY,
+  });
+
+export const points = (name: string, kind: PointKind | undefined, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['groups', name, 'points', kind ?? null, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/points', {
+          params: { path: { group: name }, query: { kind, cursor, limit: PAGE_SIZE } },
+          signal,
+        }),
+      ),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+export const nearest = (name: string, at: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'nearest', at],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/points:nearest', {
+          params: { path: { group: name }, query: { at } },
+          signal,
+        }),
+      ),
+    retry: false,
+  });
+
+export const pointReadiness = (name: string, point: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'points', point, 'readiness'],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/points/{point}/readiness', {
+          params: { path: { group: name, point } },
+          signal,
+        }),
+      ),
+    refetchInterval: SLOW,
+    retry: false,
+  });
+
+export const preview = (name: string, at: string, interruptedAt: string | undefined) =>
+  queryOptions({
+    queryKey: ['groups', name, 'preview', at, interruptedAt ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/failover-preview', {
+          params: { path: { group: name }, query: { at, interrupted_at: interruptedAt } },
+          signal,
+        }),
+      ),
+    refetchInterval: STEADY,
+    retry: false,
+    placeholderData: keepPreviousData,
+  });
+
+export const schedule = (name: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'schedule'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/groups/{group}/drill-schedule', { params: { path: { group: name } }, signal })),
+    refetchInterval: SLOW,
+    retry: false,
+  });
+
+export const volumes = (name: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'volumes'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/volumes', { params: { query: { group: name, limit: 1000 } }, signal })),
+    refetchInterval: STEADY,
+  });
+
+export const drills = (name: string | undefined, cursor: Cursor, limit = DRILL_PAGE_SIZE) =>
+  queryOptions({
+    queryKey: ['drills', 'list', name ?? null, cursor ?? null, limit],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/drills', { params: { query: { group: name, cursor, limit } }, signal })),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+export const drill = (id: string) =>
+  queryOptions({
+    queryKey: ['drills', id],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/drills/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) => (state.data?.finished_at ? SLOW : QUICK),
+  });
+
+export const failovers = (name: string | undefined, cursor: Cursor, limit = PAGE_SIZE) =>
+  queryOptions({
+    queryKey: ['failovers', 'list', name ?? null, cursor ?? null, limit],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/failovers', { params: { query: { group: name, cursor, limit } }, signal })),
+    refetchInterval: STEADY,
+    placeholderData: keepPreviousData,
+  });
+
+export const failover = (id: string) =>
+  queryOptions({
+    queryKey: ['failovers', id],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/failovers/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) => (state.data?.finished_at ? SLOW : QUICK),
+  });
+
+export const failbacks = (name: string | undefined, cursor: Cursor, limit = PAGE_SIZE) =>
+  queryOptions({
+    queryKey: ['failbacks', 'list', name ?? null, cursor ?? null, limit],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/failbacks', { params: { query: { group: name, cursor, limit } }, signal })),
+    refetchInterval: STEADY,
+    placeholderData: keepPreviousData,
+  });
+
+export const failback = (id: string) =>
+  queryOptions({
+    queryKey: ['failbacks', id],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/failbacks/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) => (state.data?.finished_at ? SLOW : QUICK),
+  });
+
+export const jobs = (name: string | undefined, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['jobs', 'list', name ?? null, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/jobs', { params: { query: { group: name, cursor, limit: PAGE_SIZE } }, signal })),
+    refetchInterval: STEADY,
+    placeholderData: keepPreviousData,
+  });
+
+export const job = (id: string) =>
+  queryOptions({
+    queryKey: ['jobs', id],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/jobs/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) => (state.data?.finished_at ? false : QUICK),
+  });
+
+export const views = (name: string | undefined, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['views', 'list', name ?? null, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/views', { params: { query: { group: name, cursor, limit: PAGE_SIZE } }, signal }),
+      ),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+export const reports = (name: string | undefined, cursor: Cursor, limit = PAGE_SIZE) =>
+  queryOptions({
+    queryKey: ['reports', 'list', name ?? null, cursor ?? null, limit],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/reports', { params: { query: { group: name, cursor, limit } }, signal })),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+/** The signed document as the server sends it: its text is what the signature is checked against. */
+export const reportText = (id: string) =>
+  queryOptions({
+    queryKey: ['reports', id, 'text'],
+    queryFn: async () => (await file(`reports/${encodeURIComponent(id)}`)).text(),
+    // A signed report never changes.
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
+  });
+
+export const reportKey = () =>
+  queryOptions({
+    queryKey: ['reports', 'key'],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/reports/key', { signal })),
+    refetchInterval: SLOW,
+  });
+
+/** An evidence file, which is written once. */
+export const evidence = (drillId: string, name: string) =>
+  queryOptions({
+    queryKey: ['drills', drillId, 'evidence', name],
+    queryFn: () => file(`drills/${encodeURIComponent(drillId)}/evidence/${encodeURIComponent(name)}`),
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
+  });
+
+/** Has everything read again that an action may have changed. */
+export function readAgain(client: QueryClient) {
+  return client.invalidateQueries({
+    predicate: ({ queryKey }) => queryKey[2] !== 'evidence' && queryKey[2] !== 'text',
+  });
+}

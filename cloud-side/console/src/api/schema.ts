@@ -1,0 +1,5232 @@
+// Made by `npm run generate` from cloud-side/openapi.json. Not edited by hand.
+
+export interface paths {
+    "/api/v1/drills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists drills, newest first. */
+        get: operations["list_drills"];
+        put?: never;
+        /** Starts a drill: boots a point in isolation and judges how far it comes. */
+        post: operations["start_drill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drills/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a drill. */
+        get: operations["show_drill"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drills/{id}/actions/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stops a drill. Its clean-up follows at once; the job ends when that is proven. */
+        post: operations["stop_drill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drills/{id}/evidence/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends a file that a drill kept. */
+        get: operations["read_evidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failbacks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists failbacks, newest first. */
+        get: operations["list_failbacks"];
+        put?: never;
+        /** Starts a failback. Nothing at home is overwritten before its disks were confirmed. */
+        post: operations["start_failback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failbacks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a failback. */
+        get: operations["show_failback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failbacks/{id}/actions/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives up a failback before its cutover. */
+        post: operations["cancel_failback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failbacks/{id}/actions/commit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a failback final: production belongs to home from then on. */
+        post: operations["commit_failback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failbacks/{id}/actions/confirm_disks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirms which disks at home may be overwritten. */
+        post: operations["confirm_failback_disks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failbacks/{id}/actions/cutover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings production home now: the machine at the target is shut down, the last changes are sent,
+         *     and the disks are compared.
+         */
+        post: operations["cut_over_failback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failbacks/{id}/actions/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries the step again in which a failback is blocked. */
+        post: operations["retry_failback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failbacks/{id}/actions/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undoes a failback after its cutover: home stops, and the machine at the target is started again.
+         *     What home wrote is kept as a branch.
+         */
+        post: operations["rollback_failback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failovers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists failovers, newest first. */
+        get: operations["list_failovers"];
+        put?: never;
+        /** Starts a failover. It stays reversible until it is committed. */
+        post: operations["start_failover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failovers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a failover. */
+        get: operations["show_failover"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failovers/{id}/actions/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives up a failover that did not change authority yet. */
+        post: operations["cancel_failover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failovers/{id}/actions/commit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a failover final: production belongs to the target from then on. */
+        post: operations["commit_failover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failovers/{id}/actions/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries the step again in which a failover is blocked. */
+        post: operations["retry_failover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failovers/{id}/actions/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undoes a failover: the machine at the target ends, and the source is the authority again. What
+         *     the machine wrote is kept as a branch.
+         */
+        post: operations["rollback_failover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists groups, oldest first. */
+        get: operations["list_groups"];
+        put?: never;
+        /** Makes a group. Its id, stream and volume ids go into the capture's configuration. */
+        post: operations["create_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a group. */
+        get: operations["show_group"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/drill-schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows when a group is drilled. */
+        get: operations["show_drill_schedule"];
+        /**
+         * Sets when a group is drilled, in place of what was set before. The first drill is due one cadence
+         *     from now, or at the next time of the day.
+         */
+        put: operations["set_drill_schedule"];
+        post?: never;
+        /** Removes a group's schedule: no drill starts by itself any more. A drill that runs goes on. */
+        delete: operations["remove_drill_schedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/failover-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows, without changing anything, what a failover would boot and lose. */
+        get: operations["preview_failover"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/placement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows which site a group's production belongs to. */
+        get: operations["show_placement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/placement/actions/keep_source": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keeps the source's data: the target ends, and the source may serve. The way out of a suspected
+         *     split brain, and of a rollback whose proof cannot be had.
+         */
+        post: operations["keep_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/placement/actions/keep_target": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keeps the target's data: the source is cut. The way out of a suspected split brain. */
+        post: operations["keep_target"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/points": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the points of a group, newest first. */
+        get: operations["list_points"];
+        put?: never;
+        /**
+         * Makes a bookmark: a marker is placed at the source now, and the job ends when its point is
+         *     published.
+         */
+        post: operations["create_point"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/points:nearest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the newest point at or before an instant. */
+        get: operations["nearest_point"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/points/{point}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a point. */
+        get: operations["show_point"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/points/{point}/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what the last inspection of a point said. */
+        get: operations["show_point_readiness"];
+        put?: never;
+        /** Inspects a point now. */
+        post: operations["check_point_readiness"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group}/runbook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what to do to fail a group over, as one HTML file to be kept on paper. */
+        get: operations["read_runbook"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists jobs, newest first. */
+        get: operations["list_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a job, now or at its end. */
+        get: operations["show_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists reports, newest first. */
+        get: operations["list_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a signed report, by its id or that of what it is about (then the newest). */
+        get: operations["show_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{id}/html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a report as one HTML file. */
+        get: operations["read_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the key that reports are signed with, and where their chain ends. */
+        get: operations["show_report_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/trend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows results, recovery times and recovery points over time, the oldest first. */
+        get: operations["show_report_trend"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/trend/html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the trend as one HTML file. */
+        get: operations["read_report_trend"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the installation and this process. */
+        get: operations["show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists open views, oldest first. */
+        get: operations["list_views"];
+        put?: never;
+        /**
+         * Opens a view of a point. It stays at its address, also over a restart, until it is closed or its
+         *     lease is over.
+         */
+        post: operations["open_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a view. */
+        get: operations["show_view"];
+        put?: never;
+        post?: never;
+        /** Closes a view. Its readers are disconnected. */
+        delete: operations["close_view"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/volumes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists volumes, group by group, in the order of their disks. */
+        get: operations["list_volumes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/volumes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a volume. */
+        get: operations["show_volume"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description What may be done with an object now, and if not, why not. */
+        Action: {
+            /** @description Whether a request for it would be accepted now. */
+            allowed: boolean;
+            /** @description The verb, as in the path of its route. */
+            name: string;
+            /** @description Why it is not allowed. */
+            reason?: string | null;
+            /** @description What makes it allowed. */
+            remedy?: string | null;
+        };
+        /** @description The canary against the point. */
+        CanaryReport: {
+            /**
+             * Format: double
+             * @description How much older than the point it is, in seconds on the source's and the point's clocks;
+             *     negative when the canary bears the later time. Absent when the point's time is unknown.
+             */
+            behind_point_seconds?: number | null;
+            /** @description The line the machine showed. */
+            line: string;
+            /**
+             * Format: int64
+             * @description The canary's number.
+             */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description When the canary was written, on the source's clock.
+             */
+            time: string;
+        };
+        /** @description The capture at the source, as its gateway relays it. */
+        CaptureBody: {
+            /** @description Whether it is connected to its gateway, and that to this receiver. */
+            connected: boolean;
+            /**
+             * Format: int64
+             * @description Bytes of its journal.
+             */
+            journal_capacity_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of its journal that are in use.
+             */
+            journal_used_bytes?: number | null;
+            /**
+             * Format: date-time
+             * @description When it reported last, on its own clock.
+             */
+            reported_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when, on the gateway's clock.
+             */
+            since?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes that wait in the gateway's spool.
+             */
+            spooled_bytes?: number | null;
+            standing?: components["schemas"]["SourceStanding"] | null;
+        };
+        /** @description The clean-up and its proof. */
+        CleanupReport: {
+            /** @description Whether every item is proven. */
+            complete: boolean;
+            /** @description What was looked for. */
+            items: components["schemas"]["ProofItem"][];
+        };
+        /** @description What a failover or failback does when nobody decides. */
+        CommitPolicy: "manual" | {
+            /** @description It is made final. */
+            auto_commit: {
+                /**
+                 * Format: int32
+                 * @description After this many seconds.
+                 */
+                after_seconds: number;
+            };
+        } | {
+            /** @description It is undone. */
+            auto_rollback: {
+                /**
+                 * Format: int32
+                 * @description After this many seconds.
+                 */
+                after_seconds: number;
+            };
+        };
+        /** @description The typed confirmation of a live verb. */
+        Confirmation: {
+            /** @description The group's name, as somebody typed it. */
+            confirm: string;
+        };
+        /** @description A disk that may be overwritten. */
+        ConfirmedDisk: {
+            /** @description The serial of the disk at home, as somebody typed it. */
+            serial: string;
+            /** @description The volume, by id or name. */
+            volume: string;
+        };
+        /** @description The disks at home that may be overwritten. */
+        ConfirmedDisks: {
+            /** @description One per volume of the group. */
+            disks: components["schemas"]["ConfirmedDisk"][];
+        };
+        /**
+         * @description The controller the disks hang on.
+         * @enum {string}
+         */
+        DiskBus: "virtio" | "ahci";
+        /** @description A drill: a point booted in isolation, judged, and removed again. */
+        Drill: {
+            /** @description What may be done with it now. */
+            allowed_actions: components["schemas"]["Action"][];
+            /**
+             * @description The files it kept; `drill.json` and what was made of it (`report.json`, `report.html`,
+             *     `runbook.html`) besides.
+             */
+            evidence: components["schemas"]["EvidenceFile"][];
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            /** @description Its group. */
+            group: string;
+            /** @description The name of its group. */
+            group_name: string;
+            /**
+             * Format: int32
+             * @description Seconds for which the machine is held after its last rung.
+             */
+            hold_seconds: number;
+            /** @description Its id. */
+            id: string;
+            /** @description Its job. */
+            job: string;
+            /** @description The point it boots. */
+            point: components["schemas"]["Point"];
+            progress?: components["schemas"]["DrillProgress"] | null;
+            /** @description Why it did not pass. */
+            reason?: string | null;
+            report?: components["schemas"]["DrillReport"] | null;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            requested_at: string;
+            /** @description How it stands. */
+            state: components["schemas"]["DrillState"];
+            /** @description The view it boots from, while it is open. */
+            view?: string | null;
+        };
+        /** @description The drill axis of a group. */
+        DrillAxisBody: {
+            /** @description The drill that runs or left something behind. */
+            drill?: string | null;
+            /**
+             * Format: date-time
+             * @description When the last one passed; null when none did.
+             */
+            last_passed_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when one that passed is missing by the group's schedule; null while it is not.
+             */
+            overdue_since?: string | null;
+            /** @description The state. */
+            state: components["schemas"]["DrillAxisState"];
+        };
+        /**
+         * @description What the drill of a group does.
+         * @enum {string}
+         */
+        DrillAxisState: "none" | "preparing" | "running" | "cleaning" | "cleanup_failed";
+        /** @description A step of a running drill. */
+        DrillProgress: {
+            /**
+             * Format: date-time
+             * @description When this was so.
+             */
+            at: string;
+            /** @description The drill's id. */
+            drill: string;
+            /** @description The phase it is in. */
+            phase: components["schemas"]["Phase"];
+            /** @description All rungs so far, lowest first; empty before the boot. */
+            rungs: components["schemas"]["RungResult"][];
+        };
+        /** @description Everything about one drill. */
+        DrillReport: {
+            canary?: components["schemas"]["CanaryReport"] | null;
+            /** @description The proof that nothing is left. */
+            cleanup: components["schemas"]["CleanupReport"];
+            /** @description The drill's id. */
+            drill: string;
+            /** @description The files kept, with their hashes. */
+            evidence: components["schemas"]["EvidenceFile"][];
+            /**
+             * Format: date-time
+             * @description When the report was written.
+             */
+            finished_at: string;
+            /** @description The protection group. */
+            group: string;
+            /** @description Whether the instance could reach a network. */
+            isolation: components["schemas"]["IsolationReport"];
+            launch_settings?: components["schemas"]["LaunchSettings"] | null;
+            /**
+             * Format: int64
+             * @description The most bytes the throw-away disks occupied.
+             */
+            overlay_bytes: number;
+            /** @description The phases that were entered. */
+            phases: components["schemas"]["PhaseReport"][];
+            /** @description The point that was booted. */
+            point: components["schemas"]["PointDescription"];
+            precheck?: components["schemas"]["PrecheckReport"] | null;
+            /** @description Why, unless it passed. */
+            reason?: string | null;
+            /** @description How long each step of the recovery took. */
+            recovery_times: components["schemas"]["RecoveryTimes"];
+            replica?: components["schemas"]["ReplicaReport"] | null;
+            /**
+             * Format: int32
+             * @description Version of this form.
+             */
+            report_version: number;
+            /**
+             * Format: date-time
+             * @description When it was requested.
+             */
+            requested_at: string;
+            /** @description How it ended. */
+            result: components["schemas"]["DrillResult"];
+            /** @description All rungs, lowest first; empty when the instance was never started. */
+            rungs: components["schemas"]["RungResult"][];
+            /** @description The target it ran on. */
+            target: string;
+        };
+        /**
+         * @description How a drill ended.
+         * @enum {string}
+         */
+        DrillResult: "passed" | "failed" | "cancelled" | "cleanup_failed";
+        /** @description When a group is drilled. */
+        DrillSchedule: {
+            /** @description The time of the day, `HH:MM:SS`; null when none was set. */
+            at?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds from one drill to the next.
+             */
+            every_seconds: number;
+            /** @description The group. */
+            group: string;
+            /** @description The name of the group. */
+            group_name: string;
+            /**
+             * Format: int32
+             * @description Seconds for which the machine is held after its last rung.
+             */
+            hold_seconds: number;
+            /** @description The last drill it started. */
+            last_drill?: string | null;
+            launch_settings?: components["schemas"]["LaunchSettings"] | null;
+            /**
+             * Format: date-time
+             * @description When the next drill is due.
+             */
+            next_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when a drill that passed is missing; null while it is not.
+             */
+            overdue_since?: string | null;
+            /** @description Which point is booted. */
+            point: components["schemas"]["PointChoice"];
+            /**
+             * Format: date-time
+             * @description When this was set.
+             */
+            set_at: string;
+            /** @description Why the last start failed; null since one succeeded. */
+            trouble?: string | null;
+            /** @description The time zone of that. */
+            zone: string;
+        };
+        /**
+         * @description How a drill stands.
+         * @enum {string}
+         */
+        DrillState: "queued" | "preparing" | "running" | "cleaning" | "passed" | "failed" | "cancelled" | "cleanup_failed";
+        /** @description A file that was kept. */
+        EvidenceFile: {
+            /** @description BLAKE3 hash, in hexadecimal. */
+            blake3: string;
+            /**
+             * Format: int64
+             * @description Length in bytes.
+             */
+            bytes: number;
+            /** @description Name in the drill's evidence directory. */
+            name: string;
+        };
+        /** @description A failback: production of a group brought home. */
+        Failback: {
+            /** @description What may be done with it now. */
+            allowed_actions: components["schemas"]["Action"][];
+            /** @description The branch that production runs on. */
+            branch: string;
+            /** @description What happens when nobody decides. */
+            commit_policy: components["schemas"]["CommitPolicy"];
+            /**
+             * Format: int64
+             * @description Seconds until that happens, or until the next round; null when nothing counts down.
+             */
+            continues_in_seconds?: number | null;
+            /** @description The disks found at home; they are confirmed by these serials. */
+            disks: components["schemas"]["HomeDisk"][];
+            end?: components["schemas"]["FailbackEnd"] | null;
+            failure?: components["schemas"]["Failure"] | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            /** @description The point where the two histories part. */
+            fork: string;
+            /**
+             * Format: int64
+             * @description The generation of its change of authority.
+             */
+            generation?: number | null;
+            /** @description Its group. */
+            group: string;
+            /** @description The name of its group. */
+            group_name: string;
+            /** @description The branch with what home wrote after a cutover that was undone. */
+            home_writes?: string | null;
+            /** @description Its id. */
+            id: string;
+            /** @description Its job. */
+            job: string;
+            /** @description The branch with what home wrote after the fork; null when that was nothing. */
+            left_behind?: string | null;
+            method?: components["schemas"]["SeedMethod"] | null;
+            /** @description Who asked. */
+            operator: string;
+            /** @description Whether home was proven equal to the branch, by digest, at the cutover. */
+            proven_equal: boolean;
+            /**
+             * Format: int64
+             * @description Bytes written at the target during the last round.
+             */
+            remaining_bytes?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            requested_at: string;
+            /** @description What is at home to begin with. */
+            seed: components["schemas"]["Seed"];
+            /** @description Whether home was brought to the branch's present at least once. */
+            seeded: boolean;
+            /**
+             * Format: int64
+             * @description Bytes sent by all rounds.
+             */
+            sent_bytes: number;
+            /** @description What it does there. */
+            stage: components["schemas"]["Stage"];
+            /** @description The step it is in, or ended in. */
+            step: components["schemas"]["Step"];
+            /** @description Every step that was begun. */
+            steps: components["schemas"]["PlacementStep"][];
+            /** @description Whether it is on its way back. */
+            turned_back: boolean;
+        };
+        /**
+         * @description How a failback ended.
+         * @enum {string}
+         */
+        FailbackEnd: "committed" | "rolled_back" | "failed" | "cancelled" | "source_kept";
+        /** @description A failover: production of a group brought to the target. */
+        Failover: {
+            /** @description What may be done with it now. */
+            allowed_actions: components["schemas"]["Action"][];
+            /** @description The branch that the machine runs on. */
+            branch?: string | null;
+            /** @description What happens when nobody decides. */
+            commit_policy: components["schemas"]["CommitPolicy"];
+            /**
+             * Format: int64
+             * @description Seconds until that happens; null when nothing counts down.
+             */
+            decides_in_seconds?: number | null;
+            end?: components["schemas"]["FailoverEnd"] | null;
+            failure?: components["schemas"]["Failure"] | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            /**
+             * Format: int64
+             * @description The generation of its change of authority.
+             */
+            generation?: number | null;
+            /** @description Its group. */
+            group: string;
+            /** @description The name of its group. */
+            group_name: string;
+            /** @description Its id. */
+            id: string;
+            /** @description The machine. */
+            instance?: string | null;
+            /**
+             * Format: date-time
+             * @description When production stopped, as the operator knew it.
+             */
+            interrupted_at?: string | null;
+            /** @description Its job. */
+            job: string;
+            ladder?: components["schemas"]["FailoverLadder"] | null;
+            /** @description How the machine looks. */
+            launch_settings: components["schemas"]["LaunchSettings"];
+            loss?: components["schemas"]["LossWindow"] | null;
+            /** @description Whether production was to be stopped in order first. */
+            mode: components["schemas"]["FailoverMode"];
+            /** @description Its network cards. */
+            networks: Record<string, never>[];
+            /** @description Who asked. */
+            operator: string;
+            /** @description The pinned point. */
+            point?: string | null;
+            /**
+             * Format: date-time
+             * @description The time of that point.
+             */
+            point_time?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            requested_at: string;
+            /** @description What it does there. */
+            stage: components["schemas"]["Stage"];
+            /** @description The step it is in, or ended in. */
+            step: components["schemas"]["Step"];
+            /** @description Every step that was begun. */
+            steps: components["schemas"]["PlacementStep"][];
+            /** @description Whether it is on its way back. */
+            turned_back: boolean;
+        };
+        /**
+         * @description How a failover ended.
+         * @enum {string}
+         */
+        FailoverEnd: "committed" | "rolled_back" | "failed" | "cancelled" | "source_kept";
+        /** @description What became of a ladder. */
+        FailoverLadder: {
+            /** @description What was observed, in a sentence. */
+            detail: string;
+            /** @description Whether every awaited rung was passed. */
+            passed: boolean;
+            /** @description The rungs, lowest first; empty once the machine is gone. */
+            rungs: components["schemas"]["RungResult"][];
+        };
+        /**
+         * @description Whether production is stopped in order first.
+         * @enum {string}
+         */
+        FailoverMode: "planned" | "emergency";
+        /** @description What a failover would boot and lose. */
+        FailoverPreview: {
+            /** @description What would be lost by it. */
+            loss: components["schemas"]["LossWindow"];
+            /** @description The point that would be booted. */
+            point: components["schemas"]["Point"];
+            source?: components["schemas"]["SourceStanding"] | null;
+            /** @description The loss in a sentence. */
+            summary: string;
+        };
+        /** @description Why a step failed. */
+        Failure: {
+            /** @description What happened. */
+            cause: string;
+            /** @description The stable code that programs match on. */
+            code: string;
+            /** @description What to do about it. */
+            remedy: string;
+            /** @description The step. */
+            step: components["schemas"]["Step"];
+        };
+        /**
+         * @description What starts the boot loader.
+         * @enum {string}
+         */
+        Firmware: "bios" | "uefi";
+        /** @description The gateway that feeds a group. */
+        GatewayBody: {
+            /** @description Whether its session is up. */
+            connected: boolean;
+            /** @description Who it is. */
+            peer?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when that is so.
+             */
+            since: string;
+        };
+        /** @description A protection group: the unit of policy and consistency. */
+        Group: {
+            /** @description What may be done with it now, and why not. */
+            allowed_actions: components["schemas"]["Action"][];
+            /** @description The capture at the source. */
+            capture: components["schemas"]["CaptureBody"];
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /** @description What its drill does. */
+            drill: components["schemas"]["DrillAxisBody"];
+            /** @description The gateway that feeds the group. */
+            gateway: components["schemas"]["GatewayBody"];
+            /**
+             * Format: int64
+             * @description Its fencing number.
+             */
+            generation: number;
+            /** @description How well it is. */
+            health: components["schemas"]["Health"];
+            /** @description Its id. */
+            id: string;
+            latest_point?: components["schemas"]["LatestPoint"] | null;
+            /** @description Its name, unique in the installation. */
+            name: string;
+            placement?: components["schemas"]["PlacementState"] | null;
+            /** @description The positions between which lag is measured. */
+            positions: components["schemas"]["Positions"];
+            /** @description Whether its newest inspected point would boot. */
+            readiness: components["schemas"]["ReadinessAxis"];
+            /** @description What the replication does. */
+            replication: components["schemas"]["Replication"];
+            /** @description Whether the age of the newest point is known. */
+            rpo_known: boolean;
+            /**
+             * Format: double
+             * @description The age of the newest point in seconds, measured; null when it is not known.
+             */
+            rpo_seconds?: number | null;
+            /** @description The stream that its capture feeds. */
+            stream: string;
+            /** @description Its volumes, in the order of the machine's disks. */
+            volumes: components["schemas"]["GroupVolume"][];
+        };
+        /** @description A volume in its group. */
+        GroupVolume: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its name, unique in its group. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The number the stream uses; null before the capture told it.
+             */
+            number?: number | null;
+            /**
+             * Format: int64
+             * @description Its size in bytes.
+             */
+            size_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes written by the application since the capture started; null while it is not connected.
+             */
+            written_bytes?: number | null;
+        };
+        /** @description How well a group is, and why. */
+        Health: {
+            /** @description The worst of the reasons. */
+            level: components["schemas"]["HealthLevel"];
+            /** @description The reasons; none when all is well. */
+            reasons: components["schemas"]["HealthReason"][];
+        };
+        /**
+         * @description How well a group is.
+         * @enum {string}
+         */
+        HealthLevel: "ok" | "unknown" | "warning" | "critical";
+        /** @description One reason for a health level. */
+        HealthReason: {
+            /** @description The stable code that programs match on. */
+            code: string;
+            /** @description The reason in words. */
+            detail: string;
+        };
+        /** @description A disk found at home. */
+        HomeDisk: {
+            /** @description Whether it holds nothing but zeroes and holes. */
+            blank: boolean;
+            /** @description Whether an operator allowed it to be overwritten. */
+            confirmed: boolean;
+            /** @description By which an operator recognises it. */
+            serial: string;
+            /**
+             * Format: int64
+             * @description Its size in bytes.
+             */
+            size_bytes: number;
+            /** @description The volume it is for. */
+            volume: string;
+            /** @description The volume's name. */
+            volume_name?: string | null;
+        };
+        /** @description Whether the instance could reach a network, from all observations together. */
+        IsolationReport: {
+            decisive?: components["schemas"]["IsolationSample"] | null;
+            /**
+             * Format: int32
+             * @description How many observations were made.
+             */
+            observations: number;
+            /** @description Isolated only if at least one observation said so and none said otherwise. */
+            verdict: components["schemas"]["IsolationVerdict"];
+        };
+        /** @description One observation of an instance's isolation, with its evidence. */
+        IsolationSample: {
+            /** @description The instance's own network configuration as its hypervisor reports it. */
+            network?: string | null;
+            /** @description Why, in a sentence. */
+            reason: string;
+            /** @description Every socket and network device the instance's process had open. */
+            sockets: components["schemas"]["SocketEvidence"][];
+            /** @description The verdict. */
+            verdict: components["schemas"]["IsolationVerdict"];
+        };
+        /**
+         * @description Whether an instance can reach a network.
+         * @enum {string}
+         */
+        IsolationVerdict: "isolated" | "not_isolated" | "unknown";
+        /** @description A job: work that outlasts its request. */
+        Job: {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            error?: components["schemas"]["JobError"] | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            /** @description The group it is about. */
+            group: string;
+            /** @description Its id. */
+            id: string;
+            /** @description What it does. */
+            kind: components["schemas"]["JobKind"];
+            /** @description What it does at the moment. */
+            phase?: string | null;
+            result?: components["schemas"]["JobResult"] | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            started_at?: string | null;
+            /** @description How it stands. */
+            state: components["schemas"]["JobState"];
+            /** @description What it is about in that group: a label, a drill's id, or a point's. */
+            subject: string;
+        };
+        /** @description Why a job did not succeed. */
+        JobError: {
+            /** @description The stable code that programs match on. */
+            code: string;
+            /** @description What happened. */
+            detail: string;
+            /** @description What to do about it. */
+            remedy?: string | null;
+        };
+        /**
+         * @description What a job does.
+         * @enum {string}
+         */
+        JobKind: "create_point" | "drill" | "failover" | "failback" | "readiness";
+        /** @description What came of a job. */
+        JobResult: {
+            /** @description Its drill. */
+            drill?: string | null;
+            point?: components["schemas"]["Point"] | null;
+        };
+        /**
+         * @description How a job stands.
+         * @enum {string}
+         */
+        JobState: "queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted";
+        /**
+         * @description Whether a key is there.
+         * @enum {string}
+         */
+        KeyPresence: "present" | "missing";
+        /** @description The newest point of a group. */
+        LatestPoint: {
+            /**
+             * Format: date-time
+             * @description Up to when the source is known not to have written anything more.
+             */
+            covers_until: string;
+            /** @description Its id. */
+            id: string;
+            /** @description Its label. */
+            label?: string | null;
+            /**
+             * Format: date-time
+             * @description When its last record was captured.
+             */
+            time: string;
+        };
+        /**
+         * @description How a recovered machine looks and how its boot is judged.
+         *
+         *     Every field has a default. Machines run under emulation (TCG): a hypervisor device that can be
+         *     opened proves nothing about guests running in it.
+         */
+        LaunchSettings: {
+            /**
+             * Format: int32
+             * @description Seconds from the start until the last rung; default 180, since emulation is slow.
+             * @default 180
+             */
+            boot_timeout_seconds?: number;
+            /**
+             * Format: int32
+             * @description Number of processors; default 2.
+             * @default 2
+             */
+            cpus?: number;
+            /**
+             * @description Disk controller; default `virtio`.
+             * @default virtio
+             */
+            disk_bus?: components["schemas"]["DiskBus"];
+            /**
+             * @description Volume names in the order of the machine's disks; the first is booted from. Volumes that are
+             *     not named follow in the group's order. Empty by default.
+             * @default []
+             */
+            disk_order?: string[];
+            /**
+             * @description Firmware; default `bios`.
+             * @default bios
+             */
+            firmware?: components["schemas"]["Firmware"];
+            /**
+             * @description Chipset; default `q35`.
+             * @default q35
+             */
+            machine?: components["schemas"]["Machine"];
+            /**
+             * Format: int32
+             * @description Memory in MiB; default 1024.
+             * @default 1024
+             */
+            memory_mib?: number;
+            /**
+             * Format: int32
+             * @description How much the machine may write, over all disks, in MiB; default 8192. The drill fails when
+             *     it writes more.
+             * @default 8192
+             */
+            overlay_limit_mib?: number;
+            /**
+             * @description Whether its power is cut when it did not shut itself down by then, as for machines that do not
+             *     hear the power button. What it had not flushed is lost then, as in a power failure. Without
+             *     it the cutover is given up; default.
+             * @default false
+             */
+            power_off?: boolean;
+            /**
+             * @description How the rungs of the verification ladder are recognised.
+             * @default {
+             *       "canary": "",
+             *       "canary_check": "",
+             *       "failure": [
+             *         "Kernel panic - not syncing",
+             *         "Gave up waiting for root",
+             *         "ALERT!\\s+\\S+\\s+does not exist",
+             *         "VFS: Unable to mount root fs",
+             *         "You are in (emergency|rescue) mode",
+             *         "Entering emergency mode",
+             *         "Give root password for maintenance",
+             *         "Press Enter for maintenance",
+             *         "Warning: Could not boot",
+             *         "Failed to mount .*sysroot",
+             *         "No bootable device",
+             *         "No bootable option or device was found",
+             *         "UEFI Interactive Shell",
+             *         "Entering rescue mode",
+             *         "grub rescue>",
+             *         "error: unknown filesystem"
+             *       ],
+             *       "firmware": "SeaBIOS|GRUB|UEFI firmware|BdsDxe|Booting from|ISOLINUX|SYSLINUX|systemd-boot",
+             *       "kernel": "Linux version \\d",
+             *       "login": "\\blogin:(\\s|$)",
+             *       "more_failure": [],
+             *       "network_isolated": "",
+             *       "network_leak": "",
+             *       "root_mounted": "EXT[234]-fs.*mounted filesystem|XFS.*(Ending clean mount|Mounting V\\d)|BTRFS.*(mounting|first mount of) filesystem|VFS: Mounted root|Mounted .*sysroot|Switch(ing)? [Rr]oot"
+             *     }
+             */
+            rungs?: components["schemas"]["RungPatterns"];
+            /**
+             * Format: int32
+             * @description Seconds that a machine in production gets to shut itself down before a cutover home; default
+             *     300.
+             * @default 300
+             */
+            shut_down_seconds?: number;
+        };
+        /** @description One figure of a loss. */
+        Loss: {
+            /**
+             * Format: int64
+             * @description It is this much.
+             */
+            exactly: number;
+        } | {
+            /**
+             * Format: int64
+             * @description It is this much or more.
+             */
+            at_least: number;
+        } | {
+            /** @description It cannot be told. */
+            unknown: components["schemas"]["UnknownLoss"];
+        };
+        /** @description What would be lost. */
+        LossWindow: {
+            /** @description Bytes written. */
+            bytes: components["schemas"]["Loss"];
+            /** @description Seconds of writes, rounded up. */
+            seconds: components["schemas"]["Loss"];
+        };
+        /**
+         * @description The chipset of the machine.
+         * @enum {string}
+         */
+        Machine: "q35" | "pc";
+        /** @description A drill to be started. */
+        NewDrill: {
+            /**
+             * @description The point: its id or label, an RFC 3339 time for the newest point at or before it, or
+             *     `latest`.
+             */
+            at: string;
+            /** @description The group, by id or name. */
+            group: string;
+            /**
+             * Format: int32
+             * @description Seconds for which the machine is held after its last rung; 0 by default, a day at most.
+             */
+            hold_seconds?: number | null;
+            launch_settings?: components["schemas"]["LaunchSettings"] | null;
+        };
+        /** @description A failback to be started. */
+        NewFailback: {
+            /** @description What happens when nobody decides after the cutover; nothing by default. */
+            commit_policy?: components["schemas"]["CommitPolicy"];
+            /** @description The group, by id or name. */
+            group: string;
+            /**
+             * Format: int32
+             * @description Seconds between two rounds of copying; 60 by default.
+             */
+            round_every_seconds?: number;
+            /**
+             * @description What is at home to begin with. What the original disk was written after the fork is kept
+             *     first.
+             */
+            seed: components["schemas"]["Seed"];
+        };
+        /** @description A failover to be started. */
+        NewFailover: {
+            /**
+             * @description The instant to boot: a point id, a label, an RFC 3339 time, or latest, the default. What is
+             *     latest is decided behind the fence.
+             */
+            at?: string;
+            /** @description What happens when nobody decides; nothing by default. */
+            commit_policy?: components["schemas"]["CommitPolicy"];
+            /** @description The group's name, as somebody typed it. */
+            confirm: string;
+            /** @description The group, by id or name. */
+            group: string;
+            /**
+             * Format: date-time
+             * @description When production stopped, as far as the operator knows: reports count from it.
+             */
+            interrupted_at?: string | null;
+            /** @description The operator vouches that the source is isolated, although it was seen serving. */
+            isolation_confirmed?: boolean;
+            launch_settings?: components["schemas"]["LaunchSettings"] | null;
+            /** @description Planned: the source stops writes and nothing is lost. Emergency: the source is not asked. */
+            mode: components["schemas"]["FailoverMode"];
+            /** @description Its network cards; one behind the host's addresses by default. */
+            networks?: Record<string, never>[] | null;
+        };
+        /** @description A group to be made. */
+        NewGroup: {
+            /** @description Its name: 1 to 63 letters, digits, hyphens and underscores. */
+            name: string;
+            /** @description Its volumes, in the order of the machine's disks. */
+            volumes: components["schemas"]["NewVolume"][];
+        };
+        /**
+         * @description For which machine a point is inspected. What is not said is as the last time, and at first a BIOS
+         *     machine with virtio disks and one network card.
+         */
+        NewInspection: {
+            disk_bus?: components["schemas"]["ReadinessDiskBus"] | null;
+            firmware?: components["schemas"]["ReadinessFirmware"] | null;
+            /**
+             * Format: int32
+             * @description How many network cards it has; at most 8.
+             */
+            network_cards?: number | null;
+        };
+        /** @description A bookmark to be made. */
+        NewPoint: {
+            /** @description Its label, unique in the group. */
+            label: string;
+        };
+        /** @description A schedule to be set. */
+        NewSchedule: {
+            /** @description The time of the day, `HH:MM`; goes with whole days only. */
+            at?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds from one drill to the next: an hour to 731 days.
+             */
+            every_seconds: number;
+            /**
+             * Format: int32
+             * @description Seconds for which the machine is held after its last rung; 0 by default, a day at most.
+             */
+            hold_seconds?: number | null;
+            launch_settings?: components["schemas"]["LaunchSettings"] | null;
+            point?: components["schemas"]["PointChoice"] | null;
+            /** @description The time zone of that, such as `Asia/Shanghai`; UTC by default. */
+            zone?: string | null;
+        };
+        /** @description A view to be opened. */
+        NewView: {
+            /**
+             * @description The point: its id or label, an RFC 3339 time for the newest point at or before it, or
+             *     `latest`.
+             */
+            at: string;
+            /** @description The group, by id or name. */
+            group: string;
+            /**
+             * Format: int64
+             * @description Seconds until the view is closed by itself; a day by default, 30 days at most.
+             */
+            lease_seconds?: number | null;
+        };
+        /** @description A volume of a group to be made. */
+        NewVolume: {
+            /** @description Its name, unique in the group. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its size in bytes, a multiple of 512.
+             */
+            size_bytes: number;
+        };
+        /** @description A page of a list. */
+        Page_Drill: {
+            /** @description The items. */
+            items: {
+                /** @description What may be done with it now. */
+                allowed_actions: components["schemas"]["Action"][];
+                /**
+                 * @description The files it kept; `drill.json` and what was made of it (`report.json`, `report.html`,
+                 *     `runbook.html`) besides.
+                 */
+                evidence: components["schemas"]["EvidenceFile"][];
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at?: string | null;
+                /** @description Its group. */
+                group: string;
+                /** @description The name of its group. */
+                group_name: string;
+                /**
+                 * Format: int32
+                 * @description Seconds for which the machine is held after its last rung.
+                 */
+                hold_seconds: number;
+                /** @description Its id. */
+                id: string;
+                /** @description Its job. */
+                job: string;
+                /** @description The point it boots. */
+                point: components["schemas"]["Point"];
+                progress?: components["schemas"]["DrillProgress"] | null;
+                /** @description Why it did not pass. */
+                reason?: string | null;
+                report?: components["schemas"]["DrillReport"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                requested_at: string;
+                /** @description How it stands. */
+                state: components["schemas"]["DrillState"];
+                /** @description The view it boots from, while it is open. */
+                view?: string | null;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Failback: {
+            /** @description The items. */
+            items: {
+                /** @description What may be done with it now. */
+                allowed_actions: components["schemas"]["Action"][];
+                /** @description The branch that production runs on. */
+                branch: string;
+                /** @description What happens when nobody decides. */
+                commit_policy: components["schemas"]["CommitPolicy"];
+                /**
+                 * Format: int64
+                 * @description Seconds until that happens, or until the next round; null when nothing counts down.
+                 */
+                continues_in_seconds?: number | null;
+                /** @description The disks found at home; they are confirmed by these serials. */
+                disks: components["schemas"]["HomeDisk"][];
+                end?: components["schemas"]["FailbackEnd"] | null;
+                failure?: components["schemas"]["Failure"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at?: string | null;
+                /** @description The point where the two histories part. */
+                fork: string;
+                /**
+                 * Format: int64
+                 * @description The generation of its change of authority.
+                 */
+                generation?: number | null;
+                /** @description Its group. */
+                group: string;
+                /** @description The name of its group. */
+                group_name: string;
+                /** @description The branch with what home wrote after a cutover that was undone. */
+                home_writes?: string | null;
+                /** @description Its id. */
+                id: string;
+                /** @description Its job. */
+                job: string;
+                /** @description The branch with what home wrote after the fork; null when that was nothing. */
+                left_behind?: string | null;
+                method?: components["schemas"]["SeedMethod"] | null;
+                /** @description Who asked. */
+                operator: string;
+                /** @description Whether home was proven equal to the branch, by digest, at the cutover. */
+                proven_equal: boolean;
+                /**
+                 * Format: int64
+                 * @description Bytes written at the target during the last round.
+                 */
+                remaining_bytes?: number | null;
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                requested_at: string;
+                /** @description What is at home to begin with. */
+                seed: components["schemas"]["Seed"];
+                /** @description Whether home was brought to the branch's present at least once. */
+                seeded: boolean;
+                /**
+                 * Format: int64
+                 * @description Bytes sent by all rounds.
+                 */
+                sent_bytes: number;
+                /** @description What it does there. */
+                stage: components["schemas"]["Stage"];
+                /** @description The step it is in, or ended in. */
+                step: components["schemas"]["Step"];
+                /** @description Every step that was begun. */
+                steps: components["schemas"]["PlacementStep"][];
+                /** @description Whether it is on its way back. */
+                turned_back: boolean;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Failover: {
+            /** @description The items. */
+            items: {
+                /** @description What may be done with it now. */
+                allowed_actions: components["schemas"]["Action"][];
+                /** @description The branch that the machine runs on. */
+                branch?: string | null;
+                /** @description What happens when nobody decides. */
+                commit_policy: components["schemas"]["CommitPolicy"];
+                /**
+                 * Format: int64
+                 * @description Seconds until that happens; null when nothing counts down.
+                 */
+                decides_in_seconds?: number | null;
+                end?: components["schemas"]["FailoverEnd"] | null;
+                failure?: components["schemas"]["Failure"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at?: string | null;
+                /**
+                 * Format: int64
+                 * @description The generation of its change of authority.
+                 */
+                generation?: number | null;
+                /** @description Its group. */
+                group: string;
+                /** @description The name of its group. */
+                group_name: string;
+                /** @description Its id. */
+                id: string;
+                /** @description The machine. */
+                instance?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When production stopped, as the operator knew it.
+                 */
+                interrupted_at?: string | null;
+                /** @description Its job. */
+                job: string;
+                ladder?: components["schemas"]["FailoverLadder"] | null;
+                /** @description How the machine looks. */
+                launch_settings: components["schemas"]["LaunchSettings"];
+                loss?: components["schemas"]["LossWindow"] | null;
+                /** @description Whether production was to be stopped in order first. */
+                mode: components["schemas"]["FailoverMode"];
+                /** @description Its network cards. */
+                networks: Record<string, never>[];
+                /** @description Who asked. */
+                operator: string;
+                /** @description The pinned point. */
+                point?: string | null;
+                /**
+                 * Format: date-time
+                 * @description The time of that point.
+                 */
+                point_time?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                requested_at: string;
+                /** @description What it does there. */
+                stage: components["schemas"]["Stage"];
+                /** @description The step it is in, or ended in. */
+                step: components["schemas"]["Step"];
+                /** @description Every step that was begun. */
+                steps: components["schemas"]["PlacementStep"][];
+                /** @description Whether it is on its way back. */
+                turned_back: boolean;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Group: {
+            /** @description The items. */
+            items: {
+                /** @description What may be done with it now, and why not. */
+                allowed_actions: components["schemas"]["Action"][];
+                /** @description The capture at the source. */
+                capture: components["schemas"]["CaptureBody"];
+                /**
+                 * Format: date-time
+                 * @description When it was created.
+                 */
+                created_at: string;
+                /** @description What its drill does. */
+                drill: components["schemas"]["DrillAxisBody"];
+                /** @description The gateway that feeds the group. */
+                gateway: components["schemas"]["GatewayBody"];
+                /**
+                 * Format: int64
+                 * @description Its fencing number.
+                 */
+                generation: number;
+                /** @description How well it is. */
+                health: components["schemas"]["Health"];
+                /** @description Its id. */
+                id: string;
+                latest_point?: components["schemas"]["LatestPoint"] | null;
+                /** @description Its name, unique in the installation. */
+                name: string;
+                placement?: components["schemas"]["PlacementState"] | null;
+                /** @description The positions between which lag is measured. */
+                positions: components["schemas"]["Positions"];
+                /** @description Whether its newest inspected point would boot. */
+                readiness: components["schemas"]["ReadinessAxis"];
+                /** @description What the replication does. */
+                replication: components["schemas"]["Replication"];
+                /** @description Whether the age of the newest point is known. */
+                rpo_known: boolean;
+                /**
+                 * Format: double
+                 * @description The age of the newest point in seconds, measured; null when it is not known.
+                 */
+                rpo_seconds?: number | null;
+                /** @description The stream that its capture feeds. */
+                stream: string;
+                /** @description Its volumes, in the order of the machine's disks. */
+                volumes: components["schemas"]["GroupVolume"][];
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Job: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                created_at: string;
+                error?: components["schemas"]["JobError"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at?: string | null;
+                /** @description The group it is about. */
+                group: string;
+                /** @description Its id. */
+                id: string;
+                /** @description What it does. */
+                kind: components["schemas"]["JobKind"];
+                /** @description What it does at the moment. */
+                phase?: string | null;
+                result?: components["schemas"]["JobResult"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it began.
+                 */
+                started_at?: string | null;
+                /** @description How it stands. */
+                state: components["schemas"]["JobState"];
+                /** @description What it is about in that group: a label, a drill's id, or a point's. */
+                subject: string;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Point: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description Up to when the source is known not to have written anything more.
+                 */
+                covers_until: string;
+                /** @description Its group. */
+                group: string;
+                /** @description Its id, unique in its group. */
+                id: string;
+                /** @description What it is. */
+                kind: components["schemas"]["PointKind"];
+                /** @description Its label, unique in its group. */
+                label?: string | null;
+                /** @description The position of its last record. */
+                position: string;
+                /**
+                 * Format: date-time
+                 * @description When its last record was captured.
+                 */
+                time: string;
+                /**
+                 * @description Ranges whose contents nobody knows, because the source could not read them after a failed
+                 *     write. Reading them is an error.
+                 */
+                unknown_ranges: components["schemas"]["UnknownRange"][];
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Report: {
+            /** @description The items. */
+            items: {
+                /** @description Its BLAKE3 digest, which the next report holds. */
+                digest: string;
+                /** @description The group. */
+                group: string;
+                /** @description The name of the group when it was made. */
+                group_name: string;
+                /** @description Its id. */
+                id: string;
+                /** @description What it is about: `drill`, `failover`, `failback` or `restore`. */
+                kind: string;
+                /**
+                 * Format: int32
+                 * @description The level that its indicators were consistent with; null when none.
+                 */
+                level?: number | null;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                made_at: string;
+                /**
+                 * Format: int64
+                 * @description Its number in the installation's chain; the first is 1.
+                 */
+                number: number;
+                /**
+                 * Format: date-time
+                 * @description When the work was asked for.
+                 */
+                requested_at: string;
+                /** @description How the work ended: `passed`, `failed`, `cancelled`, `rolled_back` or `cleanup_failed`. */
+                result: string;
+                /**
+                 * Format: int64
+                 * @description What 95 of 100 parts of the period did not exceed, in milliseconds.
+                 */
+                rpo_p95_ms?: number | null;
+                /**
+                 * Format: int64
+                 * @description The worst recovery point of its period in milliseconds; null when nobody measured.
+                 */
+                rpo_worst_ms?: number | null;
+                /**
+                 * Format: int64
+                 * @description The recovery time in milliseconds; null when the machine was not usable.
+                 */
+                rto_ms?: number | null;
+                /** @description The id of what it is about. */
+                subject: string;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_View: {
+            /** @description The items. */
+            items: {
+                /** @description The drill that it is for. */
+                drill?: string | null;
+                /** @description Its group. */
+                group: string;
+                /** @description The name of its group. */
+                group_name: string;
+                /** @description Its id. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When it is closed by itself.
+                 */
+                lease_expires?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was opened.
+                 */
+                opened_at: string;
+                /** @description The point it shows. */
+                point: components["schemas"]["Point"];
+                /** @description Why it is not, or why a reader of it got an error. */
+                reason?: string | null;
+                /** @description Whether it is being served. */
+                state: components["schemas"]["ViewState"];
+                /** @description Its volumes, in the order of the machine's disks. */
+                volumes: components["schemas"]["ViewVolume"][];
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Volume: {
+            /** @description The items. */
+            items: {
+                /** @description Its group. */
+                group: string;
+                /** @description The name of its group. */
+                group_name: string;
+                /** @description Its id. */
+                id: string;
+                /** @description Its name, unique in its group. */
+                name: string;
+                /**
+                 * Format: int32
+                 * @description The number the stream uses; null before the capture told it.
+                 */
+                number?: number | null;
+                /**
+                 * Format: int64
+                 * @description Its size in bytes.
+                 */
+                size_bytes?: number | null;
+                /**
+                 * Format: int64
+                 * @description Writes by the application since the capture started; null while it is not connected.
+                 */
+                writes?: number | null;
+                /**
+                 * Format: int64
+                 * @description Bytes written by the application since the capture started; null while it is not connected.
+                 */
+                written_bytes?: number | null;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * @description One phase; the order of the variants is the order of the drill.
+         * @enum {string}
+         */
+        Phase: "precheck" | "pin_point" | "create_overlays" | "isolated_network" | "boot" | "probe" | "hold" | "evidence" | "destroy" | "verify_destroyed" | "report";
+        /**
+         * @description How a phase ended.
+         * @enum {string}
+         */
+        PhaseOutcome: "done" | "failed" | "stopped";
+        /** @description A phase that was entered. */
+        PhaseReport: {
+            /**
+             * Format: double
+             * @description When it began, in seconds since the drill was requested.
+             */
+            began_seconds: number;
+            /** @description What came out, in a sentence; empty when there is nothing to say. */
+            detail: string;
+            /**
+             * Format: double
+             * @description How long it took, in seconds.
+             */
+            duration_seconds: number;
+            /** @description How it ended. */
+            outcome: components["schemas"]["PhaseOutcome"];
+            /** @description The phase. */
+            phase: components["schemas"]["Phase"];
+        };
+        /** @description Which site a group's production belongs to, and what is being done about it. */
+        Placement: {
+            /** @description What may be done now, and why not. */
+            allowed_actions: components["schemas"]["Action"][];
+            /** @description The site that has authority over the data. */
+            authority: components["schemas"]["Site"];
+            /**
+             * Format: int64
+             * @description The generation under which it has it.
+             */
+            generation: number;
+            /** @description The group. */
+            group: string;
+            job?: components["schemas"]["PlacementJob"] | null;
+            source?: components["schemas"]["SourceStanding"] | null;
+            /** @description What the source is told to do. */
+            source_order: components["schemas"]["SourceOrder"];
+            split_brain?: components["schemas"]["SplitBrain"] | null;
+            /** @description Where production is. */
+            state: components["schemas"]["PlacementState"];
+            target?: components["schemas"]["TargetSide"] | null;
+        };
+        /** @description A failover or failback that is on its way. */
+        PlacementJob: {
+            failure?: components["schemas"]["Failure"] | null;
+            /** @description Its id. */
+            id: string;
+            /** @description Its kind. */
+            kind: components["schemas"]["PlacementJobKind"];
+            /** @description What it does there. */
+            stage: components["schemas"]["Stage"];
+            /** @description The step it is in. */
+            step: components["schemas"]["Step"];
+        };
+        /**
+         * @description The kinds of jobs that change a placement.
+         * @enum {string}
+         */
+        PlacementJobKind: "failover" | "failback";
+        /**
+         * @description Where a group's production is, for people.
+         * @enum {string}
+         */
+        PlacementState: "source_active" | "failing_over" | "target_uncommitted" | "target_active" | "reversing" | "reverse_protected" | "failing_back" | "source_uncommitted" | "rolling_back" | "split_brain_suspected";
+        /** @description One step of a failover or failback. */
+        PlacementStep: {
+            /**
+             * Format: int32
+             * @description How many times it was begun.
+             */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description When it first began.
+             */
+            began_at: string;
+            /**
+             * Format: date-time
+             * @description When it ended; null while it is on its way.
+             */
+            ended_at?: string | null;
+            outcome?: components["schemas"]["StepOutcome"] | null;
+            /**
+             * Format: double
+             * @description Seconds between the two.
+             */
+            seconds?: number | null;
+            /** @description The step. */
+            step: components["schemas"]["Step"];
+        };
+        /** @description A recovery point: an exact prefix of the source's write history. */
+        Point: {
+            /**
+             * Format: date-time
+             * @description Up to when the source is known not to have written anything more.
+             */
+            covers_until: string;
+            /** @description Its group. */
+            group: string;
+            /** @description Its id, unique in its group. */
+            id: string;
+            /** @description What it is. */
+            kind: components["schemas"]["PointKind"];
+            /** @description Its label, unique in its group. */
+            label?: string | null;
+            /** @description The position of its last record. */
+            position: string;
+            /**
+             * Format: date-time
+             * @description When its last record was captured.
+             */
+            time: string;
+            /**
+             * @description Ranges whose contents nobody knows, because the source could not read them after a failed
+             *     write. Reading them is an error.
+             */
+            unknown_ranges: components["schemas"]["UnknownRange"][];
+        };
+        /** @description Which point a scheduled drill boots. */
+        PointChoice: "latest" | {
+            /** @description The newest that is at least this old. */
+            age: {
+                /**
+                 * Format: int64
+                 * @description Its age, in seconds.
+                 */
+                seconds: number;
+            };
+        };
+        /** @description The point a drill boots, as the engine shows it. */
+        PointDescription: {
+            /** @description The point's id. */
+            id: string;
+            /** @description Its label, if it has one. */
+            label?: string | null;
+            /**
+             * Format: date-time
+             * @description Its time, if it is known.
+             */
+            time?: string | null;
+        };
+        /**
+         * @description What a point is.
+         * @enum {string}
+         */
+        PointKind: "crash_consistent" | "application_consistent" | "bookmark";
+        /** @description Whether a point would boot, said from its disks without booting them. */
+        PointReadiness: {
+            /**
+             * Format: date-time
+             * @description When it was inspected.
+             */
+            checked_at: string;
+            /** @description The group. */
+            group: string;
+            /** @description The point. */
+            point: string;
+            /** @description What was found. */
+            report: components["schemas"]["ReadinessReport"];
+        };
+        /**
+         * @description Positions in the stream (incarnation-sequence), each at or behind the one before it; null where
+         *     it is not known.
+         */
+        Positions: {
+            /** @description What is durable here. */
+            durable?: string | null;
+            /** @description What is durable in the capture's journal. */
+            journaled?: string | null;
+            /** @description What is in a published point. */
+            published?: string | null;
+            /** @description The last record received. */
+            received?: string | null;
+            /** @description The last record that the capture numbered. */
+            sequenced?: string | null;
+            /** @description The end of what is settled at the capture. */
+            settled?: string | null;
+        };
+        /** @description One check. */
+        PrecheckItem: {
+            /** @description What was seen. */
+            detail: string;
+            /** @description What was checked. */
+            name: string;
+            /** @description What to do about it; absent when nothing is to be done. */
+            remedy?: string | null;
+            /** @description What came out. */
+            verdict: components["schemas"]["PrecheckVerdict"];
+        };
+        /** @description All checks. */
+        PrecheckReport: {
+            /** @description The checks, in the order they were made. */
+            items: components["schemas"]["PrecheckItem"][];
+        };
+        /**
+         * @description What came out of one check.
+         * @enum {string}
+         */
+        PrecheckVerdict: "passed" | "failed" | "unknown";
+        /** @description The members of a problem as they stand in the document. */
+        Problem: {
+            /** @description What may be done with the object instead. */
+            allowed_actions?: components["schemas"]["Action"][] | null;
+            /** @description Why it happened, where that is known. */
+            cause?: string | null;
+            /** @description The stable code that programs match on. */
+            code: string;
+            /** @description What happened in this case; names the thing. */
+            detail: string;
+            /** @description The field of the request that was refused, as a dotted path. */
+            field?: string | null;
+            /** @description What to do about it. */
+            remedy?: string | null;
+            /** @description The id of the request, to be found in the logs. */
+            request_id?: string | null;
+            /**
+             * Format: int64
+             * @description After how many seconds the same request may succeed.
+             */
+            retry_after_seconds?: number | null;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
+            status: number;
+            /** @description The kind of problem in a few words. */
+            title: string;
+            /** @description URN of the kind of problem: `urn:bcdr:problem:` and the code. */
+            type: string;
+        };
+        /** @description One thing that was looked for after the clean-up. */
+        ProofItem: {
+            /** @description What was seen. */
+            detail: string;
+            /** @description Whether it is as it should be. */
+            proven: boolean;
+            /** @description What was checked, such as `overlay of root`. */
+            what: string;
+        };
+        /**
+         * @description The answer to the question of the title.
+         * @enum {string}
+         */
+        Readiness: "ready" | "not_ready" | "unknown";
+        /** @description The readiness axis of a group: whether its newest inspected point would boot. */
+        ReadinessAxis: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            checked_at?: string | null;
+            /** @description The point that was inspected. */
+            point?: string | null;
+            /** @description What the newest inspection said; unknown before the first. */
+            state: components["schemas"]["Readiness"];
+        };
+        /** @description An answer. */
+        ReadinessCheck: {
+            /** @description What was asked. */
+            code: components["schemas"]["ReadinessCheckCode"];
+            /** @description What was found, and where. */
+            evidence: string;
+            /** @description What to do at the source, when something is to be done. */
+            remedy?: string | null;
+            /** @description The answer. */
+            verdict: components["schemas"]["ReadinessVerdict"];
+        };
+        /**
+         * @description What was asked.
+         * @enum {string}
+         */
+        ReadinessCheckCode: "partition_table" | "partition_table_backup" | "partition_bounds" | "partition_overlap" | "boot_code" | "boot_loader" | "efi_system_partition" | "efi_loader" | "file_system" | "file_system_errors" | "file_system_size" | "root_file_system" | "boot_configuration" | "kernel" | "initrd" | "kernel_root" | "disk_driver" | "file_system_driver" | "network_driver" | "fstab" | "network_configuration" | "serial_console" | "windows";
+        /**
+         * @description How the disks are attached.
+         * @enum {string}
+         */
+        ReadinessDiskBus: "virtio" | "ahci";
+        /** @description A piece of text that takes the place of another of the same length. */
+        ReadinessEdit: {
+            /** @description What is to be there. ASCII, of the same length. */
+            after: string;
+            /** @description What must be there. ASCII. */
+            before: string;
+            /** @description The disk, counted from 0 in boot order. */
+            disk: number;
+            /**
+             * Format: int64
+             * @description The first byte, from the start of the disk.
+             */
+            offset: number;
+        };
+        /**
+         * @description What starts the boot loader.
+         * @enum {string}
+         */
+        ReadinessFirmware: "bios" | "uefi";
+        /** @description Edits that put one defect right. They are for a branch; a replica is never written to. */
+        ReadinessFixUp: {
+            /** @description Which defect. */
+            code: components["schemas"]["ReadinessFixUpCode"];
+            /** @description What changes, for people. */
+            description: string;
+            /** @description The edits. All of them or none. */
+            edits: components["schemas"]["ReadinessEdit"][];
+        };
+        /**
+         * @description Which defect an edit puts right.
+         * @enum {string}
+         */
+        ReadinessFixUpCode: "fstab" | "kernel_root" | "persistent_net_names";
+        /** @description What an inspection found. */
+        ReadinessReport: {
+            /** @description All answers, in the order in which a machine would run into them. */
+            checks: components["schemas"]["ReadinessCheck"][];
+            /** @description What can be put right on a branch. */
+            fix_ups: components["schemas"]["ReadinessFixUp"][];
+            /** @description What the system calls itself, when it was found. */
+            operating_system?: string | null;
+            /** @description Ready, not ready, or unknown. */
+            readiness: components["schemas"]["Readiness"];
+            /** @description For which machine this was asked. */
+            target: components["schemas"]["ReadinessTarget"];
+        };
+        /** @description The machine that shall boot the disks. */
+        ReadinessTarget: {
+            /** @description How its disks are attached. */
+            disk_bus: components["schemas"]["ReadinessDiskBus"];
+            /** @description Its firmware. */
+            firmware: components["schemas"]["ReadinessFirmware"];
+            /**
+             * Format: int32
+             * @description How many network cards it has. They are virtio cards.
+             */
+            network_cards: number;
+        };
+        /**
+         * @description How a question was answered.
+         * @enum {string}
+         */
+        ReadinessVerdict: "pass" | "warn" | "fail" | "unknown";
+        /** @description Seconds from the drill's request until each rung was passed. */
+        RecoveryTimes: {
+            /**
+             * Format: double
+             * @description Until the canary was shown.
+             */
+            canary_seconds?: number | null;
+            /**
+             * Format: double
+             * @description Until the firmware spoke.
+             */
+            firmware_seconds?: number | null;
+            /**
+             * Format: double
+             * @description Until the target executed the instance.
+             */
+            instance_running_seconds?: number | null;
+            /**
+             * Format: double
+             * @description Until the kernel's banner.
+             */
+            kernel_seconds?: number | null;
+            /**
+             * Format: double
+             * @description Until the login prompt: the recovery time proper.
+             */
+            login_seconds?: number | null;
+            /**
+             * Format: double
+             * @description Until the root file system was mounted.
+             */
+            root_mounted_seconds?: number | null;
+        };
+        /** @description The replica before and after. */
+        ReplicaReport: {
+            /** @description Digest of the point after the drill. */
+            digest_after: string;
+            /** @description Digest of the point before the drill. */
+            digest_before: string;
+            /** @description Whether they agree. */
+            unchanged: boolean;
+        };
+        /** @description The replication axis of a group. */
+        Replication: {
+            progress?: components["schemas"]["SyncProgress"] | null;
+            /** @description Why it is so, in words. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when, where that is known.
+             */
+            since?: string | null;
+            /** @description The state. */
+            state: components["schemas"]["ReplicationState"];
+        };
+        /**
+         * @description What the replication of a group is doing.
+         * @enum {string}
+         */
+        ReplicationState: "unprotected" | "initial_sync" | "continuous" | "catching_up" | "disconnected" | "stalled";
+        /** @description A report, as lists show it; the report itself is the signed document. */
+        Report: {
+            /** @description Its BLAKE3 digest, which the next report holds. */
+            digest: string;
+            /** @description The group. */
+            group: string;
+            /** @description The name of the group when it was made. */
+            group_name: string;
+            /** @description Its id. */
+            id: string;
+            /** @description What it is about: `drill`, `failover`, `failback` or `restore`. */
+            kind: string;
+            /**
+             * Format: int32
+             * @description The level that its indicators were consistent with; null when none.
+             */
+            level?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            made_at: string;
+            /**
+             * Format: int64
+             * @description Its number in the installation's chain; the first is 1.
+             */
+            number: number;
+            /**
+             * Format: date-time
+             * @description When the work was asked for.
+             */
+            requested_at: string;
+            /** @description How the work ended: `passed`, `failed`, `cancelled`, `rolled_back` or `cleanup_failed`. */
+            result: string;
+            /**
+             * Format: int64
+             * @description What 95 of 100 parts of the period did not exceed, in milliseconds.
+             */
+            rpo_p95_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The worst recovery point of its period in milliseconds; null when nobody measured.
+             */
+            rpo_worst_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The recovery time in milliseconds; null when the machine was not usable.
+             */
+            rto_ms?: number | null;
+            /** @description The id of what it is about. */
+            subject: string;
+        };
+        /** @description The newest report of the chain. */
+        ReportHead: {
+            /** @description Its BLAKE3 digest. */
+            digest: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            number: number;
+        };
+        /** @description The key that reports are signed with. */
+        ReportKey: {
+            head?: components["schemas"]["ReportHead"] | null;
+            /** @description The Ed25519 public key, in hexadecimal. */
+            key: string;
+            /** @description The same as PEM. */
+            pem: string;
+        };
+        /**
+         * @description One rung; the order of the variants is the order of the climb.
+         * @enum {string}
+         */
+        Rung: "instance_running" | "firmware" | "kernel" | "root_mounted" | "login" | "canary" | "isolation";
+        /**
+         * @description Regular expressions, each matched against one console line at a time.
+         *
+         *     An empty pattern switches its rung off: the rung is then reported as "not run".
+         */
+        RungPatterns: {
+            /**
+             * @description The line by which the machine shows the last canary it finds on its disk, with the named
+             *     groups `time` (RFC 3339, or seconds since 1970) and `sequence`. Empty by default.
+             * @default
+             */
+            canary?: string;
+            /**
+             * @description A line by which the machine confirms that its canaries are complete. When it is set, the
+             *     canary rung needs this line too. Empty by default.
+             * @default
+             */
+            canary_check?: string;
+            /**
+             * @description Lines after which waiting is pointless; any match fails the drill at once. The default knows
+             *     what Linux, its boot loaders and the firmware say; setting this replaces it.
+             * @default [
+             *       "Kernel panic - not syncing",
+             *       "Gave up waiting for root",
+             *       "ALERT!\\s+\\S+\\s+does not exist",
+             *       "VFS: Unable to mount root fs",
+             *       "You are in (emergency|rescue) mode",
+             *       "Entering emergency mode",
+             *       "Give root password for maintenance",
+             *       "Press Enter for maintenance",
+             *       "Warning: Could not boot",
+             *       "Failed to mount .*sysroot",
+             *       "No bootable device",
+             *       "No bootable option or device was found",
+             *       "UEFI Interactive Shell",
+             *       "Entering rescue mode",
+             *       "grub rescue>",
+             *       "error: unknown filesystem"
+             *     ]
+             */
+            failure?: string[];
+            /**
+             * @description The firmware or the boot loader speaks.
+             * @default SeaBIOS|GRUB|UEFI firmware|BdsDxe|Booting from|ISOLINUX|SYSLINUX|systemd-boot
+             */
+            firmware?: string;
+            /**
+             * @description The kernel's banner. A machine booted with `quiet` prints none on its console: take `quiet`
+             *     off, or empty this pattern.
+             * @default Linux version \d
+             */
+            kernel?: string;
+            /**
+             * @description The machine asks for a login.
+             * @default \blogin:(\s|$)
+             */
+            login?: string;
+            /**
+             * @description Further such lines, beside `failure`. Empty by default.
+             * @default []
+             */
+            more_failure?: string[];
+            /**
+             * @description A line by which the machine confirms that it reaches no network. When it is set, the
+             *     isolation rung needs this line too. Empty by default.
+             * @default
+             */
+            network_isolated?: string;
+            /**
+             * @description A line by which the machine says that it reached a network. It fails the drill at once.
+             *     Empty by default.
+             * @default
+             */
+            network_leak?: string;
+            /**
+             * @description The root file system is mounted.
+             * @default EXT[234]-fs.*mounted filesystem|XFS.*(Ending clean mount|Mounting V\d)|BTRFS.*(mounting|first mount of) filesystem|VFS: Mounted root|Mounted .*sysroot|Switch(ing)? [Rr]oot
+             */
+            root_mounted?: string;
+        };
+        /** @description A rung with its result. */
+        RungResult: {
+            /**
+             * Format: double
+             * @description When it was decided, in seconds since the drill was requested.
+             */
+            at_seconds?: number | null;
+            /** @description The console line or the observation that decided. */
+            observed?: string | null;
+            /** @description Why it failed or did not run. */
+            reason?: string | null;
+            /** @description The rung. */
+            rung: components["schemas"]["Rung"];
+            /** @description What came out. */
+            verdict: components["schemas"]["RungVerdict"];
+        };
+        /**
+         * @description What came out of a rung.
+         * @enum {string}
+         */
+        RungVerdict: "passed" | "failed" | "not_run";
+        /**
+         * @description What is at home to begin with.
+         * @enum {string}
+         */
+        Seed: "original_disk" | "blank_disk" | "unmodified_image";
+        /**
+         * @description How differences are found.
+         * @enum {string}
+         */
+        SeedMethod: "changed_ranges" | "hash_compare" | "full_copy";
+        /**
+         * @description One of the two sites of a group.
+         * @enum {string}
+         */
+        Site: "source" | "target";
+        /** @description One open socket or network device. */
+        SocketEvidence: {
+            /**
+             * Format: int32
+             * @description File descriptor number.
+             */
+            descriptor: number;
+            /** @description The kernel's line about it, or the device's path. */
+            detail: string;
+            /** @description Kind, such as `unix` or `tcp`; `unknown` when no table of the kernel lists it. */
+            kind: string;
+        };
+        /**
+         * @description The duties of a source.
+         * @enum {string}
+         */
+        SourceDuty: "serve" | "stand_by" | "quiesce" | "hold";
+        /** @description What a source is told to do. */
+        SourceOrder: {
+            /** @description The duty. */
+            duty: components["schemas"]["SourceDuty"];
+            /**
+             * Format: int64
+             * @description The generation of the order.
+             */
+            generation: number;
+        };
+        /**
+         * @description Whether a source serves its volumes.
+         * @enum {string}
+         */
+        SourceServing: "writable" | "read_only" | "no";
+        /** @description Where a source stands, as it reported last. */
+        SourceStanding: {
+            /**
+             * Format: int64
+             * @description The highest generation it knows.
+             */
+            generation: number;
+            /** @description Whether it serves its volumes. */
+            serving: components["schemas"]["SourceServing"];
+        };
+        /** @description Two sites may be taking writes. */
+        SplitBrain: {
+            keeping?: components["schemas"]["Site"] | null;
+            /** @description Why it is suspected. */
+            reason: components["schemas"]["SplitReason"];
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /**
+             * Format: int64
+             * @description The generation that the source knows.
+             */
+            source_generation: number;
+        };
+        /**
+         * @description Why a split brain is suspected.
+         * @enum {string}
+         */
+        SplitReason: "both_writable" | "newer_generation";
+        /**
+         * @description What a job does in its step.
+         * @enum {string}
+         */
+        Stage: "working" | "blocked" | "waiting" | "ended";
+        /**
+         * @description One step of a failover, a failback, or the way out of a split brain.
+         * @enum {string}
+         */
+        Step: "precheck" | "probe_source" | "quiesce_source" | "drain_source" | "fence" | "pin_point" | "create_branch" | "boot_instance" | "climb_rungs" | "await_commit" | "stop_instance" | "fence_back" | "seal_branch" | "release_source" | "inspect_home" | "await_seed" | "hold_home" | "keep_left_behind" | "plan_seed" | "copy_round" | "between_rounds" | "quiesce_target" | "final_delta" | "compare_digests" | "fence_home" | "boot_home" | "resume_forward" | "stop_home" | "keep_home_writes" | "restart_target" | "hold_source" | "adopt_generation";
+        /**
+         * @description How an attempt of a step ended.
+         * @enum {string}
+         */
+        StepOutcome: "done" | "failed" | "abandoned" | "overridden";
+        /** @description How far a copy has come. */
+        SyncProgress: {
+            /**
+             * Format: int64
+             * @description Bytes compared or copied so far.
+             */
+            done_bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes to compare or copy in all.
+             */
+            total_bytes: number;
+        };
+        /** @description The installation and this process. */
+        System: {
+            /** @description What this API can do. */
+            capabilities: string[];
+            /** @description The installation's id. */
+            installation: string;
+            /** @description Whether the installation key has arrived, without which nothing can be received or read. */
+            installation_key: components["schemas"]["KeyPresence"];
+            /**
+             * Format: date-time
+             * @description The cloud side's wall clock.
+             */
+            now: string;
+            /** @description Where gateways reach it, over UDP. */
+            ship_address: string;
+            /** @description The space of the replica store. */
+            space: components["schemas"]["SystemSpace"];
+            /**
+             * Format: date-time
+             * @description When this process started.
+             */
+            started_at: string;
+            /** @description The release. */
+            version: string;
+        };
+        /** @description The space of the replica store, in bytes. */
+        SystemSpace: {
+            /**
+             * Format: int64
+             * @description What is free.
+             */
+            available_bytes: number;
+            /** @description Whether new data is being refused. */
+            below_floor: boolean;
+            /**
+             * Format: int64
+             * @description What stays free; new data is refused below.
+             */
+            floor_bytes: number;
+            /**
+             * Format: int64
+             * @description The whole file system.
+             */
+            total_bytes: number;
+        };
+        /** @description Production at the target. */
+        TargetSide: {
+            /** @description The branch it runs on. */
+            branch: string;
+            /** @description The failover that brought it there. */
+            failover: string;
+            /** @description The instance it runs in. */
+            instance: string;
+            /** @description The point at which it parted from the source. */
+            point: string;
+        };
+        /**
+         * @description Why a part of the loss cannot be told.
+         * @enum {string}
+         */
+        UnknownLoss: "source_told_nothing" | "other_incarnation" | "not_counted" | "clocks_contradict";
+        /** @description A range of unknown contents. */
+        UnknownRange: {
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            length: number;
+            /**
+             * Format: int64
+             * @description First byte.
+             */
+            offset: number;
+            /** @description The volume's id. */
+            volume: string;
+        };
+        /** @description A view: the readable image of a group's volumes at a point. */
+        View: {
+            /** @description The drill that it is for. */
+            drill?: string | null;
+            /** @description Its group. */
+            group: string;
+            /** @description The name of its group. */
+            group_name: string;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it is closed by itself.
+             */
+            lease_expires?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was opened.
+             */
+            opened_at: string;
+            /** @description The point it shows. */
+            point: components["schemas"]["Point"];
+            /** @description Why it is not, or why a reader of it got an error. */
+            reason?: string | null;
+            /** @description Whether it is being served. */
+            state: components["schemas"]["ViewState"];
+            /** @description Its volumes, in the order of the machine's disks. */
+            volumes: components["schemas"]["ViewVolume"][];
+        };
+        /**
+         * @description Whether a view is being served.
+         * @enum {string}
+         */
+        ViewState: "open" | "failed";
+        /** @description A volume of a view. */
+        ViewVolume: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its name, which is the name of its export too. */
+            name: string;
+            /** @description Where it is served, on this host: `nbd+unix:///NAME?socket=PATH`. */
+            nbd: string;
+            /**
+             * Format: int64
+             * @description Its size in bytes.
+             */
+            size_bytes: number;
+        };
+        /** @description A protected volume. */
+        Volume: {
+            /** @description Its group. */
+            group: string;
+            /** @description The name of its group. */
+            group_name: string;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name, unique in its group. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The number the stream uses; null before the capture told it.
+             */
+            number?: number | null;
+            /**
+             * Format: int64
+             * @description Its size in bytes.
+             */
+            size_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Writes by the application since the capture started; null while it is not connected.
+             */
+            writes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes written by the application since the capture started; null while it is not connected.
+             */
+            written_bytes?: number | null;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    list_drills: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Drill"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_drill: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the same drill, for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDrill"];
+            };
+        };
+        responses: {
+            /** @description Asked for; Location names its job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drill"];
+                };
+            };
+            /** @description A drill of the group is running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_drill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The drill's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drill"];
+                };
+            };
+            /** @description There is no such drill */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_drill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The drill's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Being stopped */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drill"];
+                };
+            };
+            /** @description There is no such drill */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has ended */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_evidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's name, as the drill lists it, or drill.json, report.json, report.html, runbook.html */
+                file: string;
+                /** @description The drill's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description There is no such drill or file */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_failbacks: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Failback"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_failback: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key starts nothing twice */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFailback"];
+            };
+        };
+        responses: {
+            /** @description Started; Location names its job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failback"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key was used with another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_failback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failback's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failback"];
+                };
+            };
+            /** @description There is no such failback */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_failback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failback's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failback"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    commit_failback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failback's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failback"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_failback_disks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failback's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmedDisks"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failback"];
+                };
+            };
+            /** @description It is not allowed now, or they are other disks */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cut_over_failback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failback's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failback"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_failback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failback's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failback"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollback_failback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failback's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failback"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_failovers: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Failover"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_failover: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key starts nothing twice */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFailover"];
+            };
+        };
+        responses: {
+            /** @description Started; Location names its job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failover"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not confirmed, or the key was used with another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_failover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failover's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failover"];
+                };
+            };
+            /** @description There is no such failover */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_failover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failover's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failover"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    commit_failover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failover's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failover"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_failover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failover's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failover"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollback_failover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failover's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failover"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_groups: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Group"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGroup"];
+            };
+        };
+        responses: {
+            /** @description Made; Location names it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description The name is taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description There is no such group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_drill_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrillSchedule"];
+                };
+            };
+            /** @description There is no such group, or it has no schedule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_drill_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSchedule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrillSchedule"];
+                };
+            };
+            /** @description There is no such group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_drill_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such group, or it has no schedule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_failover: {
+        parameters: {
+            query?: {
+                /** @description The instant: a point id, a label, an RFC 3339 time, or latest, the default. */
+                at?: string;
+                /** @description When production stopped, if it is known. */
+                interrupted_at?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailoverPreview"];
+                };
+            };
+            /** @description There is no such group or point */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_placement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Placement"];
+                };
+            };
+            /** @description There is no such group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keep_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Placement"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keep_target: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Placement"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_points: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this kind. */
+                kind?: "crash_consistent" | "application_consistent" | "bookmark";
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Point"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_point: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the same job, for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPoint"];
+            };
+        };
+        responses: {
+            /** @description Asked for; Location names the job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The label is taken, or no point can be made now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    nearest_point: {
+        parameters: {
+            query: {
+                /** @description The instant, in RFC 3339. */
+                at: string;
+            };
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Point"];
+                };
+            };
+            /** @description There is no point that early */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_point: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+                /** @description The point's id or label, an RFC 3339 time for the newest point at or before it, or latest */
+                point: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Point"];
+                };
+            };
+            /** @description There is no such point */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_point_readiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+                /** @description The point's id or label, an RFC 3339 time for the newest point at or before it, or latest */
+                point: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PointReadiness"];
+                };
+            };
+            /** @description There is no such point, or it was not inspected */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_point_readiness: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gets the same job, for a day */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The group's id or name */
+                group: string;
+                /** @description The point's id or label, an RFC 3339 time for the newest point at or before it, or latest */
+                point: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInspection"];
+            };
+        };
+        responses: {
+            /** @description Asked for; Location names the job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description A point of the group is being inspected */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_runbook: {
+        parameters: {
+            query?: {
+                /** @description `en` or `zh`; by default what the configuration says. */
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description There is no such group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_jobs: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Job"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_job: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Answer when the job has ended, or after this many seconds, at most 60. `Prefer: wait=N` does
+                 *     the same.
+                 */
+                wait_seconds?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description There is no such job */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_reports: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Report"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The report's id, or its drill's, failover's, failback's or restore's */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The signed document; docs/format/report.md draws it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such report */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_report: {
+        parameters: {
+            query?: {
+                /** @description `en` or `zh`; by default what the configuration says. */
+                lang?: string;
+            };
+            header?: never;
+            path: {
+                /** @description As for the report itself */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description There is no such report */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_report_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportKey"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_report_trend: {
+        parameters: {
+            query?: {
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description `en` or `zh`, for the page. */
+                lang?: string;
+                /** @description The newest so many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `rows`, one for each report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_report_trend: {
+        parameters: {
+            query?: {
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description `en` or `zh`, for the page. */
+                lang?: string;
+                /** @description The newest so many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_views: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_View"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewView"];
+            };
+        };
+        responses: {
+            /** @description Open; Location names it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description There is no such group or point */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The view's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description There is no such view */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The view's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Closed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such view */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_volumes: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Volume"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_volume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The volume's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Volume"];
+                };
+            };
+            /** @description There is no such volume */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

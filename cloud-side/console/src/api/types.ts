@@ -1,0 +1,100 @@
+/** The names of the document, without the path to them. */
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Action = Schemas['Action'];
+export type CanaryReport = Schemas['CanaryReport'];
+export type CaptureBody = Schemas['CaptureBody'];
+export type CommitPolicy = Schemas['CommitPolicy'];
+export type ConfirmedDisk = Schemas['ConfirmedDisk'];
+export type Drill = Schemas['Drill'];
+export type DrillAxisState = Schemas['DrillAxisState'];
+export type DrillProgress = Schemas['DrillProgress'];
+export type DrillReport = Schemas['DrillReport'];
+export type DrillSchedule = Schemas['DrillSchedule'];
+export type DrillState = Schemas['DrillState'];
+export type EvidenceFile = Schemas['EvidenceFile'];
+export type Failback = Schemas['Failback'];
+export type FailbackEnd = Schemas['FailbackEnd'];
+export type Failover = Schemas['Failover'];
+export type FailoverEnd = Schemas['FailoverEnd'];
+export type FailoverLadder = Schemas['FailoverLadder'];
+export type FailoverMode = Schemas['FailoverMode'];
+export type FailoverPreview = Schemas['FailoverPreview'];
+export type Failure = Schemas['Failure'];
+export type Group = Schemas['Group'];
+export type GroupVolume = Schemas['GroupVolume'];
+export type Health = Schemas['Health'];
+export type HealthLevel = Schemas['HealthLevel'];
+export type HealthReason = Schemas['HealthReason'];
+export type HomeDisk = Schemas['HomeDisk'];
+export type IsolationVerdict = Schemas['IsolationVerdict'];
+export type Job = Schemas['Job'];
+export type JobKind = Schemas['JobKind'];
+export type JobState = Schemas['JobState'];
+export type LaunchSettings = Schemas['LaunchSettings'];
+export type Loss = Schemas['Loss'];
+export type LossWindow = Schemas['LossWindow'];
+export type NewDrill = Schemas['NewDrill'];
+export type NewFailback = Schemas['NewFailback'];
+export type NewFailover = Schemas['NewFailover'];
+export type NewSchedule = Schemas['NewSchedule'];
+export type Phase = Schemas['Phase'];
+export type PhaseOutcome = Schemas['PhaseOutcome'];
+export type PhaseReport = Schemas['PhaseReport'];
+export type Placement = Schemas['Placement'];
+export type PlacementState = Schemas['PlacementState'];
+export type PlacementStep = Schemas['PlacementStep'];
+export type Point = Schemas['Point'];
+export type PointChoice = Schemas['PointChoice'];
+export type PointKind = Schemas['PointKind'];
+export type PointReadiness = Schemas['PointReadiness'];
+export type Positions = Schemas['Positions'];
+export type PrecheckVerdict = Schemas['PrecheckVerdict'];
+export type Problem = Schemas['Problem'];
+export type Readiness = Schemas['Readiness'];
+export type ReadinessCheckCode = Schemas['ReadinessCheckCode'];
+export type ReadinessVerdict = Schemas['ReadinessVerdict'];
+export type Replication = Schemas['Replication'];
+export type ReplicationState = Schemas['ReplicationState'];
+export type Report = Schemas['Report'];
+export type ReportKey = Schemas['ReportKey'];
+export type Rung = Schemas['Rung'];
+export type RungPatterns = Schemas['RungPatterns'];
+export type RungResult = Schemas['RungResult'];
+export type RungVerdict = Schemas['RungVerdict'];
+export type Seed = Schemas['Seed'];
+export type SeedMethod = Schemas['SeedMethod'];
+export type Site = Schemas['Site'];
+export type SourceDuty = Schemas['SourceDuty'];
+export type SourceServing = Schemas['SourceServing'];
+export type SourceStanding = Schemas['SourceStanding'];
+export type SplitReason = Schemas['SplitReason'];
+export type Stage = Schemas['Stage'];
+export type Step = Schemas['Step'];
+export type StepOutcome = Schemas['StepOutcome'];
+export type System = Schemas['System'];
+export type UnknownLoss = Schemas['UnknownLoss'];
+export type View = Schemas['View'];
+export type ViewState = Schemas['ViewState'];
+export type Volume = Schemas['Volume'];
+
+/** A page of any list. */
+export interface Page<Item> {
+  items: Item[];
+  next_cursor?: string | null;
+}
+
+/** A port of the host that leads to a port of the machine. */
+export interface PortForward {
+  host_address?: string;
+  host_port: number;
+  machine_port: number;
+}
+
+/** A network card of a failover's machine. The document calls it an object only; this is its form. */
+export interface NetworkCard {
+  address?: string | null;
+  connection: 'isolated' | { host_nat: { forward: PortForward[] } };
+}

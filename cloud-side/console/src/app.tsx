@@ -1,0 +1,68 @@
+/** Which address is which page. All of them are the server's `index.html`; see the README. */
+import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router';
+import { useSession } from './api/session';
+import { BrokenPage } from './pages/BrokenPage';
+import { DrillsPage } from './pages/DrillsPage';
+import { DrillPage } from './pages/drill/DrillPage';
+import { GroupsPage } from './pages/GroupsPage';
+import { GroupDrillsPage } from './pages/group/GroupDrillsPage';
+import { GroupFrame } from './pages/group/GroupFrame';
+import { GroupJobsPage, GroupReportsPage, GroupViewsPage } from './pages/group/GroupListsPages';
+import { GroupMovesPage } from './pages/group/GroupMovesPage';
+import { NowPage } from './pages/group/NowPage';
+import { PointsPage } from './pages/group/PointsPage';
+import { JobPage } from './pages/JobPage';
+import { JobsPage } from './pages/JobsPage';
+import { MovesPage } from './pages/MovesPage';
+import { FailbackPage } from './pages/move/FailbackPage';
+import { FailoverPage } from './pages/move/FailoverPage';
+import { NotFoundPage } from './pages/NotFoundPage';
+import { ReportsPage } from './pages/ReportsPage';
+import { ReportPage } from './pages/report/ReportPage';
+import { SignInPage } from './pages/SignInPage';
+import { SystemPage } from './pages/SystemPage';
+import { ViewsPage } from './pages/ViewsPage';
+import { Shell } from './parts/Shell';
+
+const routes: RouteObject[] = [
+  {
+    element: <Shell />,
+    errorElement: <BrokenPage />,
+    children: [
+      { index: true, element: <GroupsPage /> },
+      { path: 'groups', element: <Navigate to="/" replace /> },
+      {
+        path: 'groups/:group',
+        element: <GroupFrame />,
+        children: [
+          { index: true, element: <NowPage /> },
+          { path: 'points', element: <PointsPage /> },
+          { path: 'drills', element: <GroupDrillsPage /> },
+          { path: 'moves', element: <GroupMovesPage /> },
+          { path: 'views', element: <GroupViewsPage /> },
+          { path: 'reports', element: <GroupReportsPage /> },
+          { path: 'jobs', element: <GroupJobsPage /> },
+        ],
+      },
+      { path: 'drills', element: <DrillsPage /> },
+      { path: 'drills/:id', element: <DrillPage /> },
+      { path: 'moves', element: <MovesPage /> },
+      { path: 'failovers/:id', element: <FailoverPage /> },
+      { path: 'failbacks/:id', element: <FailbackPage /> },
+      { path: 'jobs', element: <JobsPage /> },
+      { path: 'jobs/:id', element: <JobPage /> },
+      { path: 'views', element: <ViewsPage /> },
+      { path: 'reports', element: <ReportsPage /> },
+      { path: 'reports/:id', element: <ReportPage /> },
+      { path: 'system', element: <SystemPage /> },
+      { path: '*', element: <NotFoundPage /> },
+    ],
+  },
+];
+
+const router = createBrowserRouter(routes);
+
+export function App() {
+  const { signedIn } = useSession();
+  return signedIn ? <RouterProvider router={router} /> : <SignInPage />;
+}

@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import { fromField, local, toField, utc } from './instants';
+
+const NOON = Date.parse('2026-11-23T04:00:05.123Z');
+
+it('shows the zone that is asked for, and UTC to the millisecond', () => {
+  expect(local(NOON, 'en', 'Asia/Shanghai')).toBe('23 Nov 2026, 12:00:05');
+  expect(local(NOON, 'zh', 'Asia/Shanghai')).toBe('2026/11/23 12:00:05');
+  expect(local(NOON, 'en', 'UTC')).toBe('23 Nov 2026, 04:00:05');
+  expect(utc(NOON)).toBe('2026-11-23T04:00:05.123Z');
+});
+
+it('gives a field back what it was given, to the second', () => {
+  expect(fromField(toField(NOON))).toBe('2026-11-23T04:00:05.000Z');
+  expect(fromField('')).toBeNull();
+  expect(fromField('yesterday')).toBeNull();
+});

@@ -1,0 +1,83 @@
+/** When a group is drilled by itself, and the dialogues to change that. */
+import { Button } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { ApiProblem } from '../../api/problem';
+import { schedule as scheduleQuery } from '../../api/queries';
+import type { DrillSchedule, Group } from '../../api/types';
+import { Fact, Facts } from '../../parts/Facts';
+import { Instant } from '../../parts/Instant';
+import { Live } from '../../parts/Live';
+import { Panel } from '../../parts/Panel';
+import { Served } from '../../parts/Served';
+import { Badge } from '../../parts/StateBadge';
+import { useWords } from '../../words/words';
+import { RemoveScheduleDialogue, ScheduleDialogue } from '../dialogues/ScheduleDialogues';
+
+export function SchedulePanel({ group }: { group: Group }) {
+  const { t } = useWords();
+  const [asked, setAsked] = useState<'set' | 'remove' | null>(null);
+  const query = useQuery(scheduleQuery(group.name));
+  // An answer that says no schedule outdates one that was read before it was removed.
+  const none = query.error instanceof ApiProblem && query.error.status === 404;
+  return (
+    <Panel
+      title={t('schedule.title')}
+      side={
+        <div className="button-row">
+          <Button size="compact-sm" variant="default" onClick={() => setAsked('set')}>
+            {t(none ? 'schedule.set' : 'schedule.change')}
+          </Button>
+          {!none && query.data && (
+            <Button size="compact-sm" variant="default" onClick={() => setAsked('remove')}>
+              {t('schedule.remove')}
+            </Button>
+          )}
+        </div>
+      }
+    >
+      {none ? (
+        <p className="quiet">{t('schedule.none')}</p>
+      ) : (
+        <Live query={query}>{(set) => <Shown set={set} />}</Live>
+      )}
+      {asked === 'set' && (
+        <ScheduleDialogue group={group} set={none ? undefined : query.data} onClose={() => setAsked(null)} />
+      )}
+      {asked === 'remove' && <RemoveScheduleDialogue group={group} onClose={() => setAsked(null)} />}
+    </Panel>
+  );
+}
+
+function Shown({ set }: { set: DrillSchedule }) {
+  const { t, span } = useWords();
+  return (
+    <Facts>
+      <Fact name={t('schedule.every')}>
+        {span(set.every_seconds)}
+        {set.at && ` · ${set.at} ${set.zone}`}
+      </Fact>
+      <Fact name={t('schedule.next')}>
+        <Instant at={set.next_at} age />
+      </Fact>
+      <Fact name={t('schedule.point')}>
+        {set.point === 'latest'
+          ? t('point.latest')
+          : t('schedule.point.age.words', { span: span(set.point.age.seconds) })}
+      </Fact>
+      <Fact name={t('schedule.since')}>
+        <Instant at={set.set_at} />
+      </Fact>
+      {set.overdue_since && (
+        <Fact name={t('groups.drill.overdue')}>
+          <Badge tone="warn">{t('groups.drill.overdue')}</Badge> <Instant at={set.overdue_since} age />
+        </Fact>
+      )}
+      {set.trouble && (
+        <Fact name={t('schedule.trouble')}>
+          <Served>{set.trouble}</Served>
+        </Fact>
+      )}
+    </Facts>
+  );
+}

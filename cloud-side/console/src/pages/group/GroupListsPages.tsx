@@ -1,0 +1,20 @@
+import { JobList } from '../JobsPage';
+import { ReportList } from '../report/ReportList';
+import { ViewList } from '../ViewsPage';
+import { useGroup } from './GroupFrame';
+
+/** The lists of all groups, of one group only. */
+export function GroupJobsPage() {
+  const { group } = useGroup();
+  return <JobList group={group.name} />;
+}
+
+export function GroupReportsPage() {
+  const { group } = useGroup();
+  return <ReportList group={group.name} />;
+}
+
+export function GroupViewsPage() {
+  const { group } = useGroup();
+  return <ViewList group={group.name} />;
+}

@@ -1,0 +1,95 @@
+/** Which point: the newest, the newest not after a time, or one by its id or label. What it means is shown at once. */
+import { SegmentedControl, Stack, TextInput } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { api, body } from '../api/client';
+import { serverNow } from '../api/hearing';
+import { fromField, toField } from '../format/instants';
+import { useWords } from '../words/words';
+import { Instant } from './Instant';
+import { ProblemNotice } from './ProblemNotice';
+
+interface Props {
+  group: string;
+  /** What the API is given: `latest`, a time, an id or a label. */
+  value: string;
+  onChange: (at: string) => void;
+}
+
+type Way = 'latest' | 'time' | 'named';
+
+function wayOf(value: string): Way {
+  if (value === 'latest') return 'latest';
+  return /^\d{4}-\d\d-\d\dT/.test(value) ? 'time' : 'named';
+}
+
+export function PointField({ group, value, onChange }: Props) {
+  const { t } = useWords();
+  const [way, setWay] = useState<Way>(() => wayOf(value));
+  const [time, setTime] = useState(() =>
+    toField(wayOf(value) === 'time' ? Date.parse(value) : serverNow() - 60_000),
+  );
+  const choose = (next: Way) => {
+    setWay(next);
+    if (next === 'latest') onChange('latest');
+    else if (next === 'time') onChange(fromField(time) ?? '');
+    else onChange('');
+  };
+  const found = useQuery({
+    queryKey: ['groups', group, 'resolve', value],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/points/{point}', {
+          params: { path: { group, point: value } },
+          signal,
+        }),
+      ),
+    enabled: value !== '',
+    refetchInterval: way === 'latest' ? 2000 : false,
+    retry: false,
+  });
+  return (
+    <Stack gap="xs">
+      <span className="field-name">{t('point.which')}</span>
+      <SegmentedControl
+        value={way}
+        onChange={(next) => choose(next as Way)}
+        aria-label={t('point.which')}
+        data={[
+          { value: 'latest', label: t('point.latest') },
+          { value: 'time', label: t('point.time') },
+          { value: 'named', label: t('point.named') },
+        ]}
+      />
+      {way === 'time' && (
+        <TextInput
+          type="datetime-local"
+          step={1}
+          label={t('point.time.field')}
+          value={time}
+          onChange={(event) => {
+            setTime(event.currentTarget.value);
+            onChange(fromField(event.currentTarget.value) ?? '');
+          }}
+        />
+      )}
+      {way === 'named' && (
+        <TextInput
+          label={t('point.named.field')}
+          value={value}
+          onChange={(event) => onChange(event.currentTarget.value.trim())}
+          autoComplete="off"
+          spellCheck={false}
+        />
+      )}
+      {value !== '' && found.error && <ProblemNotice error={found.error} compact />}
+      {value !== '' && found.data && (
+        <p className="resolved">
+          <span className="mono">{found.data.id}</span>
+          {found.data.label && <span className="label-mark">{found.data.label}</span>}
+          <Instant at={found.data.time} age />
+        </p>
+      )}
+    </Stack>
+  );
+}

@@ -1,0 +1,87 @@
+/** What is around every page: where one can go, and how old what is shown is. */
+import { Button } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
+import { NavLink, Outlet, useLocation } from 'react-router';
+import { serverNow } from '../api/hearing';
+import { groups } from '../api/queries';
+import { signOut } from '../api/session';
+import { forgetSamples, remember } from '../states/samples';
+import { type Key, useWords } from '../words/words';
+import { Clock } from './Clock';
+import { Freshness, SilenceBanner } from './Freshness';
+import { Preferences } from './Preferences';
+
+const PLACES: { to: string; name: Key }[] = [
+  { to: '/', name: 'nav.groups' },
+  { to: '/drills', name: 'nav.drills' },
+  { to: '/moves', name: 'nav.moves' },
+  { to: '/reports', name: 'nav.reports' },
+  { to: '/views', name: 'nav.views' },
+  { to: '/jobs', name: 'nav.jobs' },
+  { to: '/system', name: 'nav.system' },
+];
+
+const UNDER: Record<string, string> = { '/groups': '/', '/failovers': '/moves', '/failbacks': '/moves' };
+
+export function Shell() {
+  const { t } = useWords();
+  const client = useQueryClient();
+  const { pathname } = useLocation();
+  const all = useQuery(groups());
+  useEffect(() => {
+    // Samples are kept wherever one is, so that a group's plots begin with what was seen from other pages.
+    for (const group of all.data ?? []) remember(group, serverNow());
+  }, [all.data]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another page begins at its top
+  useEffect(() => {
+    window.scrollTo(0, 0);
+  }, [pathname]);
+  const top = `/${pathname.split('/')[1] ?? ''}`;
+  const here = UNDER[top] ?? top;
+  const leave = () => {
+    signOut();
+    client.clear();
+    forgetSamples();
+  };
+  return (
+    <div className="shell">
+      <a className="skip" href="#page">
+        {t('shell.skip')}
+      </a>
+      <nav className="rail" aria-label={t('shell.nav')}>
+        <div className="brand">
+          <img src="/favicon.svg" alt="" width={26} height={26} />
+          <span>BCDR Gateway</span>
+        </div>
+        <ul>
+          {PLACES.map(({ to, name }) => (
+            <li key={to}>
+              <NavLink
+                to={to}
+                className={here === to ? 'rail-link is-here' : 'rail-link'}
+                aria-current={here === to ? 'page' : undefined}
+              >
+                {t(name)}
+              </NavLink>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <section className="top" aria-label={t('shell.top')}>
+        <Freshness />
+        <Clock />
+        <div className="top-side">
+          <Preferences />
+          <Button size="compact-sm" variant="subtle" color="gray" onClick={leave}>
+            {t('shell.leave')}
+          </Button>
+        </div>
+      </section>
+      <main id="page" className="page" tabIndex={-1}>
+        <SilenceBanner />
+        <Outlet />
+      </main>
+    </div>
+  );
+}

@@ -1,0 +1,9 @@
+/** Addresses of pages. Names and ids come from outside, so they are escaped here and nowhere else. */
+const part = encodeURIComponent;
+
+export const toGroup = (name: string, page = '') => `/groups/${part(name)}${page ? `/${page}` : ''}`;
+export const toDrill = (id: string) => `/drills/${part(id)}`;
+export const toFailover = (id: string) => `/failovers/${part(id)}`;
+export const toFailback = (id: string) => `/failbacks/${part(id)}`;
+export const toJob = (id: string) => `/jobs/${part(id)}`;
+export const toReport = (id: string) => `/reports/${part(id)}`;

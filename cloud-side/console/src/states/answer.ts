@@ -1,0 +1,69 @@
+/**
+ * The one sentence that a group's page begins with: is it protected? It names the worst that is true, and never
+ * says yes while something that it depends on is not known.
+ */
+import type { Group } from '../api/types';
+import type { Tone } from './tones';
+
+export type AnswerCode =
+  | 'split'
+  | 'moving'
+  | 'decide'
+  | 'at_target'
+  | 'unprotected'
+  | 'initial_sync'
+  | 'catching_up'
+  | 'disconnected'
+  | 'stalled'
+  | 'damaged'
+  | 'no_age'
+  | 'placement_unknown'
+  | 'protected';
+
+export interface Answer {
+  code: AnswerCode;
+  tone: Tone;
+}
+
+type Asked = Pick<Group, 'placement' | 'replication' | 'rpo_known' | 'health'>;
+
+export function answer({ placement, replication, rpo_known, health }: Asked): Answer {
+  switch (placement) {
+    case 'split_brain_suspected':
+      return { code: 'split', tone: 'bad' };
+    case 'target_uncommitted':
+    case 'source_uncommitted':
+      return { code: 'decide', tone: 'warn' };
+    case 'failing_over':
+    case 'failing_back':
+    case 'rolling_back':
+      return { code: 'moving', tone: 'busy' };
+    case 'target_active':
+    case 'reversing':
+    case 'reverse_protected':
+      return { code: 'at_target', tone: 'warn' };
+    case null:
+    case undefined:
+      return { code: 'placement_unknown', tone: 'unknown' };
+    case 'source_active':
+      break;
+  }
+  switch (replication.state) {
+    case 'unprotected':
+      return { code: 'unprotected', tone: 'bad' };
+    case 'initial_sync':
+      return { code: 'initial_sync', tone: 'busy' };
+    case 'catching_up':
+      return { code: 'catching_up', tone: 'warn' };
+    case 'disconnected':
+      return { code: 'disconnected', tone: health.level === 'unknown' ? 'unknown' : 'bad' };
+    case 'stalled':
+      return { code: 'stalled', tone: 'bad' };
+    case 'continuous':
+      break;
+  }
+  if (health.reasons.some((reason) => reason.code === 'replica_damaged'))
+    return { code: 'damaged', tone: 'bad' };
+  if (!rpo_known) return { code: 'no_age', tone: 'unknown' };
+  return { code: 'protected', tone: 'good' };
+}

@@ -1,0 +1,70 @@
+/** What waits for somebody, over all groups, the most urgent first. Read from what the API says may be done. */
+import type { Group } from '../api/types';
+import type { Tone } from './tones';
+
+export type InboxCode =
+  | 'split'
+  | 'blocked'
+  | 'failover_decide'
+  | 'failback_decide'
+  | 'failback_confirm'
+  | 'failback_cutover'
+  | 'health_critical'
+  | 'cleanup_failed'
+  | 'drill_overdue';
+
+export interface InboxItem {
+  group: string;
+  code: InboxCode;
+  tone: Tone;
+  /** Where it can be done, under the group's address. */
+  path: string;
+}
+
+const ORDER: InboxCode[] = [
+  'split',
+  'blocked',
+  'failover_decide',
+  'failback_decide',
+  'health_critical',
+  'failback_confirm',
+  'failback_cutover',
+  'cleanup_failed',
+  'drill_overdue',
+];
+
+function ofGroup(group: Group): InboxItem[] {
+  const may = (name: string) =>
+    group.allowed_actions.some((action) => action.name === name && action.allowed);
+  const items: InboxItem[] = [];
+  const add = (code: InboxCode, tone: Tone, path: string) =>
+    items.push({ group: group.name, code, tone, path });
+  if (group.placement === 'split_brain_suspected') add('split', 'bad', 'moves');
+  if (may('retry')) add('blocked', 'bad', 'moves');
+  if (may('failover_commit')) add('failover_decide', 'warn', 'moves');
+  if (may('failback_commit')) add('failback_decide', 'warn', 'moves');
+  if (may('failback_confirm')) add('failback_confirm', 'warn', 'moves');
+  if (may('failback_cutover')) add('failback_cutover', 'busy', 'moves');
+  if (group.health.level === 'critical' && group.placement === 'source_active')
+    add('health_critical', 'bad', '');
+  if (group.drill.state === 'cleanup_failed') add('cleanup_failed', 'warn', 'drills');
+  if (group.drill.overdue_since) add('drill_overdue', 'warn', 'drills');
+  return items;
+}
+
+export function inbox(groups: Group[]): InboxItem[] {
+  const items = groups.flatMap(ofGroup);
+  return items.sort((one, other) => ORDER.indexOf(one.code) - ORDER.indexOf(other.code));
+}
+
+const LEVELS = ['critical', 'warning', 'unknown', 'ok'];
+
+/** Worst first; among equals by name. */
+export function byHealth(one: Group, other: Group): number {
+  const split = (group: Group) => (group.placement === 'split_brain_suspected' ? 0 : 1);
+  return (
+    split(one) - split(other) ||
+    LEVELS.indexOf(one.health.level) - LEVELS.indexOf(other.health.level) ||
+    one.name.localeCompare(other.name)
+  );
+}

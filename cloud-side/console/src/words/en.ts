@@ -1,0 +1,11 @@
+/** English, which says what keys there are. */
+import { common } from './en/common';
+import { drill } from './en/drill';
+import { group } from './en/group';
+import { move } from './en/move';
+import { report } from './en/report';
+import { states } from './en/states';
+
+export const en = { ...common, ...states, ...group, ...drill, ...move, ...report };
+
+export type Key = keyof typeof en;

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { TONES } from '../states/tones';
+import { en } from './en';
+import { fill } from './words';
+import { zh } from './zh';
+
+const english: Record<string, string> = en;
+const chinese: Record<string, string> = zh;
+const holes = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((found) => found[1]).sort();
+
+/** The values of an enum of the API's document. */
+const document = JSON.parse(readFileSync(new URL('../../../openapi.json', import.meta.url), 'utf8'));
+function valuesOf(schema: string): string[] {
+  const found = document.components.schemas[schema];
+  if (!Array.isArray(found?.enum)) throw new Error(`${schema} is no enum of the document`);
+  return found.enum;
+}
+
+describe('the catalogues', () => {
+  it('have the same keys', () => {
+    expect(Object.keys(chinese).sort()).toEqual(Object.keys(english).sort());
+  });
+
+  it('have no empty text', () => {
+    for (const [key, text] of [...Object.entries(english), ...Object.entries(chinese)]) {
+      expect(text.trim(), key).not.toBe('');
+    }
+  });
+
+  it('name the same values', () => {
+    for (const [key, text] of Object.entries(english))
+      expect(holes(chinese[key] ?? ''), key).toEqual(holes(text));
+  });
+
+  it('are translated', () => {
+    const han = /\p{Script=Han}/u;
+    // Names that are the same everywhere.
+    const same = new Set(['groups.rpo', 'recent.rpo', 'check.fstab', 'check.windows']);
+    for (const [key, text] of Object.entries(chinese))
+      if (!same.has(key)) expect(han.test(text), key).toBe(true);
+    for (const [key, text] of Object.entries(english)) expect(han.test(text), key).toBe(false);
+  });
+});
+
+describe('the states of the API', () => {
+  /** Which enum of the document each kind of state is. */
+  const enums: Record<keyof typeof TONES, string> = {
+    health: 'HealthLevel',
+    replication: 'ReplicationState',
+    placement: 'PlacementState',
+    drillAxis: 'DrillAxisState',
+    drill: 'DrillState',
+    job: 'JobState',
+    readiness: 'Readiness',
+    readinessVerdict: 'ReadinessVerdict',
+    rungVerdict: 'RungVerdict',
+    precheckVerdict: 'PrecheckVerdict',
+    isolation: 'IsolationVerdict',
+    phaseOutcome: 'PhaseOutcome',
+    stepOutcome: 'StepOutcome',
+    stage: 'Stage',
+    failoverEnd: 'FailoverEnd',
+    failbackEnd: 'FailbackEnd',
+    serving: 'SourceServing',
+    view: 'ViewState',
+  };
+
+  for (const [kind, schema] of Object.entries(enums)) {
+    it(`${schema} has a colour and words for each value, and for no other`, () => {
+      const values = valuesOf(schema).sort();
+      expect(Object.keys(TONES[kind as keyof typeof TONES]).sort()).toEqual(values);
+      for (const value of values) {
+        expect(english, schema).toHaveProperty([`state.${kind}.${value}`]);
+        expect(chinese, schema).toHaveProperty([`state.${kind}.${value}`]);
+      }
+    });
+  }
+
+  const words: Record<string, string[]> = {
+    Step: ['step.{}', 'step.{}.what'],
+    Rung: ['rung.{}'],
+    Phase: ['phase.{}'],
+    JobKind: ['kind.{}'],
+    PointKind: ['pointKind.{}'],
+    Seed: ['seed.{}', 'seed.{}.what'],
+    SeedMethod: ['method.{}'],
+    FailoverMode: ['mode.{}', 'failover.mode.{}', 'failover.mode.{}.what'],
+    PlacementState: ['place.{}.what'],
+    SourceDuty: ['duty.{}'],
+    Site: ['site.{}', 'keep.{}.do', 'keep.{}.title'],
+    SplitReason: ['split.reason.{}'],
+    UnknownLoss: ['loss.unknown.{}'],
+    ReadinessCheckCode: ['check.{}'],
+  };
+  for (const [schema, patterns] of Object.entries(words)) {
+    it(`${schema} has words for each value`, () => {
+      for (const value of valuesOf(schema)) {
+        for (const pattern of patterns) expect(english).toHaveProperty([pattern.replace('{}', value)]);
+      }
+    });
+  }
+
+  it('what is not known is never green', () => {
+    for (const [kind, tones] of Object.entries(TONES)) {
+      for (const [value, tone] of Object.entries(tones)) {
+        if (/unknown|not_run|disconnected|stalled|failed|not_/.test(value)) {
+          expect(tone, `${kind} ${value}`).not.toBe('good');
+        }
+      }
+    }
+  });
+});
+
+describe('fill', () => {
+  it('puts values in their place and leaves what it was not given', () => {
+    expect(fill('{a} of {b}, {a}', { a: 1, b: 'two' })).toBe('1 of two, 1');
+    expect(fill('{a}', {})).toBe('{a}');
+  });
+});

@@ -1,0 +1,10 @@
+/** Chinese, with the words of docs/glossary.md. A key that is missing does not compile. */
+import type { Key } from './en';
+import { common } from './zh/common';
+import { drill } from './zh/drill';
+import { group } from './zh/group';
+import { move } from './zh/move';
+import { report } from './zh/report';
+import { states } from './zh/states';
+
+export const zh: Record<Key, string> = { ...common, ...states, ...group, ...drill, ...move, ...report };
