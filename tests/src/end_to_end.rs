@@ -2,6 +2,7 @@
 //! which write it came from, a file system on a volume as a host has it, and a client that says
 //! things no decent client says.
 
+pub mod boot_sector;
 pub mod fixture;
 pub mod host_disk;
 pub mod lab;
