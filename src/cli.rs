@@ -8,6 +8,7 @@
 
 mod arguments;
 mod branch;
+mod capture;
 pub(crate) mod client;
 mod cloud;
 mod confirm;
@@ -136,15 +137,20 @@ enum Command {
     #[command(after_help = "Example:\n  bcdr gateway --config /etc/bcdr/gateway.toml")]
     Gateway(ConfigArguments),
     /// Run the capture role
-    #[command(after_help = "Example:\n  bcdr capture --config /etc/bcdr/capture.toml")]
-    Capture(ConfigArguments),
+    #[command(
+        after_help = "Example:\n  bcdr capture --config /etc/bcdr/capture.toml",
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true
+    )]
+    Capture(capture::Arguments),
 }
 
 impl Cli {
     /// Whether this process becomes a role (or the supervisor of some), which logs what it does.
     pub(crate) fn is_role(&self) -> bool {
         match &self.command {
-            Command::Capture(_) | Command::Gateway(_) => true,
+            Command::Capture(arguments) => arguments.is_role(),
+            Command::Gateway(_) => true,
             Command::Cloud(command) => command.is_role(),
             Command::Lab(command) => command.is_role(),
             _ => false,
@@ -158,7 +164,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let global = self.global;
         match self.command {
-            Command::Capture(arguments) => role::capture(&arguments.config),
+            Command::Capture(arguments) => arguments.run(&global),
             Command::Gateway(arguments) => role::gateway(&arguments.config),
             Command::Cloud(command) => command.run(&global),
             Command::Lab(command) => command.run(&global),

@@ -2,16 +2,23 @@
 
 use crate::cli::Failure;
 use anyhow::Context;
+use bcdr_capture::config::CaptureConfig;
 use std::{fs, future::Future, path::Path};
 use tokio_util::sync::CancellationToken;
 
 /// Runs the capture role from its configuration file.
 pub(crate) fn capture(config: &Path) -> Result<(), Failure> {
-    let config = toml::from_str(&read(config)?)
-        .with_context(|| format!("cannot use the capture configuration {}", config.display()))?;
+    let config = capture_configuration(config)?;
     run("capture", |shutdown| {
         bcdr_capture::role::run(config, shutdown)
     })
+}
+
+/// Reads a capture's configuration file.
+pub(crate) fn capture_configuration(path: &Path) -> anyhow::Result<CaptureConfig> {
+    let config: CaptureConfig = toml::from_str(&read(path)?)
+        .with_context(|| format!("cannot use the capture configuration {}", path.display()))?;
+    Ok(config)
 }
 
 /// Runs the gateway role from its configuration file.

@@ -29,6 +29,7 @@ use crate::{
         Closed, Export, GroupHandle, GroupParts, GroupStatus, GroupThread, GroupThreadError,
         export_info,
     },
+    initial::NoPast,
     intent::{IntentsFound, Unproven},
     journal::{JournalIdentity, JournalSettings},
     journal_thread::{self, JournalHandle},
@@ -87,6 +88,15 @@ pub enum GroupError {
         /// Why, and what to do.
         #[source]
         source: Box<BookError>,
+    },
+    /// Nothing says that it was ever served here, and nobody said that it is to be.
+    #[error("group {group}: {source}")]
+    NoPast {
+        /// The group.
+        group: String,
+        /// Why, and what to do.
+        #[source]
+        source: NoPast,
     },
     /// What says that a volume was restored cannot be removed, and must not outlive its service.
     #[error(

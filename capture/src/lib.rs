@@ -30,6 +30,7 @@ pub mod feed_client;
 pub mod group;
 pub mod group_thread;
 pub mod home_task;
+pub mod initial;
 pub mod intent;
 pub mod journal;
 pub mod journal_thread;

@@ -165,7 +165,11 @@ fn start_groups(
         };
         starting.into_iter().map(end).collect()
     });
-    let is_kept = |(_, begun): &(_, Begun)| !matches!(begun, Begun::Missing(_));
+    let is_kept = |(_, begun): &(_, Begun)| match begun {
+        // It waits for the word to serve.
+        Begun::Missing(GroupError::NoPast { .. }) => true,
+        begun => !matches!(begun, Begun::Missing(_)),
+    };
     if started.iter().any(is_kept) {
         return Ok((lock, started));
     }

@@ -106,6 +106,9 @@ pub(crate) enum Commit {
 #[derive(Debug)]
 pub struct Catalog {
     database: Database,
+    /// What no document may say that is written, and how often that is refused.
+    #[cfg(test)]
+    refused: std::sync::Mutex<(String, u32)>,
 }
 
 impl Catalog {
@@ -116,9 +119,7 @@ impl Catalog {
         path: &Path,
         cache_bytes: usize,
     ) -> Result<Self, CatalogError> {
-        let catalog = Self {
-            database: open_redb(storage, path, &builder(cache_bytes))?,
-        };
+        let catalog = Self::over(open_redb(storage, path, &builder(cache_bytes))?);
         if !catalog.check_schema()? {
             let path = path.to_owned();
             return Err(CatalogError::NotACatalog { path });
@@ -132,9 +133,7 @@ impl Catalog {
         path: &Path,
         cache_bytes: usize,
     ) -> Result<Self, CatalogError> {
-        let catalog = Self {
-            database: create_redb(storage, path, &builder(cache_bytes))?,
-        };
+        let catalog = Self::over(create_redb(storage, path, &builder(cache_bytes))?);
         catalog.create_tables()?;
         Ok(catalog)
     }
@@ -149,13 +148,19 @@ impl Catalog {
         if !storage.exists(path).map_err(RedbOpenError::from)? {
             return Self::create(storage, path, cache_bytes);
         }
-        let catalog = Self {
-            database: open_redb(storage, path, &builder(cache_bytes))?,
-        };
+        let catalog = Self::over(open_redb(storage, path, &builder(cache_bytes))?);
         if !catalog.check_schema()? {
             catalog.create_tables()?;
         }
         Ok(catalog)
+    }
+
+    fn over(database: Database) -> Self {
+        Self {
+            database,
+            #[cfg(test)]
+            refused: std::sync::Mutex::default(),
+        }
     }
 
     fn create_tables(&self) -> Result<(), CatalogError> {

@@ -58,6 +58,9 @@ pub(crate) enum StartDrillError {
         /// What.
         reason: String,
     },
+    /// The process is stopping.
+    #[error("the cloud side is stopping; try again when it runs")]
+    Stopping,
     /// The settings are wrong.
     #[error(transparent)]
     Settings(#[from] LaunchSettingsError),
@@ -129,6 +132,7 @@ pub(crate) struct Drills {
     /// Drills that ended and have no report yet.
     unreported: Mutex<BTreeSet<DrillId>>,
     tasks: TaskTracker,
+    stopping: CancellationToken,
 }
 
 impl std::fmt::Debug for Drills {
@@ -149,6 +153,7 @@ impl Drills {
             starting: tokio::sync::Mutex::new(()),
             unreported: Mutex::default(),
             tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
         }
     }
 
@@ -207,17 +212,37 @@ impl Drills {
         .await
     }
 
-    /// Starts a drill of a point. The drill, its job and the request's key are durable together.
+    /// Starts a drill of a point. The drill, its job and the request's key are durable together; it is
+    /// run also when whoever asked is gone.
     pub(crate) async fn start(
         self: &Arc<Self>,
         group: &Arc<Group>,
         row: &BatchRow,
         settings: LaunchSettings,
         hold_seconds: u32,
-        attempt: &FirstAttempt<'_>,
+        attempt: FirstAttempt,
+    ) -> Result<(DrillRecord, JobRecord), StartDrillError> {
+        let (drills, group, row) = (Arc::clone(self), Arc::clone(group), row.clone());
+        let start = async move {
+            let start = drills.start_here(&group, row, settings, hold_seconds, attempt);
+            start.await
+        };
+        self.parts.jobs.begin(start).await
+    }
+
+    async fn start_here(
+        self: &Arc<Self>,
+        group: &Arc<Group>,
+        row: BatchRow,
+        settings: LaunchSettings,
+        hold_seconds: u32,
+        attempt: FirstAttempt,
     ) -> Result<(DrillRecord, JobRecord), StartDrillError> {
         settings.check()?;
         let _starting = self.starting.lock().await;
+        if self.stopping.is_cancelled() {
+            return Err(StartDrillError::Stopping);
+        }
         if let Some(running) = self.running().get(&group.id()) {
             return Err(StartDrillError::Running { drill: running.id });
         }
@@ -246,7 +271,7 @@ impl Drills {
         offload(move || catalog.put_documents(&rows)).await?;
         self.parts.jobs.take_up(job.clone());
         let (progress, followed) = watch::channel(None);
-        let stop = CancellationToken::new();
+        let stop = self.stopping.child_token();
         let running = Running {
             id,
             stop: stop.clone(),
@@ -256,7 +281,7 @@ impl Drills {
         let drill = run::Attempt {
             drills: Arc::clone(self),
             group: Arc::clone(group),
-            row: row.clone(),
+            row,
             record: record.clone(),
             asked: std::time::Instant::now(),
             progress,
@@ -278,8 +303,10 @@ impl Drills {
 
     /// Stops all drills and waits for their clean-up.
     pub(crate) async fn stop_all(&self) {
-        for running in self.running().values() {
-            running.stop.cancel();
+        {
+            // A start that is on its way is either refused or seen to its end below.
+            let _starting = self.starting.lock().await;
+            self.stopping.cancel();
         }
         self.tasks.close();
         self.tasks.wait().await;

@@ -231,6 +231,23 @@ impl Jobs {
         });
     }
 
+    /// Begins a job: runs `work`, which makes it durable and has it carried out, to its end, also when
+    /// whoever asked for it stops waiting. What is durable and carried out by nobody would stay so
+    /// until the next start of the process.
+    pub(crate) async fn begin<Output: Send + 'static>(
+        &self,
+        work: impl Future<Output = Output> + Send + 'static,
+    ) -> Output {
+        match self.followers.spawn(work).await {
+            Ok(output) => output,
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that ends cancels it; whoever waits ends with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
     /// Ends what follows jobs.
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();

@@ -27,7 +27,7 @@ pub(crate) use kept::{ClimbedLadder, ComparedHome};
 
 use crate::{
     branches::Branches,
-    catalog::{Catalog, CatalogError, DocumentRow},
+    catalog::{Catalog, CatalogError},
     groups::{Group, Groups},
     idempotency::FirstAttempt,
     jobs::{JobKind, JobRecord, Jobs, select},
@@ -202,7 +202,7 @@ impl Placements {
         &self,
         group: GroupId,
         request: FailoverRequest,
-        attempt: &FirstAttempt<'_>,
+        attempt: FirstAttempt,
     ) -> Result<JobId, PlacementError> {
         let id = FailoverId::generate(crate::clock::wall())?;
         let wanted = Wanted::Failover(id, Box::new(request));
@@ -215,7 +215,7 @@ impl Placements {
         &self,
         group: GroupId,
         request: FailbackRequest,
-        attempt: &FirstAttempt<'_>,
+        attempt: FirstAttempt,
     ) -> Result<JobId, PlacementError> {
         let id = FailbackId::generate(crate::clock::wall())?;
         let wanted = Wanted::Failback(id, Box::new(request));
@@ -228,7 +228,7 @@ impl Placements {
         &self,
         group: GroupId,
         request: RestoreRequest,
-        attempt: &FirstAttempt<'_>,
+        attempt: FirstAttempt,
     ) -> Result<JobId, PlacementError> {
         let id = RestoreJobId::generate(crate::clock::wall())?;
         let wanted = Wanted::Restore(id, Box::new(request));
@@ -242,15 +242,15 @@ impl Placements {
         kind: JobKind,
         subject: String,
         mut wanted: Wanted,
-        attempt: &FirstAttempt<'_>,
+        attempt: FirstAttempt,
     ) -> Result<JobId, PlacementError> {
         let job = JobRecord::new(kind, group, subject)?;
-        let (id, rows) = (job.id, rows_of(&job, attempt));
+        let id = job.id;
         *wanted.request_id() = id.to_string();
         self.ask(group, |reply| Ask::Start {
             wanted,
             job: Box::new(job),
-            rows,
+            attempt: Box::new(attempt),
             reply,
         })
         .await?;
@@ -339,13 +339,6 @@ fn stored_or_new(catalog: &Catalog, group: GroupId) -> Result<Placement, Catalog
     }
     let generation: Generation = catalog.generation(group)?;
     Ok(Placement::new(group, generation))
-}
-
-/// What makes a start durable together with the placement.
-fn rows_of(job: &JobRecord, attempt: &FirstAttempt<'_>) -> Vec<DocumentRow> {
-    let mut rows = vec![DocumentRow::of(job)];
-    rows.extend(attempt.remembers(job.id));
-    rows
 }
 
 /// The job that a request belongs to: a placement's requests are named by their jobs.

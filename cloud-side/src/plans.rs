@@ -322,11 +322,22 @@ impl Plans {
         check::check(self, record, mode, at, running).await
     }
 
-    /// Starts a run. It and the request's key are durable together.
+    /// Starts a run. It and the request's key are durable together; it is driven also when whoever
+    /// asked is gone.
     pub(crate) async fn start(
+        self: &Arc<Self>,
+        wanted: WantedRun,
+        attempt: FirstAttempt,
+    ) -> Result<PlanRunRecord, PlansError> {
+        let plans = Arc::clone(self);
+        let start = async move { plans.start_here(wanted, attempt).await };
+        self.parts.jobs.begin(start).await
+    }
+
+    async fn start_here(
         &self,
         wanted: WantedRun,
-        attempt: &FirstAttempt<'_>,
+        attempt: FirstAttempt,
     ) -> Result<PlanRunRecord, PlansError> {
         let _one = self.changing.lock().await;
         if self.stopping.is_cancelled() {
@@ -420,6 +431,17 @@ impl Plans {
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&id);
         });
+    }
+
+    /// Forgets idempotency keys that are past their time: of steps only those of runs that have ended.
+    pub(crate) async fn prune_keys(&self) -> Result<(), CatalogError> {
+        let catalog = Arc::clone(&self.parts.catalog);
+        let has_ended = move |run: PlanRunId| {
+            let known = catalog.document(&run.newest_first_key());
+            known
+                .is_ok_and(|run: Option<PlanRunRecord>| run.is_none_or(|run| run.run.end.is_some()))
+        };
+        self.parts.idempotency.prune(has_ended).await
     }
 
     /// The run of a plan that has not ended.

@@ -89,14 +89,27 @@ pub(crate) enum CreatePointError {
 }
 
 /// Asks for a bookmark and follows it in a job of its own. The label, the job and the request's key
-/// are durable together, before the marker is placed.
+/// are durable together, before the marker is placed; it is placed also when whoever asked is gone.
 pub(crate) async fn create(
     catalog: &Arc<Catalog>,
     jobs: &Arc<Jobs>,
     group: &Arc<Group>,
     obstacle: Option<MarkerObstacle>,
     label: String,
-    attempt: &FirstAttempt<'_>,
+    attempt: FirstAttempt,
+) -> Result<JobRecord, CreatePointError> {
+    let (catalog, of, group) = (Arc::clone(catalog), Arc::clone(jobs), Arc::clone(group));
+    jobs.begin(async move { create_here(&catalog, &of, &group, obstacle, label, attempt).await })
+        .await
+}
+
+async fn create_here(
+    catalog: &Arc<Catalog>,
+    jobs: &Arc<Jobs>,
+    group: &Arc<Group>,
+    obstacle: Option<MarkerObstacle>,
+    label: String,
+    attempt: FirstAttempt,
 ) -> Result<JobRecord, CreatePointError> {
     let name = || group.record().name.clone();
     match obstacle {
@@ -116,7 +129,7 @@ pub(crate) async fn create(
     job.marker = Some(marker.id);
     job.phase = Some("placing the marker".to_owned());
     job.start();
-    reserve(catalog, group.id(), &marker, &job, attempt).await?;
+    reserve(catalog, group.id(), &marker, &job, &attempt).await?;
     jobs.take_up(job.clone());
     let outcome = awaited(group, marker.id);
     let placed = group
@@ -152,7 +165,7 @@ async fn reserve(
     group: GroupId,
     marker: &Marker,
     job: &JobRecord,
-    attempt: &FirstAttempt<'_>,
+    attempt: &FirstAttempt,
 ) -> Result<(), ReserveLabelError> {
     let (catalog, marker) = (Arc::clone(catalog), marker.clone());
     let mut rows = vec![DocumentRow::of(job)];

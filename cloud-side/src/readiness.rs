@@ -217,16 +217,29 @@ impl Inspections {
         })
     }
 
-    /// Starts the inspection of a point. Its job and the request's key are durable together.
+    /// Starts the inspection of a point. Its job and the request's key are durable together; it is
+    /// made also when whoever asked is gone.
     pub(crate) async fn start(
         self: &Arc<Self>,
         group: &Arc<Group>,
         row: &BatchRow,
         machine: InspectedMachine,
-        attempt: &FirstAttempt<'_>,
+        attempt: FirstAttempt,
+    ) -> Result<JobRecord, StartInspectionError> {
+        let (inspections, group, row) = (Arc::clone(self), Arc::clone(group), row.clone());
+        let start = async move { inspections.start_here(group, row, machine, attempt).await };
+        self.parts.jobs.begin(start).await
+    }
+
+    async fn start_here(
+        self: Arc<Self>,
+        group: Arc<Group>,
+        row: BatchRow,
+        machine: InspectedMachine,
+        attempt: FirstAttempt,
     ) -> Result<JobRecord, StartInspectionError> {
         let claim = self
-            .claim(group)
+            .claim(&group)
             .ok_or_else(|| StartInspectionError::Running {
                 group: group.record().name.clone(),
             })?;
@@ -236,7 +249,7 @@ impl Inspections {
         let catalog = Arc::clone(&self.parts.catalog);
         offload(move || catalog.put_documents(&rows)).await?;
         self.parts.jobs.take_up(job.clone());
-        let (inspections, group, row) = (Arc::clone(self), Arc::clone(group), row.clone());
+        let inspections = Arc::clone(&self);
         let id = job.id;
         // It may be for another machine than the launch settings make, which is inspected after it.
         lock(&self.early).remove(&group.id());

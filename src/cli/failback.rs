@@ -130,12 +130,12 @@ pub(super) struct DecisionArguments {
 }
 
 /// Reads `VOLUME=SERIAL`.
-fn disk(text: &str) -> Result<(String, String), String> {
+pub(super) fn disk(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((volume, serial)) if !volume.is_empty() && !serial.is_empty() => {
             Ok((volume.to_owned(), serial.to_owned()))
         }
-        _ => Err("write VOLUME=SERIAL, as bcdr failback show prints them".to_owned()),
+        _ => Err("write VOLUME=SERIAL, as they were shown".to_owned()),
     }
 }
 

@@ -44,7 +44,14 @@ pub(super) enum Command {
     Cancel(DecisionArguments),
     /// Try the step again in which it is blocked
     #[command(after_help = "Example:\n  bcdr restore retry rst-01hv3c9wn2m5k8r7e6t4x0y1za --wait")]
-    Retry(DecisionArguments),
+    Retry {
+        #[command(flatten)]
+        decision: DecisionArguments,
+        /// A disk that took the place of another while the restore was on its way: all it holds is
+        /// overwritten. May be given more than once
+        #[arg(long = "disk", value_name = "VOLUME=IDENTITY", value_parser = super::failback::disk)]
+        disks: Vec<(String, String)>,
+    },
     /// List restores, the newest first
     #[command(after_help = "Example:\n  bcdr restore list --group shop")]
     List {
@@ -113,9 +120,17 @@ impl Command {
             Self::Cancel(arguments) => {
                 arguments.run(&session, "cancel", &["cancelled", "put_back"])
             }
-            Self::Retry(arguments) => {
+            Self::Retry { decision, disks } => {
                 let there = ["restored", "put_back", "cancelled"];
-                arguments.run(&session, "retry", &there)
+                if disks.is_empty() {
+                    return decision.run(&session, "retry", &there);
+                }
+                let disks: Vec<_> = disks
+                    .into_iter()
+                    .map(|(volume, serial)| serde_json::json!({ "volume": volume, "serial": serial }))
+                    .collect();
+                let body = serde_json::json!({ "disks": disks });
+                decision.post(&session, "confirm_disks", &body, &there)
             }
             Self::List { group, limit } => {
                 let path = Path::new("restores").query_if("group", group.as_deref());
@@ -200,8 +215,18 @@ impl UndoArguments {
 
 impl DecisionArguments {
     fn run(self, session: &Session, verb: &str, there: &[&str]) -> Result<(), Failure> {
+        self.post(session, verb, &serde_json::json!({}), there)
+    }
+
+    fn post(
+        self,
+        session: &Session,
+        verb: &str,
+        body: &serde_json::Value,
+        there: &[&str],
+    ) -> Result<(), Failure> {
         let path = path_of(&self.id).item("actions").item(verb);
-        let document = session.client.post(&path, &serde_json::json!({}))?;
+        let document = session.client.post(&path, body)?;
         settle(session, document, &self.wait, there)
     }
 }

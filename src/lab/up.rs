@@ -355,6 +355,10 @@ fn write_capture_configuration(layout: &Layout, state: &LabState) -> anyhow::Res
             volumes,
         }],
     };
+    if !layout.role_configuration("capture").exists() {
+        // Nobody else could have served these volumes from a lab that is just made.
+        bcdr_capture::initial::prepare(&RealStorage::new(), &config)?;
+    }
     write_configuration(layout, "capture", &toml::to_string(&config)?)
 }
 

@@ -21,6 +21,7 @@ use super::CaptureError;
 use crate::{
     config::{CaptureConfig, GroupConfig},
     group::{self, GroupContext, GroupError, RunningGroup},
+    initial,
     local_api::GroupViews,
     nbd_tls::TlsExport,
     standing::{
@@ -61,7 +62,12 @@ pub(super) fn begin(
             return (None, Begun::Missing(error));
         }
     };
-    let begun = if begins_writable(book.order()) {
+    // An order that was kept is a past.
+    let no_past = || initial::no_past(&*context.storage, config, group);
+    let begun = if let Some(source) = book.order().is_none().then(no_past).flatten() {
+        let group = group.name.clone();
+        Begun::Missing(GroupError::NoPast { group, source })
+    } else if begins_writable(book.order()) {
         group::start(config, group, context)
             .map_or_else(Begun::Missing, |group| Begun::Serving(Box::new(group)))
     } else {

@@ -24,6 +24,11 @@ async fn entered(socket: &Path) -> Client {
     }
 }
 
+/// What an operator does before the first start.
+fn prepared(config: &CaptureConfig) {
+    crate::initial::prepare(&RealStorage::new(), config).unwrap();
+}
+
 /// What the local API says is not ready.
 async fn readiness(socket: &Path) -> String {
     asked(socket, "/readyz").await
@@ -77,6 +82,7 @@ async fn neither_identity_nor_another_group_nor_a_listener_keeps_a_volume_from_i
     site.config.groups.insert(0, late);
     let served = site.config.groups[1].volumes[0].nbd_socket.clone();
     let stop = CancellationToken::new();
+    prepared(&site.config);
     let role = tokio::spawn(run(site.config.clone(), stop.clone()));
 
     let client = entered(&served).await;
@@ -113,6 +119,7 @@ async fn neither_identity_nor_another_group_nor_a_listener_keeps_a_volume_from_i
 async fn without_any_group_there_is_nothing_to_run() {
     let site = Site::new(Engine::Auto, 1);
     std::fs::remove_file(&site.config.groups[0].volumes[0].path).unwrap();
+    prepared(&site.config);
     let error = run(site.config.clone(), CancellationToken::new())
         .await
         .unwrap_err();
@@ -133,6 +140,7 @@ async fn a_volume_that_is_held_lets_no_other_group_wait() {
     lock.lock().unwrap();
     let socket = other.volumes[0].nbd_socket.clone();
     site.config.groups = vec![held, other];
+    prepared(&site.config);
     let config = site.config.clone();
     let starting = tokio::task::spawn_blocking(move || {
         let metrics = Metrics::new(Registry::new(), "capture", "test").unwrap();

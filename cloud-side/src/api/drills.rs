@@ -200,7 +200,7 @@ async fn start(
             let settings = wanted.launch_settings.unwrap_or_default();
             let started = service
                 .drills
-                .start(&group, &row, settings, hold, &first)
+                .start(&group, &row, settings, hold, first)
                 .await;
             let (_, job) = started.map_err(not_started)?;
             job.id
@@ -222,6 +222,7 @@ fn not_started(error: StartDrillError) -> Problem {
         }
         StartDrillError::Catalog(error) => answer::catalog(error),
         StartDrillError::Random(error) => answer::no_randomness(error),
+        StartDrillError::Stopping => Problem::unavailable("stopping", detail),
     }
 }
 

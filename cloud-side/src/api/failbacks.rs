@@ -9,6 +9,7 @@ use super::{
 use crate::{
     catalog::CatalogError,
     clock,
+    groups::Group,
     idempotency::Attempt,
     recovery::{
         CommitPolicy, ConfirmedDisk, Event, FailbackEnd, FailbackId, FailbackRecord,
@@ -287,7 +288,7 @@ async fn start(
             };
             let started = service
                 .placements
-                .start_failback(group.id(), request, &first);
+                .start_failback(group.id(), request, first);
             started.await.map_err(not_done)?
         }
     };
@@ -314,9 +315,27 @@ async fn show(
 /// The disks at home that may be overwritten.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ConfirmedDisks {
-    /// One per volume of the group.
+pub(super) struct ConfirmedDisks {
+    /// One per volume of the group; of a restore one per disk that was replaced.
     disks: Vec<ConfirmedDiskBody>,
+}
+
+impl ConfirmedDisks {
+    /// What was typed, with the group's volumes.
+    pub(super) fn of(self, group: &Group) -> Result<Vec<ConfirmedDisk>, Problem> {
+        let volumes = &group.record().volumes;
+        let disk = |disk: ConfirmedDiskBody| {
+            let is_meant = |id: String, name: &str| name == disk.volume || id == disk.volume;
+            let mut named = volumes.iter();
+            let named = named.find(|volume| is_meant(volume.id.to_string(), &volume.name));
+            let unknown = || Problem::not_found("volume", format!("{:?}", disk.volume));
+            Ok(ConfirmedDisk {
+                volume: named.ok_or_else(unknown)?.id,
+                serial: disk.serial,
+            })
+        };
+        self.disks.into_iter().map(disk).collect()
+    }
 }
 
 /// A disk that may be overwritten.
@@ -349,19 +368,7 @@ async fn confirm_disks(
     let service = State(service);
     let record = records::find::<FailbackBody>(&service, &id).await?;
     let group = records::group_of(&service, record.group)?;
-    let mut disks = Vec::new();
-    for disk in confirmed.disks {
-        let mut volumes = group.record().volumes.iter();
-        let named = volumes
-            .find(|volume| volume.name == disk.volume || volume.id.to_string() == disk.volume);
-        let volume = named
-            .map(|volume| volume.id)
-            .ok_or_else(|| Problem::not_found("volume", format!("{:?}", disk.volume)))?;
-        disks.push(ConfirmedDisk {
-            volume,
-            serial: disk.serial,
-        });
-    }
+    let disks = confirmed.of(&group)?;
     records::wish(service, &id, None, Event::ConfirmSeed { disks }).await
 }
 

@@ -277,7 +277,7 @@ async fn start(
             let request = request_of(&service, &group, wanted, principal.name).await?;
             let started = service
                 .placements
-                .start_failover(group.id(), request, &first);
+                .start_failover(group.id(), request, first);
             started.await.map_err(not_done)?
         }
     };

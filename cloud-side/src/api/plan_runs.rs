@@ -437,7 +437,7 @@ async fn start(
                 interrupted_at: wanted.interrupted_at.map(clock::stored),
                 by: principal.name,
             };
-            let started = service.plans.start(run, &first).await;
+            let started = service.plans.start(run, first).await;
             started.map_err(not_done)?
         }
     };

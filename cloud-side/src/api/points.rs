@@ -325,7 +325,7 @@ async fn create(
             let obstacle =
                 group.with_known(&service.clock, false, |known, _, _| known.marker_obstacle());
             let (catalog, jobs) = (&service.catalog, &service.jobs);
-            create_point(catalog, jobs, &group, obstacle, wanted.label, &first)
+            create_point(catalog, jobs, &group, obstacle, wanted.label, first)
                 .await
                 .map_err(not_created)?
         }

@@ -200,7 +200,7 @@ async fn check(
         }
         Attempt::First(first) => {
             let row = answer::point(&service, &group, Instant::read(&instant)).await?;
-            let started = service.inspections.start(&group, &row, machine, &first);
+            let started = service.inspections.start(&group, &row, machine, first);
             started.await.map_err(not_started)?
         }
     };

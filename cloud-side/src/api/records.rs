@@ -93,11 +93,11 @@ pub(super) async fn show<Body: Shown>(service: Api, id: &str) -> Result<ApiJson<
 }
 
 /// Whether a start comes for the first time.
-pub(super) async fn attempt<'a, Body: Shown>(
-    service: &'a Api,
+pub(super) async fn attempt<Body: Shown>(
+    service: &Api,
     headers: &HeaderMap,
     wanted: &impl Serialize,
-) -> Result<Attempt<'a>, Problem> {
+) -> Result<Attempt, Problem> {
     let key = answer::idempotency_key(headers)?;
     let begun = service
         .idempotency

@@ -2,6 +2,7 @@
 
 use super::{
     Api, answer,
+    failbacks::ConfirmedDisks,
     page::Page,
     placements::{
         self, Confirmation, SourceStandingBody, StepBody, check_typed, figures, loss, not_done,
@@ -45,6 +46,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
         .routes(routes!(show))
         .routes(routes!(cancel))
         .routes(routes!(retry))
+        .routes(routes!(confirm_disks))
         .routes(routes!(undo))
 }
 
@@ -452,9 +454,7 @@ async fn start(
         Attempt::First(first) => {
             let row = answer::point(&service, &group, Instant::read(&wanted.at)).await?;
             let request = request_of(&service, &group, &row, principal.name, None).await?;
-            let started = service
-                .placements
-                .start_restore(group.id(), request, &first);
+            let started = service.placements.start_restore(group.id(), request, first);
             started.await.map_err(not_done)?
         }
     };
@@ -530,6 +530,30 @@ async fn retry(
     wish(State(service), &id, Event::Retry).await
 }
 
+/// Tries the step again in which a restore is blocked, on disks that took the place of others while it
+/// was on its way. Their host compares what was typed with what it finds.
+#[utoipa::path(
+    post, path = "/restores/{id}/actions/confirm_disks", tag = "restores", operation_id = "confirm_restore_disks",
+    params(("id" = String, Path, description = "The restore's id")),
+    request_body = ConfirmedDisks,
+    responses(
+        (status = 200, body = RestoreBody),
+        (status = 409, description = "It is not allowed now, or they are not its volumes", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn confirm_disks(
+    State(service): Api,
+    ApiPath(id): ApiPath<String>,
+    ApiJson(confirmed): ApiJson<ConfirmedDisks>,
+) -> Result<ApiJson<RestoreBody>, Problem> {
+    let service = State(service);
+    let record = records::find::<RestoreBody>(&service, &id).await?;
+    let group = records::group_of(&service, record.group)?;
+    let disks = confirmed.of(&group)?;
+    wish(service, &id, Event::ConfirmSeed { disks }).await
+}
+
 async fn wish(service: Api, id: &str, wish: Event) -> Result<ApiJson<RestoreBody>, Problem> {
     let record = records::find::<RestoreBody>(&service, id).await?;
     let group = records::group_of(&service, record.group)?;
@@ -588,9 +612,7 @@ async fn undo(
             let row = answer::point(&service, &group, instant).await?;
             let undoes = Some(record.id);
             let request = request_of(&service, &group, &row, principal.name, undoes).await?;
-            let started = service
-                .placements
-                .start_restore(group.id(), request, &first);
+            let started = service.placements.start_restore(group.id(), request, first);
             started.await.map_err(not_done)?
         }
     };

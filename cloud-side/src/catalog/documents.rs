@@ -90,9 +90,30 @@ impl DocumentRow {
 impl Catalog {
     /// Writes documents in one transaction, replacing those with their keys; durable on return.
     pub fn put_documents(&self, rows: &[DocumentRow]) -> Result<(), CatalogError> {
+        #[cfg(test)]
+        self.refuse(rows)?;
         self.write("write documents", Commit::Durable, |transaction| {
             rows.iter().try_for_each(|row| row.put(transaction))
         })
+    }
+
+    /// Refuses documents that say this, so many times, as a full disk would.
+    #[cfg(test)]
+    pub(crate) fn refuse_what_says(&self, text: &str, times: u32) {
+        *self.refused.lock().unwrap() = (text.to_owned(), times);
+    }
+
+    #[cfg(test)]
+    fn refuse(&self, rows: &[DocumentRow]) -> Result<(), CatalogError> {
+        let mut refused = self.refused.lock().unwrap();
+        let (text, times) = &mut *refused;
+        let says = |row: &DocumentRow| String::from_utf8_lossy(&row.row).contains(text.as_str());
+        if *times == 0 || !rows.iter().any(says) {
+            return Ok(());
+        }
+        *times -= 1;
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        Err(super::failed("write documents", redb::Error::Io(full)))
     }
 
     /// Writes a document, replacing the one with its key; durable on return.

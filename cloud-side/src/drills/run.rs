@@ -31,6 +31,8 @@ const DIGEST_CACHE_BYTES: usize = 16 << 20;
 /// What a drill's view outlives the longest drill by, so that one nobody knows of goes away.
 const LEASE_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 const STEPS_WAITING: usize = 16;
+/// How soon an end that could not be kept is tried again.
+const KEEP_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Attempt {
     pub(super) drills: Arc<Drills>,
@@ -203,19 +205,37 @@ impl Attempt {
             }
         };
         self.drills.learn(&self.record);
-        if let Err(error) = self.keep(state, error).await {
-            tracing::error!(drill = %self.record.id, %error, "a drill's end could not be kept");
-        }
+        self.keep(state, error).await;
         self.drills.running().remove(&self.record.group);
     }
 
-    async fn keep(&self, state: JobState, error: Option<JobError>) -> Result<(), CatalogError> {
-        self.drills.store(self.record.clone()).await?;
+    /// Keeps the drill's end, then its job's. Whoever waits for the job would wait for ever for one that
+    /// was lost, so what cannot be kept is tried again until it is, or until the process stops: the
+    /// next one finds the evidence, and ends it.
+    async fn keep(&self, state: JobState, error: Option<JobError>) {
+        while let Err(error) = self.drills.store(self.record.clone()).await {
+            if !self.waits_to_keep(&error).await {
+                return;
+            }
+        }
         // Before the job ends, so that whoever waited for it finds the report.
         self.drills.report_or_note(&self.record, &self.group).await;
         let jobs = &self.drills.parts.jobs;
-        jobs.update(self.record.job, |job| job.finish(state, error))
-            .await
+        let ended = |job: &mut JobRecord| job.finish(state, error.clone());
+        while let Err(error) = jobs.update(self.record.job, ended).await {
+            if !self.waits_to_keep(&error).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits before the next try; says whether there is one.
+    async fn waits_to_keep(&self, error: &CatalogError) -> bool {
+        tracing::error!(drill = %self.record.id, %error, "a drill's end cannot be kept; it is tried again");
+        tokio::select! {
+            () = tokio::time::sleep(KEEP_AGAIN) => true,
+            () = self.drills.stopping.cancelled() => false,
+        }
     }
 
     fn measure(&self, report: &DrillReport) {

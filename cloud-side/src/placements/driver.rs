@@ -16,6 +16,7 @@ use crate::{
     catalog::DocumentRow,
     clock,
     groups::Group,
+    idempotency::FirstAttempt,
     jobs::JobRecord,
     offload::offload,
     recovery::{
@@ -83,7 +84,8 @@ pub(super) enum Ask {
     Start {
         wanted: Wanted,
         job: Box<JobRecord>,
-        rows: Vec<DocumentRow>,
+        /// Held until the start is durable or refused, also when nobody waits for it any more.
+        attempt: Box<FirstAttempt>,
         reply: Reply,
     },
     Wish {
@@ -244,11 +246,13 @@ impl Driver {
             Ask::Start {
                 wanted,
                 job,
-                rows,
+                attempt,
                 reply,
             } => {
                 let mut next = self.placement.clone();
                 let started = wanted.start(&mut next);
+                let mut rows = vec![DocumentRow::of(&*job)];
+                rows.extend(attempt.remembers(job.id));
                 (self.started(next, started, &job, &rows).await, reply)
             }
         };

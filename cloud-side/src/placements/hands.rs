@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 /// Why a step did not do what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StepError {
-    code: &'static str,
-    cause: String,
-    remedy: String,
+    pub(super) code: &'static str,
+    pub(super) cause: String,
+    pub(super) remedy: String,
 }
 
 impl StepError {

@@ -41,6 +41,9 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// How long home may take to serve its disks after it was told to.
 const SERVE: Duration = Duration::from_secs(300);
 
+/// The code of a step that found another disk than the one that was confirmed.
+pub(super) const OTHER_DISK: &str = "other_disk";
+
 /// A point that is offered to home.
 pub(super) struct Offered {
     pub(super) image: Arc<ViewReader>,
@@ -152,13 +155,18 @@ impl Hands {
             match state {
                 Some(TaskState::Done(outcome)) => return Ok(outcome),
                 Some(TaskState::Failed {
-                    code,
+                    code: told,
                     cause,
                     remedy,
                 }) => {
+                    // What the host calls a disk that is not the one that was confirmed.
+                    let code = match told.as_str() {
+                        "wrong_disk" => OTHER_DISK,
+                        _ => "home_failed",
+                    };
                     return Err(StepError::new(
-                        "home_failed",
-                        format!("the host of the disks says: {cause} ({code})"),
+                        code,
+                        format!("the host of the disks says: {cause} ({told})"),
                         remedy,
                     ));
                 }

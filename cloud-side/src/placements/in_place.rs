@@ -3,7 +3,7 @@
 
 use super::{
     hands::{Hands, StepError},
-    home::{Offered, unreadable, wrong},
+    home::{OTHER_DISK, Offered, unreadable, wrong},
     source::{SIGHTING, report},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     groups::Group,
     offload::offload,
     receive::PointId,
-    recovery::{ConfirmedDisk, PointChoice, StepResult},
+    recovery::{ConfirmedDisk, PlacementJob, PointChoice, StepResult},
     replica::ViewReader,
 };
 use bcdr_format::{
@@ -202,9 +202,8 @@ impl Hands {
             },
             sink: None,
         };
-        let outcome = self
-            .at_home(HomeWork::Restore, disks, Some(offered))
-            .await?;
+        let outcome = self.at_home(HomeWork::Restore, disks, Some(offered));
+        let outcome = outcome.await.map_err(|error| self.way_forward(error))?;
         let TaskOutcome::Restored {
             fetched_bytes,
             written_bytes,
@@ -216,6 +215,23 @@ impl Hands {
             fetched_bytes,
             written_bytes,
         })
+    }
+
+    /// A disk that was replaced in the middle is no dead end: whoever replaced it says so.
+    fn way_forward(&self, error: StepError) -> StepError {
+        let Some(PlacementJob::Restore(job)) = self.placement.job() else {
+            return error;
+        };
+        if error.code != OTHER_DISK {
+            return error;
+        }
+        let remedy = format!(
+            "if the disk was replaced: `bcdr restore retry {id} --disk VOLUME=IDENTITY` with the identity \
+             that is shown here, after which all of it is compared; `bcdr restore cancel {id}` and then the \
+             same brings the bookmark to it instead. If it was not, put back the disk that was there",
+            id = job.id
+        );
+        StepError { remedy, ..error }
     }
 
     /// Identifies the disks of a source that nobody served since it was drained: what was written to

@@ -26,8 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How soon a cancel that could not be kept is tried again.
 const CANCEL_AGAIN: Duration = Duration::from_secs(1);
-/// The route under which attempts are remembered.
-const ROUTE: &str = "plan_steps";
 /// Pause before a group is asked again whose last drill is just ending.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -114,7 +112,9 @@ impl From<StartDrillError> for StepError {
                 Self::new("launch_settings", cause, remedy)
             }
             StartDrillError::Catalog(error) => error.into(),
-            StartDrillError::Random(_) => Self::new("not_begun", cause, "retry the step"),
+            StartDrillError::Random(_) | StartDrillError::Stopping => {
+                Self::new("not_begun", cause, "retry the step")
+            }
         }
     }
 }
@@ -253,12 +253,8 @@ impl GroupHands {
         })?;
         loop {
             let key = self.key();
-            let begun = self
-                .parts
-                .idempotency
-                .begin(ROUTE, Some(&key), &key)
-                .await?;
-            let first = match begun {
+            let begun = self.parts.idempotency.begin_step(self.record.id, &key);
+            let first = match begun.await? {
                 Attempt::First(first) => first,
                 Attempt::Repeated(job) => {
                     let job = self.parts.jobs.get(job).await?;
@@ -271,14 +267,13 @@ impl GroupHands {
                 }
             };
             let settings = launch.settings.clone();
-            let started = self.parts.drills.start(group, &row, settings, 0, &first);
+            let started = self.parts.drills.start(group, &row, settings, 0, first);
             match started.await {
                 Ok((drill, _)) => return Ok((drill.id, false)),
                 // One whose end is known is about to make room.
                 Err(StartDrillError::Running { drill })
                     if self.known_drill(drill).await?.state.is_final() =>
                 {
-                    drop(first);
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error.into()),
@@ -366,12 +361,8 @@ impl GroupHands {
     /// The failover of this attempt, if a process before this one began it.
     async fn begun_before(&self) -> Result<Option<FailoverId>, StepError> {
         let key = self.key();
-        let begun = self
-            .parts
-            .idempotency
-            .begin(ROUTE, Some(&key), &key)
-            .await?;
-        let Attempt::Repeated(job) = begun else {
+        let begun = self.parts.idempotency.begin_step(self.record.id, &key);
+        let Attempt::Repeated(job) = begun.await? else {
             return Ok(None);
         };
         let job = self.parts.jobs.get(job).await?;
@@ -402,16 +393,12 @@ impl GroupHands {
             preview: None,
         };
         let key = self.key();
-        let begun = self
-            .parts
-            .idempotency
-            .begin(ROUTE, Some(&key), &key)
-            .await?;
-        let job = match begun {
+        let begun = self.parts.idempotency.begin_step(self.record.id, &key);
+        let job = match begun.await? {
             Attempt::First(first) => {
                 let placements = &self.parts.placements;
                 placements
-                    .start_failover(group.id(), request, &first)
+                    .start_failover(group.id(), request, first)
                     .await?
             }
             Attempt::Repeated(job) => job,

@@ -516,7 +516,7 @@ fn plans_with(site: &Site, hands: &Arc<ScriptedHands>) -> Arc<Plans> {
     }))
 }
 
-async fn begin(plans: &Plans, site: &Site, plan: Value) -> PlanRunId {
+async fn begin(plans: &Arc<Plans>, site: &Site, plan: Value) -> PlanRunId {
     let plan: Plan = serde_json::from_value(plan).unwrap();
     let name = plan.name.clone();
     plans.apply(plan, None, "ops".to_owned()).await.unwrap();
@@ -533,7 +533,7 @@ async fn begin(plans: &Plans, site: &Site, plan: Value) -> PlanRunId {
         interrupted_at: None,
         by: "ops".to_owned(),
     };
-    plans.start(wanted, &first).await.unwrap().id
+    plans.start(wanted, first).await.unwrap().id
 }
 
 async fn reaches(plans: &Plans, id: PlanRunId, wanted: impl Fn(&Run) -> bool) -> Run {

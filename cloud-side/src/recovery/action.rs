@@ -336,9 +336,10 @@ pub enum Event {
     Retry,
     /// Operator: this site's data is kept.
     Keep(Site),
-    /// Operator: these disks may be overwritten.
+    /// Operator: these disks may be overwritten. A failback begins to copy; a restore that is blocked
+    /// tries its step again, on disks that took the place of others.
     ConfirmSeed {
-        /// One per volume.
+        /// One per volume of a failback; of a restore those that were replaced.
         disks: Vec<ConfirmedDisk>,
     },
     /// Operator: bring production home now.

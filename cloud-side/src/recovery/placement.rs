@@ -388,6 +388,11 @@ impl Placement {
         {
             return Err(refused);
         }
+        if let (Event::ConfirmSeed { disks }, Some(PlacementJob::Restore(job))) = (event, &self.job)
+        {
+            job.replaced_obstacle(disks, self.split_brain.is_some())
+                .map_or(Ok(()), Err)?;
+        }
         let before = self.clone();
         let ended = match event {
             Event::SourceSeen {
@@ -485,6 +490,7 @@ impl Placement {
             Event::Retry => Verb::Retry,
             Event::Keep(Site::Source) => Verb::KeepSource,
             Event::Keep(Site::Target) => Verb::KeepTarget,
+            Event::ConfirmSeed { .. } if is_restore => Verb::Retry,
             Event::ConfirmSeed { .. } => Verb::FailbackConfirm,
             Event::Cutover => Verb::FailbackCutover,
             Event::StepDone { .. }

@@ -138,6 +138,7 @@ impl RestoreRecord {
             }
             Event::Cancel => self.cancel(authority, now),
             Event::Retry => self.progress.enter(self.progress.step, authority, now),
+            Event::ConfirmSeed { disks } => self.replaced(disks, authority, now),
             _ => {}
         }
     }
@@ -184,6 +185,47 @@ impl RestoreRecord {
     /// How it ends when it gets where it is going.
     pub(super) fn destination(&self) -> RestoreEnd {
         self.turned_back.unwrap_or(RestoreEnd::Restored)
+    }
+
+    /// Why these disks do not take the place of others now; none if they do.
+    pub(super) fn replaced_obstacle(
+        &self,
+        disks: &[ConfirmedDisk],
+        is_split: bool,
+    ) -> Option<Refused> {
+        let writes = matches!(self.progress.step, Step::RestoreDisks | Step::PutBackDisks);
+        if is_split || !writes || self.progress.stage != Stage::Blocked {
+            return Some(Refused::new(
+                "no_disk_awaited",
+                "no work on the source's disks is blocked",
+                "wait; a restore that is blocked in another step is retried without naming disks",
+            ));
+        }
+        let is_ours = |disk: &ConfirmedDisk| self.disks.iter().any(|it| it.volume == disk.volume);
+        let is_twice = |disk: &ConfirmedDisk| {
+            let same = disks.iter().filter(|other| other.volume == disk.volume);
+            same.count() > 1
+        };
+        if disks.is_empty() || disks.iter().any(|disk| !is_ours(disk) || is_twice(disk)) {
+            return Some(Refused::new(
+                "disks_not_confirmed",
+                "the confirmed disks are not each of another volume of this restore",
+                "name each volume whose disk was replaced once, with the identity of its new disk",
+            ));
+        }
+        None
+    }
+
+    /// Other disks are there now. Their host compares what was typed with what it finds, and a disk
+    /// that it has not begun to write is compared in full.
+    fn replaced(&mut self, disks: &[ConfirmedDisk], authority: &mut Authority, now: Timestamp) {
+        for disk in disks {
+            let known = self.disks.iter_mut().find(|it| it.volume == disk.volume);
+            if let Some(known) = known {
+                known.serial.clone_from(&disk.serial);
+            }
+        }
+        self.progress.enter(self.progress.step, authority, now);
     }
 
     fn confirmed(&self) -> Vec<ConfirmedDisk> {

@@ -122,7 +122,7 @@ impl Background {
         }
         if now >= due.prune {
             due.prune = now + PRUNE_EVERY;
-            if let Err(error) = self.service.idempotency.prune().await {
+            if let Err(error) = self.service.plans.prune_keys().await {
                 tracing::warn!(%error, "old idempotency keys stay");
             }
         }

@@ -127,7 +127,7 @@ async fn start(
     let settings = schedule.settings.clone().unwrap_or_default();
     let started = service
         .drills
-        .start(&group, &row, settings, schedule.hold_seconds, &first);
+        .start(&group, &row, settings, schedule.hold_seconds, first);
     let (record, _) = started.await.map_err(|error| error.to_string())?;
     tracing::info!(group = %group.record().name, drill = %record.id, "a scheduled drill was started");
     Ok(Some(record.id))

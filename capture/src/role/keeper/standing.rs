@@ -36,6 +36,8 @@ use crate::{
 struct Standing {
     /// It is to serve writable and cannot.
     missing: bool,
+    /// Because it has no past here: then the word to serve is all that is missing.
+    awaits_word: bool,
     /// Tells that something is not as it should be, and the words logged last.
     check: Option<(Check, String)>,
     exports: Option<Exports>,
@@ -76,6 +78,7 @@ impl Keeper {
     ) -> Result<Next, CaptureError> {
         let mut here = Standing {
             missing: missing.is_some(),
+            awaits_word: false,
             check: None,
             exports: None,
             link: None,
@@ -152,7 +155,7 @@ impl Keeper {
         if here.missing && !serves && self.book.is_some() {
             here.missing = false;
         }
-        act == Some(Act::Serve) && !here.missing
+        act == Some(Act::Serve) && (!here.missing || here.awaits_word)
     }
 
     /// Does what is due: ends a task that is not ordered any more, begins one that is, and otherwise
@@ -248,9 +251,10 @@ impl Keeper {
             error,
             GroupError::Volume(VolumeError::Locked { .. }) | GroupError::Orders { .. }
         );
+        here.awaits_word = matches!(error, GroupError::NoPast { .. });
         // A disk whose restore was cut short waits for the order to go on with it.
         let restores = matches!(error, GroupError::Restore { .. });
-        if restores || (!here.missing && !elsewhere) {
+        if restores || here.awaits_word || (!here.missing && !elsewhere) {
             self.connect(here);
         }
     }

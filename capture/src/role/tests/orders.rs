@@ -33,6 +33,12 @@ struct Rig {
 
 impl Rig {
     fn new(remembered: Option<SourceOrder>) -> Self {
+        let (site, gateway) = Self::site();
+        prepared(&site.config);
+        Self::begin(site, gateway, remembered)
+    }
+
+    fn site() -> (Site, Gateway) {
         let mut site = Site::new(Engine::Auto, 1);
         let authority = TestAuthority::new();
         let (gateway, address) = Gateway::new(&authority);
@@ -40,6 +46,10 @@ impl Rig {
         site.config.identity =
             authority.write_identity(CertificateRole::Capture, site.directory.path());
         site.config.local_api_socket = Some(site.directory.path().join("api.sock"));
+        (site, gateway)
+    }
+
+    fn begin(site: Site, gateway: Gateway, remembered: Option<SourceOrder>) -> Self {
         if let Some(order) = remembered {
             book(&site).remember(&order).unwrap();
         }
@@ -50,6 +60,12 @@ impl Rig {
             stop,
             role,
         }
+    }
+
+    /// The same where nothing says that the group was ever served.
+    fn without_a_past() -> Self {
+        let (site, gateway) = Self::site();
+        Self::begin(site, gateway, None)
     }
 
     /// Stops the role in order and starts it anew.
@@ -165,6 +181,50 @@ async fn a_start_under_an_order_to_stand_by_is_read_only_and_tells_so() {
         .await;
     drop(client);
     assert_eq!(book(&rig.site).order(), Some(&order(5, Duty::Serve)));
+    rig.finish().await;
+}
+
+/// As where the state directory's file system was not mounted after a restart in the middle of a restore.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_without_a_past_is_served_only_after_it_was_told_to() {
+    let rig = Rig::without_a_past();
+    let mut session = rig.gateway.called().await;
+    assert_eq!(session.hello, None, "it began to serve");
+    let tried = Client::connect(rig.site.socket(0), "", ClientOptions::default()).await;
+    assert!(tried.is_err(), "it is served");
+    let said = rig.api("/readyz").await;
+    assert!(said.contains("is not mounted"), "{said}");
+    assert!(!group_directory(&rig.site).exists());
+
+    // The cloud side knows what is under way.
+    let held = order(2, Duty::Hold { task: None });
+    session.welcome_under(held, None).await;
+    reported(&mut session, stands(2, Serving::ReadOnly)).await;
+    session.say(ToCapture::Order(order(3, Duty::Serve))).await;
+    let session = rig.gateway.called().await;
+    assert!(session.hello.is_some());
+    let client = entered(rig.site.socket(0)).await;
+    assert!(!client.export().is_read_only());
+    drop((client, session));
+    rig.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_order_to_serve_begins_a_group_without_a_past() {
+    let mut rig = Rig::without_a_past();
+    let mut session = rig.gateway.called().await;
+    assert_eq!(session.hello, None);
+    session.welcome_under(order(1, Duty::Serve), None).await;
+    let session = rig.gateway.called().await;
+    assert!(session.hello.is_some());
+    let client = entered(rig.site.socket(0)).await;
+    client.write(0, block(1), true).await.unwrap();
+    drop((client, session));
+    // From then on it has one, and asks nobody.
+    rig.restart().await;
+    let client = entered(rig.site.socket(0)).await;
+    assert!(!client.export().is_read_only());
+    drop(client);
     rig.finish().await;
 }
 

@@ -27,6 +27,8 @@ struct Home {
     /// The tasks it was given, in turn.
     works: Vec<HomeWork>,
     orders: Vec<SourceOrder>,
+    /// Its disk.
+    serial: String,
     /// Restores fail for good.
     fails: bool,
     /// It does not answer while it restores.
@@ -58,6 +60,7 @@ impl Home {
             task: None,
             works: Vec::new(),
             orders: Vec::new(),
+            serial: SERIAL.to_owned(),
             fails: false,
             hangs: false,
             loses_markers: false,
@@ -133,7 +136,7 @@ impl Home {
                     HomeWork::Inspect => {
                         TaskState::Done(TaskOutcome::Inspected(vec![InspectedVolume {
                             volume: self.source.member.id,
-                            identity: SERIAL.to_owned(),
+                            identity: self.serial.clone(),
                             size_bytes: VOLUME_BYTES,
                             blank: false,
                         }]))
@@ -144,13 +147,15 @@ impl Home {
                         cause: "the disk cannot be written".to_owned(),
                         remedy: "replace it".to_owned(),
                     },
-                    _ => {
-                        assert_eq!(task.confirmed[0].identity, SERIAL);
-                        TaskState::Done(TaskOutcome::Restored {
-                            fetched_bytes: 4096,
-                            written_bytes: 4096,
-                        })
-                    }
+                    _ if task.confirmed[0].identity != self.serial => TaskState::Failed {
+                        code: "wrong_disk".to_owned(),
+                        cause: format!("device {} is not confirmed", self.serial),
+                        remedy: "look at it".to_owned(),
+                    },
+                    _ => TaskState::Done(TaskOutcome::Restored {
+                        fetched_bytes: 4096,
+                        written_bytes: 4096,
+                    }),
                 };
                 self.task = Some(TaskReport { id: task.id, state });
             }
@@ -346,6 +351,50 @@ async fn a_disk_that_fails_blocks_it_and_both_ways_lead_on() {
         let job = site.get(&format!("/api/v1/jobs/{job}")).await.expect(200);
         let state = if cancels { "cancelled" } else { "succeeded" };
         assert_eq!(job["state"], state);
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_was_replaced_in_the_middle_is_confirmed_and_both_ways_lead_on() {
+    for cancels in [false, true] {
+        let site = Site::start().await;
+        let (mut home, point) = Home::replicated(&site).await;
+        home.fails = true;
+        let id = start(&site, &point).await;
+        home.at(&site, &id, "restore_disks", "blocked").await;
+        home.fails = false;
+        home.serial = "S2".to_owned();
+        act(&site, &id, if cancels { "cancel" } else { "retry" }).await;
+        let step = if cancels {
+            "put_back_disks"
+        } else {
+            "restore_disks"
+        };
+        let other = |shown: &Value| {
+            shown["step"] == step
+                && shown["stage"] == "blocked"
+                && shown["failure"]["code"] == "other_disk"
+        };
+        let blocked = home.until(&site, &path_of(&id), other).await;
+        let failure = &blocked["failure"];
+        assert!(
+            failure["cause"].as_str().unwrap().contains("S2"),
+            "{failure}"
+        );
+        let remedy = failure["remedy"].as_str().unwrap();
+        assert!(
+            remedy.contains(&format!("bcdr restore retry {id} --disk")),
+            "{failure}"
+        );
+        let path = format!("{}/actions/confirm_disks", path_of(&id));
+        let disks = |volume: &str| json!({"disks": [{"volume": volume, "serial": "S2"}]});
+        site.post(&path, disks("nowhere"))
+            .await
+            .problem(404, "volume_not_found");
+        site.post(&path, disks("root")).await.expect(200);
+        let restore = home.over(&site, &id).await;
+        let end = if cancels { "put_back" } else { "restored" };
+        assert_eq!(restore["end"], end, "{restore}");
     }
 }
 

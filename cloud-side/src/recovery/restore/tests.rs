@@ -160,6 +160,49 @@ fn once_something_is_written_a_failure_blocks_and_both_ways_lead_on() {
 }
 
 #[test]
+fn a_disk_that_took_the_place_of_another_is_written_after_it_was_confirmed() {
+    let disk = |volume, serial: &str| ConfirmedDisk {
+        volume: bcdr_format::VolumeId::from_u128(volume),
+        serial: serial.to_owned(),
+    };
+    let confirm = |disks: Vec<ConfirmedDisk>| Event::ConfirmSeed { disks };
+    for cancels in [false, true] {
+        let mut driver = started();
+        at(&mut driver, Step::RestoreDisks);
+        // One that is not in trouble takes no other disk.
+        let early = driver.tell(confirm(vec![disk(7, "S2")])).unwrap_err();
+        assert_eq!(early.code, "nothing_failed");
+        driver.fail();
+        if cancels {
+            driver.tell(Event::Cancel).unwrap();
+            driver.fail();
+        }
+        for wrong in [
+            vec![],
+            vec![disk(8, "S2")],
+            vec![disk(7, "S2"), disk(7, "S3")],
+        ] {
+            let refused = driver.tell(confirm(wrong)).unwrap_err();
+            assert_eq!(refused.code, "disks_not_confirmed");
+        }
+        driver.tell(confirm(vec![disk(7, "S2")])).unwrap();
+        driver.placement = reload(&driver.placement);
+        driver.kill_always = true;
+        driver.run();
+        let end = match cancels {
+            true => RestoreEnd::PutBack,
+            false => RestoreEnd::Restored,
+        };
+        assert_eq!(ended(&driver), [Some(end)]);
+        let written = driver.carried_out.iter().filter_map(|action| match action {
+            Action::RestoreDisks { disks, .. } => Some(disks[0].serial.clone()),
+            _ => None,
+        });
+        assert_eq!(written.last().as_deref(), Some("S2"));
+    }
+}
+
+#[test]
 fn a_late_answer_of_the_given_up_task_does_not_end_the_way_back() {
     let mut driver = started();
     at(&mut driver, Step::RestoreDisks);
