@@ -32,6 +32,9 @@ pub struct CloudConfig {
     /// order in which they were asked for.
     #[serde(default = "drills_at_once")]
     pub drills_at_once: NonZeroU16,
+    /// How many drills of one group run or wait at once; 10 by default. More are refused.
+    #[serde(default = "drills_per_group")]
+    pub drills_per_group: NonZeroU16,
     /// The identity shown to gateways; by default one that the role issues and renews itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityPaths>,
@@ -55,6 +58,10 @@ pub struct CloudConfig {
 
 fn drills_at_once() -> NonZeroU16 {
     NonZeroU16::MIN.saturating_add(1)
+}
+
+fn drills_per_group() -> NonZeroU16 {
+    NonZeroU16::MIN.saturating_add(9)
 }
 
 /// What reports say besides what was measured.
@@ -180,6 +187,7 @@ impl CloudConfig {
             qemu: QemuConfig::default(),
             readiness_every_hours: readiness_every_hours(),
             drills_at_once: drills_at_once(),
+            drills_per_group: drills_per_group(),
             reports: ReportsConfig::default(),
         }
     }

@@ -2,15 +2,18 @@
 //!
 //! The engine in [`crate::drill`] boots and judges; this module gives it a view of the point, keeps
 //! its record durable, follows its progress and closes what it opened. Invariants: a drill's record
-//! is durable before anything of it exists; a group has at most one drill at a time; a drill whose
-//! process died is cleaned up, with proof, before a new one of its group begins.
+//! is durable before anything of it exists; a group has a bounded number of drills at a time; what a
+//! drill left behind is removed, with proof, before a new one of its group begins.
 
+mod board;
 mod record;
 mod reporting;
 mod run;
 
+pub(crate) use board::DrillAxis;
 pub(crate) use record::{DrillRecord, DrillState};
 
+use board::{Board, Running};
 use crate::{
     catalog::{BatchRow, Catalog, CatalogError, DocumentRow},
     clock,
@@ -30,7 +33,8 @@ use bcdr_disk::Storage;
 use bcdr_format::GroupId;
 use prometheus::HistogramVec;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
+    num::NonZeroU16,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -44,11 +48,11 @@ pub(crate) const HOLD_SECONDS_MAX: u32 = 24 * 60 * 60;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum StartDrillError {
-    /// One is running.
-    #[error("drill {drill} of this group is running")]
-    Running {
-        /// It.
-        drill: DrillId,
+    /// As many as may are running.
+    #[error("{running} drills of this group are running or waiting, and no more may")]
+    TooMany {
+        /// How many.
+        running: usize,
     },
     /// An earlier one left something behind that cannot be removed.
     #[error("drill {drill} of this group left something behind: {reason}")]
@@ -83,26 +87,6 @@ enum RunError {
     Stopped,
 }
 
-/// What the drill axis of a group shows.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DrillAxis {
-    /// The drill that runs or that left something behind.
-    pub(crate) drill: Option<DrillId>,
-    /// How it stands; none for no drill.
-    pub(crate) state: Option<DrillState>,
-    /// When the last one passed.
-    pub(crate) last_passed: Option<jiff::Timestamp>,
-    /// Seconds from its request to its login.
-    pub(crate) last_recovery_seconds: Option<f64>,
-}
-
-#[derive(Debug)]
-struct Running {
-    id: DrillId,
-    stop: CancellationToken,
-    progress: watch::Receiver<Option<DrillProgress>>,
-}
-
 /// What drills work with.
 pub(crate) struct DrillParts {
     pub(crate) catalog: Arc<Catalog>,
@@ -119,6 +103,8 @@ pub(crate) struct DrillParts {
     pub(crate) places: Places,
     /// A permit for each machine that may run at once.
     pub(crate) machines: Arc<Semaphore>,
+    /// How many drills of one group may run or wait at once.
+    pub(crate) drills_per_group: NonZeroU16,
     /// `bcdr_job_phase_duration_seconds`, by type and phase.
     pub(crate) phases: HistogramVec,
 }
@@ -126,8 +112,7 @@ pub(crate) struct DrillParts {
 /// All drills.
 pub(crate) struct Drills {
     parts: DrillParts,
-    running: Mutex<HashMap<GroupId, Running>>,
-    axes: Mutex<HashMap<GroupId, DrillAxis>>,
+    board: Mutex<Board>,
     starting: tokio::sync::Mutex<()>,
     /// Drills that ended and have no report yet.
     unreported: Mutex<BTreeSet<DrillId>>,
@@ -148,8 +133,7 @@ impl Drills {
     pub(crate) fn new(parts: DrillParts) -> Self {
         Self {
             parts,
-            running: Mutex::new(HashMap::new()),
-            axes: Mutex::new(HashMap::new()),
+            board: Mutex::default(),
             starting: tokio::sync::Mutex::new(()),
             unreported: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -157,29 +141,44 @@ impl Drills {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<GroupId, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn axes(&self) -> MutexGuard<'_, HashMap<GroupId, DrillAxis>> {
-        self.axes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The drill axis of a group.
     pub(crate) fn axis(&self, group: GroupId) -> DrillAxis {
-        let mut axis = self.axes().get(&group).cloned().unwrap_or_default();
-        if let Some(running) = self.running().get(&group) {
-            axis.drill = Some(running.id);
-            axis.state = Some(DrillState::of_progress(running.progress.borrow().as_ref()));
-        }
-        axis
+        self.board().axis(group)
+    }
+
+    /// Whether one more drill of the group may run or wait.
+    pub(crate) fn has_room(&self, group: GroupId) -> bool {
+        self.axis(group).running < usize::from(self.parts.drills_per_group.get())
     }
 
     /// How a running drill comes along.
     pub(crate) fn progress(&self, group: GroupId, id: DrillId) -> Option<DrillProgress> {
-        let running = self.running();
-        let running = running.get(&group).filter(|running| running.id == id)?;
-        running.progress.borrow().clone()
+        let board = self.board();
+        let progress = board.running(group, id)?.progress.borrow().clone();
+        progress
+    }
+
+    /// The drill of a group that runs on this view, or left it behind.
+    pub(crate) async fn of_view(
+        &self,
+        group: GroupId,
+        view: ViewId,
+    ) -> Result<Option<DrillId>, CatalogError> {
+        let ids: Vec<DrillId> = {
+            let board = self.board();
+            let left = board.leftovers_of(group);
+            board.running_of(group).chain(left).collect()
+        };
+        for id in ids {
+            if self.get(id).await?.is_some_and(|drill| drill.view == Some(view)) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn evidence_of(&self, id: DrillId) -> PathBuf {
@@ -243,10 +242,11 @@ impl Drills {
         if self.stopping.is_cancelled() {
             return Err(StartDrillError::Stopping);
         }
-        if let Some(running) = self.running().get(&group.id()) {
-            return Err(StartDrillError::Running { drill: running.id });
+        if !self.has_room(group.id()) {
+            let running = self.axis(group.id()).running;
+            return Err(StartDrillError::TooMany { running });
         }
-        self.clear_leftover(group.id()).await?;
+        self.clear_leftovers(group.id()).await?;
         let now = clock::wall();
         let id = DrillId::generate(now)?;
         let mut job = JobRecord::new(JobKind::Drill, group.id(), id.to_string())?;
@@ -273,11 +273,11 @@ impl Drills {
         let (progress, followed) = watch::channel(None);
         let stop = self.stopping.child_token();
         let running = Running {
-            id,
+            group: group.id(),
             stop: stop.clone(),
             progress: followed,
         };
-        self.running().insert(group.id(), running);
+        self.board().begin(id, running);
         let drill = run::Attempt {
             drills: Arc::clone(self),
             group: Arc::clone(group),
@@ -293,8 +293,8 @@ impl Drills {
 
     /// Asks a running drill to stop. Says whether it was running.
     pub(crate) fn stop(&self, group: GroupId, id: DrillId) -> bool {
-        let running = self.running();
-        let Some(running) = running.get(&group).filter(|running| running.id == id) else {
+        let board = self.board();
+        let Some(running) = board.running(group, id) else {
             return false;
         };
         running.stop.cancel();
@@ -325,7 +325,7 @@ impl Drills {
                 self.unreported().insert(record.id);
             }
             if record.state.is_final() {
-                self.learn(&record);
+                self.board().learn(&record);
                 self.end_job(&record).await?;
                 continue;
             }
@@ -378,7 +378,7 @@ impl Drills {
         }
         record.finished_at = Some(clock::wall());
         self.store(record.clone()).await?;
-        self.learn(&record);
+        self.board().learn(&record);
         let error = JobError::new("interrupted", died, Some("start the drill again"));
         let ended = |job: &mut JobRecord| {
             if !job.state.is_final() {
@@ -396,12 +396,16 @@ impl Drills {
         clean_up_leftover(&*self.parts.target, self.storage(), &directory).await
     }
 
-    /// Tries again to remove what the group's last drill left behind.
-    async fn clear_leftover(&self, group: GroupId) -> Result<(), StartDrillError> {
-        let axis = self.axes().get(&group).cloned().unwrap_or_default();
-        let (Some(id), Some(DrillState::CleanupFailed)) = (axis.drill, axis.state) else {
-            return Ok(());
-        };
+    /// Tries again to remove what drills of the group left behind.
+    async fn clear_leftovers(&self, group: GroupId) -> Result<(), StartDrillError> {
+        let left = self.board().leftovers_of(group);
+        for id in left {
+            self.clear_leftover(group, id).await?;
+        }
+        Ok(())
+    }
+
+    async fn clear_leftover(&self, group: GroupId, id: DrillId) -> Result<(), StartDrillError> {
         let leftover = |reason: String| StartDrillError::Leftover { drill: id, reason };
         let report = self
             .clean_up(id)
@@ -421,30 +425,8 @@ impl Drills {
             // Another end is another report.
             self.unreported().insert(id);
         }
-        if let Some(axis) = self.axes().get_mut(&group) {
-            axis.drill = None;
-            axis.state = None;
-        }
+        self.board().is_clean(group, id);
         Ok(())
-    }
-
-    /// Learns how a drill ended. Newer ones are told first at a start, so the first of each counts.
-    fn learn(&self, record: &DrillRecord) {
-        let mut axes = self.axes();
-        let axis = axes.entry(record.group).or_default();
-        if record.state == DrillState::CleanupFailed && axis.drill.is_none() {
-            axis.drill = Some(record.id);
-            axis.state = Some(DrillState::CleanupFailed);
-        }
-        if record.state == DrillState::Passed
-            && let Some(report) = &record.report
-            && axis
-                .last_passed
-                .is_none_or(|last| last < report.finished_at)
-        {
-            axis.last_passed = Some(report.finished_at);
-            axis.last_recovery_seconds = report.recovery_times.login_seconds;
-        }
     }
 
     async fn store(&self, record: DrillRecord) -> Result<(), CatalogError> {

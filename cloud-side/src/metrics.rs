@@ -196,7 +196,7 @@ impl StateCollector {
     fn group(&self, gauges: &Gauges, group: &Group) {
         let name = group.record().name.as_str();
         let axis = self.drills.axis(group.id());
-        let cleanup_failed = axis.state == Some(DrillState::CleanupFailed);
+        let cleanup_failed = axis.leftover.is_some();
         let now = clock::wall();
         let overdue = self
             .schedules

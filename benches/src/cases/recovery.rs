@@ -25,6 +25,8 @@ const LOGIN: &str = "bcdr-demo login: ";
 const DEADLINE: Duration = Duration::from_secs(900);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const MIB: u64 = 1 << 20;
+/// Machines of a boot storm.
+const STORM: usize = 10;
 
 /// Measures what booting and coming home take, with the demo's disk.
 ///
@@ -43,6 +45,7 @@ pub(crate) fn run(site: &Site) -> anyhow::Result<Vec<Figure>> {
     site.with_lab("boots", &disk, |lab| {
         let mut figures = boots(site, lab, &peers)?;
         figures.extend(coming_home(site, lab)?);
+        figures.push(storm(lab, &peers)?);
         Ok(figures)
     })
 }
@@ -109,6 +112,53 @@ fn seconds_before_boot(failover: &Value) -> f64 {
         .filter(|step| step["step"] != "climb_rungs")
         .filter_map(|step| step["seconds"].as_f64())
         .sum()
+}
+
+/// Ten drills of one group at once, beside as many direct boots at once.
+fn storm(lab: &BenchLab, peers: &Peers) -> anyhow::Result<Figure> {
+    eprintln!("bench: {STORM} boots at once");
+    let direct = peers.storm()?;
+    lab.lab().reconfigure("cloud", |old| {
+        old.replacen(
+            "drills_at_once = 2",
+            &format!("drills_at_once = {STORM}"),
+            1,
+        )
+    })?;
+    let configured = fs::read_to_string(lab.lab().configuration("cloud"))?;
+    ensure!(
+        configured.contains(&format!("drills_at_once = {STORM}")),
+        "the lab does not let {STORM} machines run at once"
+    );
+    lab.lab().wait_continuous()?;
+    eprintln!("bench: {STORM} drills of one group at once");
+    let started = Instant::now();
+    let body = json!({ "group": GROUP, "at": "latest", "launch_settings": launch_settings() });
+    let drills = (0..STORM)
+        .map(|_| text(&lab.api().post("drills", &body)?, "id"))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut last = Duration::ZERO;
+    for drill in &drills {
+        let drill = until(lab, &format!("drills/{drill}"), |drill| {
+            drill["finished_at"].is_string()
+        })?;
+        ensure!(drill["state"] == "passed", "a drill did not pass: {drill}");
+        let login = drill["report"]["recovery_times"]["login_seconds"].as_f64();
+        let login = Duration::from_secs_f64(login.context("the login's time is told")?);
+        last = last.max(login);
+    }
+    let whole = started.elapsed().as_secs_f64();
+    let note = format!(
+        "until the last login, from its own request; all {STORM} destroyed with proof after {whole:.0} s"
+    );
+    let samples = |seconds: Duration| Samples::from_iter([seconds.as_secs_f64()]);
+    Ok(Figure::new(
+        "ten drills of one group at once",
+        Unit::Seconds,
+        samples(last),
+    )
+    .against("ten direct boots at once", samples(direct))
+    .note(Some(note)))
 }
 
 /// What was written at the target comes home.
@@ -288,27 +338,26 @@ impl Peers {
     /// Boots the image on a throw-away disk, until its login.
     fn boot(&self) -> anyhow::Result<Duration> {
         let started = Instant::now();
-        let mut machine = self.start()?;
-        loop {
-            interrupt::check()?;
-            let printed = fs::read(&machine.console).unwrap_or_default();
-            if String::from_utf8_lossy(&printed).contains(LOGIN) {
-                return Ok(started.elapsed());
-            }
-            if let Some(status) = machine.process.try_wait()? {
-                bail!("the peer's machine ended with {status}");
-            }
-            ensure!(
-                started.elapsed() < DEADLINE,
-                "the peer's machine does not get to its login"
-            );
-            std::thread::sleep(LOOK_EVERY);
-        }
+        let mut machine = self.start(0)?;
+        wait_for_login(&mut machine, started)
     }
 
-    fn start(&self) -> anyhow::Result<Machine> {
-        let overlay = self.directory.join("direct.qcow2");
-        let console = self.directory.join("direct.log");
+    /// Boots as many at once, until the last login.
+    fn storm(&self) -> anyhow::Result<Duration> {
+        let started = Instant::now();
+        let mut machines = (0..STORM)
+            .map(|number| self.start(number))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut last = Duration::ZERO;
+        for machine in &mut machines {
+            last = last.max(wait_for_login(machine, started)?);
+        }
+        Ok(last)
+    }
+
+    fn start(&self, number: usize) -> anyhow::Result<Machine> {
+        let overlay = self.directory.join(format!("direct-{number}.qcow2"));
+        let console = self.directory.join(format!("direct-{number}.log"));
         let _old = fs::remove_file(&overlay);
         let _old = fs::remove_file(&console);
         let overlay = overlay.to_str().context("the directory's name is UTF-8")?;
@@ -334,5 +383,24 @@ impl Peers {
             .spawn()
             .context("cannot start qemu-system-x86_64: install it with make setup")?;
         Ok(Machine { process, console })
+    }
+}
+
+/// Waits for a machine's login; says how long after `started` it was seen.
+fn wait_for_login(machine: &mut Machine, started: Instant) -> anyhow::Result<Duration> {
+    loop {
+        interrupt::check()?;
+        let printed = fs::read(&machine.console).unwrap_or_default();
+        if String::from_utf8_lossy(&printed).contains(LOGIN) {
+            return Ok(started.elapsed());
+        }
+        if let Some(status) = machine.process.try_wait()? {
+            bail!("the peer's machine ended with {status}");
+        }
+        ensure!(
+            started.elapsed() < DEADLINE,
+            "the peer's machine does not get to its login"
+        );
+        std::thread::sleep(LOOK_EVERY);
     }
 }

@@ -103,8 +103,10 @@ pub(super) struct GroupVolume {
 struct DrillAxisBody {
     /// The state.
     state: DrillAxisState,
-    /// The drill that runs or left something behind.
+    /// The newest drill that runs; without one, a drill that left something behind.
     drill: Option<String>,
+    /// How many run, or wait for a free place.
+    running: u32,
     /// When the last one passed; null when none did.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_passed_at: Option<jiff::Timestamp>,
@@ -237,8 +239,9 @@ impl GroupBody {
             last_passed_at: axis.last_passed,
             state: DrillAxisState::of(axis.state),
             drill: axis.drill.map(|id| id.to_string()),
+            running: u32::try_from(axis.running).unwrap_or(u32::MAX),
         };
-        let cleanup_failed = drill.state == DrillAxisState::CleanupFailed;
+        let cleanup_failed = axis.leftover.is_some();
         let record = group.record();
         let placement = service.placements.placement(group.id());
         let standing = SourceStandingBody::of(group);
@@ -262,7 +265,7 @@ impl GroupBody {
                 rpo_known: known.age.is_some(),
                 positions: positions(known, stored, link),
                 allowed_actions: {
-                    let mut all = actions(known, latest_point.is_some(), drill.state);
+                    let mut all = actions(known, latest_point.is_some(), service.drills.has_room(record.id));
                     all.append(&mut placement_actions);
                     all
                 },
@@ -330,7 +333,7 @@ fn capture(known: &Known<'_>, link: &Link) -> CaptureBody {
     }
 }
 
-fn actions(known: &Known<'_>, has_point: bool, drill: DrillAxisState) -> Vec<Action> {
+fn actions(known: &Known<'_>, has_point: bool, may_drill: bool) -> Vec<Action> {
     let create_point = match known.marker_obstacle() {
         None => Action::allowed("create_point"),
         Some(MarkerObstacle::NotConnected) => Action::refused(
@@ -355,15 +358,14 @@ fn actions(known: &Known<'_>, has_point: bool, drill: DrillAxisState) -> Vec<Act
             )
         }
     };
-    let busy = !matches!(drill, DrillAxisState::None | DrillAxisState::CleanupFailed);
-    let start_drill = if busy {
+    let start_drill = if may_drill {
+        needs_point("start_drill")
+    } else {
         Action::refused(
             "start_drill",
-            "a drill of the group is running",
-            "stop it, or wait",
+            "as many drills of the group are running or waiting as may",
+            "stop one, or wait until one ends",
         )
-    } else {
-        needs_point("start_drill")
     };
     vec![create_point, needs_point("open_view"), start_drill]
 }

@@ -249,7 +249,7 @@ pub(super) fn actions(service: &Api, group: &Group, placement: &Placement) -> Ve
     let axis = service.drills.axis(group.id());
     let surroundings = Surroundings {
         has_point: group.stored.borrow().published.is_some(),
-        drill_cleanup_failed: axis.state == Some(crate::drills::DrillState::CleanupFailed),
+        drill_cleanup_failed: axis.leftover.is_some(),
     };
     allowed_actions(placement, surroundings)
         .into_iter()

@@ -96,16 +96,8 @@ impl ViewBody {
         let found = found.await.map_err(answer::catalog)?;
         let point = found.ok_or_else(|| Problem::not_found("point", view.record.point))?;
         let branch = service.branches.of_lineage(lineage);
-        let axis = service.drills.axis(group.id());
-        let drill = match axis.drill {
-            Some(id) => {
-                let record = service.drills.get(id).await.map_err(answer::catalog)?;
-                record
-                    .filter(|record| record.view == Some(view.id))
-                    .map(|_| id.to_string())
-            }
-            None => None,
-        };
+        let drill = service.drills.of_view(group.id(), view.id).await;
+        let drill = drill.map_err(answer::catalog)?.map(|id| id.to_string());
         Ok(Self {
             id: view.id,
             group: group.id().to_string(),

@@ -204,9 +204,9 @@ impl Attempt {
                 (JobState::Failed, Some(error))
             }
         };
-        self.drills.learn(&self.record);
+        self.drills.board().learn(&self.record);
         self.keep(state, error).await;
-        self.drills.running().remove(&self.record.group);
+        self.drills.board().end(self.record.id);
     }
 
     /// Keeps the drill's end, then its job's. Whoever waits for the job would wait for ever for one that

@@ -8,7 +8,6 @@ use super::{
 use crate::{
     catalog::{CatalogError, TokenRecord},
     clock,
-    drills::DrillState,
     jobs::select,
     offload::offload,
     record_id::PlanRunId,
@@ -298,21 +297,23 @@ fn look_at_machine(plan: &Plan, candidate: &Candidate, items: &mut Items) {
 fn look_at_drills(plans: &Plans, candidate: &Candidate, items: &mut Items) {
     let step = Some(&candidate.step);
     let axis = plans.parts.drills.axis(candidate.group.id());
-    match (axis.drill, axis.state) {
-        (Some(drill), Some(DrillState::CleanupFailed)) => items.failed(
+    if let Some(drill) = axis.leftover {
+        return items.failed(
             step,
             "drills",
             format!("drill {drill} left something behind"),
             format!("remove what `bcdr drill show {drill}` names"),
-        ),
-        (Some(drill), Some(state)) if !state.is_final() => items.failed(
+        );
+    }
+    if !plans.parts.drills.has_room(candidate.group.id()) {
+        return items.failed(
             step,
             "drills",
-            format!("drill {drill} is running"),
-            "wait for its end, or stop it",
-        ),
-        _ => items.passed(step, "drills", "no drill of the group is on its way"),
+            format!("{} drills of the group are running or waiting", axis.running),
+            "wait until one ends, or stop one",
+        );
     }
+    items.passed(step, "drills", "one more drill of the group may run");
 }
 
 fn look_at_approvals(plan: &Plan, approvers: &BTreeSet<String>, items: &mut Items) {

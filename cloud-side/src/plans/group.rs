@@ -26,8 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How soon a cancel that could not be kept is tried again.
 const CANCEL_AGAIN: Duration = Duration::from_secs(1);
-/// Pause before a group is asked again whose last drill is just ending.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What carries one attempt out.
 pub(super) struct GroupHands {
@@ -98,10 +96,10 @@ impl From<StartDrillError> for StepError {
     fn from(error: StartDrillError) -> Self {
         let cause = error.to_string();
         match error {
-            StartDrillError::Running { .. } => Self::new(
-                "drill_running",
+            StartDrillError::TooMany { .. } => Self::new(
+                "too_many_drills",
                 cause,
-                "wait for its end; then retry the step",
+                "wait until one ends, or stop one; then retry the step",
             ),
             StartDrillError::Leftover { .. } => {
                 let remedy = "remove what is named there; then retry the step";
@@ -251,34 +249,27 @@ impl GroupHands {
             let cause = format!("group {} has no such recovery point", self.group.name);
             StepError::new("no_point", cause, "start the plan again at another time")
         })?;
-        loop {
-            let key = self.key();
-            let begun = self.parts.idempotency.begin_step(self.record.id, &key);
-            let first = match begun.await? {
-                Attempt::First(first) => first,
-                Attempt::Repeated(job) => {
-                    let job = self.parts.jobs.get(job).await?;
-                    let drill = job.and_then(|job| job.drill);
-                    let lost = || {
-                        let cause = "the drill of this attempt is not known any more";
-                        StepError::new("drill_lost", cause, "retry the step")
-                    };
-                    return Ok((drill.ok_or_else(lost)?, true));
-                }
-            };
-            let settings = launch.settings.clone();
-            let started = self.parts.drills.start(group, &row, settings, 0, first);
-            match started.await {
-                Ok((drill, _)) => return Ok((drill.id, false)),
-                // One whose end is known is about to make room.
-                Err(StartDrillError::Running { drill })
-                    if self.known_drill(drill).await?.state.is_final() =>
-                {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(error) => return Err(error.into()),
+        let key = self.key();
+        let begun = self.parts.idempotency.begin_step(self.record.id, &key);
+        let first = match begun.await? {
+            Attempt::First(first) => first,
+            Attempt::Repeated(job) => {
+                let job = self.parts.jobs.get(job).await?;
+                let drill = job.and_then(|job| job.drill);
+                let lost = || {
+                    let cause = "the drill of this attempt is not known any more";
+                    StepError::new("drill_lost", cause, "retry the step")
+                };
+                return Ok((drill.ok_or_else(lost)?, true));
             }
-        }
+        };
+        let settings = launch.settings.clone();
+        let (drill, _) = self
+            .parts
+            .drills
+            .start(group, &row, settings, 0, first)
+            .await?;
+        Ok((drill.id, false))
     }
 
     async fn known_drill(&self, id: DrillId) -> Result<DrillRecord, StepError> {

@@ -318,6 +318,7 @@ impl Opened {
             schedules: Arc::clone(&schedules),
             places: Places::of(config, self.installation),
             machines: Arc::new(Semaphore::new(config.drills_at_once.get().into())),
+            drills_per_group: config.drills_per_group,
             phases,
         }));
         let returns = Arc::new(Returns::new(Arc::clone(&catalog)));
