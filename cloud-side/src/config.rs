@@ -1,9 +1,11 @@
 //! The cloud side's configuration file. Unknown fields are refused by name.
 
+pub use crate::outside::{DestinationsConfig, HeaderSecretConfig, OutsideConfig};
 use crate::{
     replica::{SpaceFloor, StoreOptions},
     target::qemu::ToolPaths,
 };
+
 use bcdr_report::{Attested, Language};
 use bcdr_wire::identity::IdentityPaths;
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,9 @@ pub struct CloudConfig {
     /// What reports say besides what was measured.
     #[serde(default)]
     pub reports: ReportsConfig,
+    /// What steps of plans may use that act on the world outside; nothing by default.
+    #[serde(default, skip_serializing_if = "OutsideConfig::is_empty")]
+    pub outside: OutsideConfig,
 }
 
 fn drills_at_once() -> NonZeroU16 {
@@ -181,6 +186,7 @@ impl CloudConfig {
             readiness_every_hours: readiness_every_hours(),
             drills_at_once: drills_at_once(),
             reports: ReportsConfig::default(),
+            outside: OutsideConfig::default(),
         }
     }
 
