@@ -75,7 +75,10 @@ impl Receiver {
     }
 
     fn seen(&self) -> Vec<String> {
-        self.seen.lock().map(|seen| seen.clone()).unwrap_or_default()
+        self.seen
+            .lock()
+            .map(|seen| seen.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -156,14 +159,24 @@ fn step<'a>(run: &'a Value, id: &str) -> anyhow::Result<&'a Value> {
 
 fn emergency(lab: &Lab) -> anyhow::Result<Ended> {
     lab.try_command(&[
-        "plan", "start", "switch", "--mode", "emergency", "--confirm", "switch", "--wait",
+        "plan",
+        "start",
+        "switch",
+        "--mode",
+        "emergency",
+        "--confirm",
+        "switch",
+        "--wait",
     ])
 }
 
 /// The run that was begun last.
 fn newest(lab: &Lab) -> anyhow::Result<Value> {
     let runs = lab.json(&["plan", "run", "list", "--plan", "switch"])?;
-    let runs = runs["items"].as_array().or(runs.as_array()).context("no runs")?;
+    let runs = runs["items"]
+        .as_array()
+        .or(runs.as_array())
+        .context("no runs")?;
     let id = runs[0]["id"].as_str().context("no id")?;
     lab.json(&["plan", "run", "show", id])
 }
@@ -184,7 +197,11 @@ fn a_plan_switches_what_is_outside_as_far_as_the_host_allows_and_never_in_a_dril
     with_mode(programs.join("mount"), text, 0o755)?;
     let key = fs::read_to_string(named.key_file())?;
     let key = with_mode(work.path().join("dr.key"), &key, 0o600)?;
-    let secret = with_mode(work.path().join("pager"), "webhook-secret-0123456789", 0o600)?;
+    let secret = with_mode(
+        work.path().join("pager"),
+        "webhook-secret-0123456789",
+        0o600,
+    )?;
     let file = work.path().join("switch.toml");
     fs::write(&file, plan(work.path(), &named, &receiver))?;
     let file = file.to_str().context("test paths are UTF-8")?;
@@ -192,8 +209,16 @@ fn a_plan_switches_what_is_outside_as_far_as_the_host_allows_and_never_in_a_dril
     // What the host does not allow cannot be planned.
     let refused = lab.try_command(&["plan", "apply", file])?;
     ensure!(refused.code == USAGE, "{} {}", refused.code, refused.error);
-    for setting in ["outside.programs_directory", "outside.dns_keys", "outside.webhook_secrets"] {
-        ensure!(refused.error.contains(setting), "{setting} in {}", refused.error);
+    for setting in [
+        "outside.programs_directory",
+        "outside.dns_keys",
+        "outside.webhook_secrets",
+    ] {
+        ensure!(
+            refused.error.contains(setting),
+            "{setting} in {}",
+            refused.error
+        );
     }
     lab.reconfigure("cloud", |text| text + &settings(&programs, &key, &secret))?;
     wait_for("the API to be back", || Ok(lab.group().is_ok()))?;
@@ -216,14 +241,27 @@ fn a_plan_switches_what_is_outside_as_far_as_the_host_allows_and_never_in_a_dril
     let id = over["id"].as_str().context("no id")?;
     ensure!(fs::read_to_string(&ran)? == format!("emergency {id}\n"));
     let told = receiver.seen();
-    ensure!(told.len() == 1 && told[0].contains(&format!("bcdr-delivery: {id}-tell")), "{told:?}");
+    ensure!(
+        told.len() == 1 && told[0].contains(&format!("bcdr-delivery: {id}-tell")),
+        "{told:?}"
+    );
 
     // A cloud side that is killed while the program runs does not run it again.
     let hold = work.path().join("hold");
     fs::write(&hold, "")?;
-    let begun = lab.json(&["plan", "start", "switch", "--mode", "emergency", "--confirm", "switch"])?;
+    let begun = lab.json(&[
+        "plan",
+        "start",
+        "switch",
+        "--mode",
+        "emergency",
+        "--confirm",
+        "switch",
+    ])?;
     let id = begun["id"].as_str().context("no id")?;
-    wait_for("the program to run", || Ok(fs::read_to_string(&ran)?.contains(id)))?;
+    wait_for("the program to run", || {
+        Ok(fs::read_to_string(&ran)?.contains(id))
+    })?;
     lab.kill("cloud")?;
     wait_for("the run to be held up", || {
         let run = lab.try_command(&["plan", "run", "show", id])?;
@@ -232,8 +270,14 @@ fn a_plan_switches_what_is_outside_as_far_as_the_host_allows_and_never_in_a_dril
     // What outlived the process comes to its own end.
     fs::remove_file(&hold)?;
     let held = lab.json(&["plan", "run", "show", id])?;
-    ensure!(step(&held, "mount")?["failure"]["code"] == "script_interrupted", "{held}");
-    ensure!(fs::read_to_string(&ran)?.matches(id).count() == 1, "it ran twice");
+    ensure!(
+        step(&held, "mount")?["failure"]["code"] == "script_interrupted",
+        "{held}"
+    );
+    ensure!(
+        fs::read_to_string(&ran)?.matches(id).count() == 1,
+        "it ran twice"
+    );
     lab.json(&["plan", "skip", id, "mount", "--reason", "it was mounted"])?;
     wait_for("the run to end", || {
         Ok(lab.json(&["plan", "run", "show", id])?["state"] == "succeeded_in_part")
@@ -245,11 +289,25 @@ fn a_plan_switches_what_is_outside_as_far_as_the_host_allows_and_never_in_a_dril
     // A check looks at what the steps would find.
     drop(named);
     let check = lab.try_command(&["plan", "check", "switch", "--mode", "emergency"])?;
-    ensure!(check.code == STANDS_IN_THE_WAY, "{} {}", check.code, check.output);
-    ensure!(check.output.contains("cannot ask name server"), "{}", check.output);
+    ensure!(
+        check.code == STANDS_IN_THE_WAY,
+        "{} {}",
+        check.code,
+        check.output
+    );
+    ensure!(
+        check.output.contains("cannot ask name server"),
+        "{}",
+        check.output
+    );
     fs::remove_file(programs.join("mount"))?;
     let failed = emergency(&lab)?;
-    ensure!(failed.code != 0 && failed.code != FAILED, "{} {}", failed.code, failed.error);
+    ensure!(
+        failed.code != 0 && failed.code != FAILED,
+        "{} {}",
+        failed.code,
+        failed.error
+    );
     ensure!(failed.error.contains("programs/mount"), "{}", failed.error);
     lab.down()
 }
