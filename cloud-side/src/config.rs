@@ -1,9 +1,11 @@
 //! The cloud side's configuration file. Unknown fields are refused by name.
 
+pub use crate::outside::{DestinationsConfig, HeaderSecretConfig, OutsideConfig};
 use crate::{
     replica::{SpaceFloor, StoreOptions},
     target::qemu::ToolPaths,
 };
+
 use bcdr_report::{Attested, Language};
 use bcdr_wire::identity::IdentityPaths;
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,9 @@ pub struct CloudConfig {
     /// What reports say besides what was measured.
     #[serde(default)]
     pub reports: ReportsConfig,
+    /// What steps of plans may use that act on the world outside; nothing by default.
+    #[serde(default, skip_serializing_if = "OutsideConfig::is_empty")]
+    pub outside: OutsideConfig,
 }
 
 fn drills_at_once() -> NonZeroU16 {
@@ -189,6 +194,7 @@ impl CloudConfig {
             drills_at_once: drills_at_once(),
             drills_per_group: drills_per_group(),
             reports: ReportsConfig::default(),
+            outside: OutsideConfig::default(),
         }
     }
 

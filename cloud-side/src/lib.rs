@@ -23,6 +23,7 @@ mod jobs;
 mod keys;
 mod metrics;
 mod offload;
+mod outside;
 mod placements;
 mod plans;
 mod points;

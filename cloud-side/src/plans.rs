@@ -8,6 +8,7 @@
 
 mod check;
 mod driver;
+mod facts;
 mod group;
 mod launch;
 mod outside;
@@ -15,7 +16,8 @@ mod points;
 mod record;
 
 pub(crate) use check::{CheckItem, CheckVerdict, PlanCheck};
-pub(crate) use outside::OutsideHands;
+pub(crate) use facts::Facts;
+pub(crate) use outside::{Errand, OutsideFuture, OutsideHands};
 pub(crate) use points::skew;
 pub(crate) use record::{ChosenPoint, PlanRecord, PlanRunRecord};
 
@@ -112,8 +114,8 @@ pub(crate) struct PlanParts {
     pub(crate) placements: Arc<Placements>,
     pub(crate) inspections: Arc<Inspections>,
     pub(crate) idempotency: Arc<Idempotency>,
-    /// Who acts on the world outside; without it plans with such steps are refused.
-    pub(crate) outside: Option<Arc<dyn OutsideHands>>,
+    /// Who acts on the world outside.
+    pub(crate) outside: Arc<dyn OutsideHands>,
 }
 
 /// A run that somebody asks for.
@@ -171,7 +173,7 @@ impl Plans {
         let checked = plan.check(|name| self.parts.groups.find(name).is_some())?;
         let groups = plan.groups();
         let of_groups = groups.filter_map(|(step, group)| launch::read(step, group).err());
-        let hands = self.parts.outside.as_deref();
+        let hands = &*self.parts.outside;
         let of_others = plan
             .steps
             .iter()
@@ -302,7 +304,7 @@ impl Plans {
             Ok::<_, CatalogError>(times)
         })
         .await?;
-        let remembered = outside::remembered(self.parts.outside.as_deref(), &record.plan).await;
+        let remembered = outside::remembered(&*self.parts.outside, &record.plan, mode).await;
         let known = |step: &bcdr_plan::Step| KnownTimes {
             runs: times.get(&step.id).cloned().unwrap_or_default(),
             remembered: remembered.get(&step.id).copied(),

@@ -12,8 +12,8 @@ pub(crate) mod start;
 pub use start::{Started, start};
 
 use crate::{
-    catalog::CatalogError, init::InitError, keys::KeysError, service::NewGroupError,
-    tokens::TokensError,
+    catalog::CatalogError, init::InitError, keys::KeysError, outside::OutsideError,
+    service::NewGroupError, tokens::TokensError,
 };
 use bcdr_disk::{DiskError, LockError};
 use bcdr_http::{MetricsError, TlsConfigError};
@@ -46,6 +46,9 @@ pub enum RoleError {
     /// Reports cannot be made.
     #[error("{0}")]
     Reports(String),
+    /// What plans may use outside is not configured as it has to be.
+    #[error(transparent)]
+    Outside(#[from] OutsideError),
     /// A group's store could not be started.
     #[error("{0}")]
     Group(String),

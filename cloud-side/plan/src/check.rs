@@ -6,6 +6,7 @@
 use crate::{
     Kind, Plan, STEPS_MAX, Step, StepId,
     document::{AT_ONCE_MAX, PRIORITY_MAX},
+    facts,
     outside::Wrong,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -59,6 +60,7 @@ impl Plan {
             step.check(&places, &mut faults);
         }
         self.check_groups(known, &mut faults);
+        self.check_facts(&mut faults);
         // Further questions have answers only where every name leads somewhere.
         if !faults.0.is_empty() {
             return Err(faults.0);
@@ -176,6 +178,44 @@ impl Plan {
         }
     }
 
+    /// What steps ask of the run's facts.
+    fn check_facts(&self, faults: &mut Faults) {
+        let takes_facts = |step: &&Step| matches!(step.kind, Kind::Script(_) | Kind::Call(_));
+        let Some(first) = self.steps.iter().find(takes_facts) else {
+            return;
+        };
+        let mut prefixes: BTreeMap<String, &str> = BTreeMap::new();
+        for (_, group) in self.groups() {
+            let same = prefixes.insert(facts::of_group(&group.name), &group.name);
+            if let Some(same) = same.filter(|same| *same != group.name) {
+                faults.add(
+                    Some(&first.id),
+                    "group_names",
+                    format!(
+                        "groups {same} and {} cannot be told apart in the names of its facts",
+                        group.name
+                    ),
+                    "recover them by two plans, or do without scripts and calls here",
+                );
+            }
+        }
+        for step in &self.steps {
+            let Kind::Call(call) = &step.kind else {
+                continue;
+            };
+            for name in facts::asked_for(&call.body) {
+                if !facts::is_known(name, prefixes.keys()) {
+                    faults.add(
+                        Some(&step.id),
+                        "placeholder",
+                        format!("its body asks for {:?}, which no run knows", shown(name)),
+                        "name a fact that docs/operate/plans.md lists, of a group of this plan",
+                    );
+                }
+            }
+        }
+    }
+
     fn priorities(&self, after: &[Vec<usize>], order: &[usize], faults: &mut Faults) -> Vec<u8> {
         let mut priorities = vec![1; self.steps.len()];
         for &at in order {
@@ -267,6 +307,7 @@ impl Step {
             Kind::Probe(probe) => faults.add_all(&self.id, probe.check()),
             Kind::Dns(dns) => faults.add_all(&self.id, dns.check()),
             Kind::Webhook(webhook) => faults.add_all(&self.id, webhook.check()),
+            Kind::Call(call) => faults.add_all(&self.id, call.check()),
             Kind::Wait(wait) => {
                 if !(1..=WAIT_SECONDS_MAX).contains(&wait.seconds) {
                     faults.add(

@@ -3,7 +3,7 @@
 //! Owns names and defaults. Unknown members are refused while it is read; everything else is judged by
 //! [`Plan::check`]. A further kind of step is one arm of [`Kind`].
 
-use crate::{DnsStep, Free, ProbeStep, ProbeTarget, ScriptStep, WebhookStep};
+use crate::{CallStep, DnsStep, Free, ProbeStep, ProbeTarget, ScriptStep, WebhookStep};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -97,6 +97,8 @@ pub enum Kind {
     Dns(DnsStep),
     /// Tells another system.
     Webhook(WebhookStep),
+    /// Asks another system to do something, in that system's own words.
+    Call(CallStep),
 }
 
 /// Fails a group over or drills it, whatever the run is.
@@ -143,6 +145,7 @@ impl Kind {
             Self::Probe(_) => "probe",
             Self::Dns(_) => "dns",
             Self::Webhook(_) => "webhook",
+            Self::Call(_) => "call",
         }
     }
 
@@ -157,7 +160,8 @@ impl Kind {
                 ProbeTarget::Http { url, .. } => url,
             },
             Self::Dns(dns) => &dns.name,
-            Self::Webhook(webhook) => &webhook.url,
+            Self::Webhook(webhook) => without_query(&webhook.url),
+            Self::Call(call) => without_query(&call.url),
         }
     }
 
@@ -165,9 +169,12 @@ impl Kind {
     pub fn is_work(&self) -> bool {
         match self {
             Self::Wait(_) | Self::Approval(_) => false,
-            Self::Group(_) | Self::Script(_) | Self::Probe(_) | Self::Dns(_) | Self::Webhook(_) => {
-                true
-            }
+            Self::Group(_)
+            | Self::Script(_)
+            | Self::Probe(_)
+            | Self::Dns(_)
+            | Self::Webhook(_)
+            | Self::Call(_) => true,
         }
     }
 
@@ -179,8 +186,14 @@ impl Kind {
             Self::Probe(probe) => !probe.in_drill,
             Self::Dns(dns) => !dns.in_drill,
             Self::Webhook(webhook) => !webhook.in_drill,
+            Self::Call(call) => !call.in_drill,
         }
     }
+}
+
+/// A URL as it may be shown: what follows may be a token.
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 impl Plan {

@@ -11,6 +11,7 @@
 
 mod check;
 mod document;
+pub mod facts;
 mod forecast;
 mod free;
 mod outside;
@@ -24,7 +25,9 @@ pub use document::{
 };
 pub use forecast::{Basis, Forecast, KnownTimes, StepForecast, forecast, median};
 pub use free::Free;
-pub use outside::{DnsStep, ProbeStep, ProbeTarget, RecordKind, ScriptStep, WebhookStep};
+pub use outside::{
+    CallMethod, CallStep, DnsStep, ProbeStep, ProbeTarget, RecordKind, ScriptStep, WebhookStep,
+};
 pub use run::{
     Allowed, Decision, Event, Failure, Handled, INTERRUPTIONS_MAX, Mode, Operator, PointTaken,
     Refused, Run, RunEnd, RunState, Start, StepRun, StepState, Verb, Work,

@@ -1,19 +1,18 @@
 //! Steps that act on the world outside, or look at it: what is asked, as plain data.
 //!
-//! Owns names, defaults and limits. Programs and secrets are named, never contained: where the cloud
-//! side runs, its operator says which there are. Who carries the steps out is not known here.
+//! Owns names and defaults; limits are in `outside/check.rs`. Programs and secrets are named, never
+//! contained: where the cloud side runs, its operator says which there are. Who carries the steps out
+//! is not known here.
+
+mod check;
+
+pub(crate) use check::Wrong;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
-/// Longest time that a script, a probe or a delivery may take, in seconds: a day.
-const SECONDS_MAX: u32 = 86_400;
-/// Most arguments, environment members or values.
-const MEMBERS_MAX: usize = 64;
-/// Longest argument, value, address or URL, in bytes.
-const MEMBER_BYTES_MAX: usize = 4096;
-/// Longest time to live of a record, in seconds: a week.
-const TTL_SECONDS_MAX: u32 = 7 * 86_400;
+/// How long a name server is tried when a plan does not say, in seconds.
+const DNS_WITHIN_DEFAULT: u32 = 60;
 
 /// Runs a program of the cloud side's host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +26,10 @@ pub struct ScriptStep {
     /// What it sees in its environment besides.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Names in its environment, each with the name of the secret that is its value, among those that
+    /// the host's operator allows to scripts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// How long it may run, in seconds.
     pub timeout_seconds: u32,
     /// Whether it is run in drills too.
@@ -57,6 +60,9 @@ pub enum ProbeTarget {
         host: String,
         /// The port.
         port: u16,
+        /// What the server has to say first, unasked; nothing by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        says: Option<String>,
     },
     /// Whether a page is given out.
     Http {
@@ -65,6 +71,13 @@ pub enum ProbeTarget {
         /// What it has to contain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         contains: Option<String>,
+        /// The statuses that pass, each one such as `204` or a range such as `200-299`; 200 to 299 by
+        /// default.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        expected: Vec<String>,
+        /// Where to connect, whatever the URL's host resolves to, such as before its name is switched.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connect_to: Option<SocketAddr>,
     },
 }
 
@@ -86,9 +99,16 @@ pub struct DnsStep {
     pub ttl_seconds: u32,
     /// The name of the key among the secrets that the host's operator allows to plans.
     pub key: String,
+    /// How long the server is tried, in seconds; 60 by default.
+    #[serde(default = "dns_within_default")]
+    pub within_seconds: u32,
     /// Whether it is done in drills too.
     #[serde(default)]
     pub in_drill: bool,
+}
+
+fn dns_within_default() -> u32 {
+    DNS_WITHIN_DEFAULT
 }
 
 /// The kinds of records that a name can be pointed elsewhere with.
@@ -111,6 +131,9 @@ pub struct WebhookStep {
     pub url: String,
     /// The name of the signature's secret among those that the host's operator allows to plans.
     pub secret: String,
+    /// What is said besides the facts of the run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
     /// How long it is tried, in seconds.
     pub within_seconds: u32,
     /// Whether it is told of drills too.
@@ -118,137 +141,70 @@ pub struct WebhookStep {
     pub in_drill: bool,
 }
 
-/// A fault: its code, what is wrong, and what to do about it.
-pub(crate) type Wrong = (&'static str, String, String);
-
-impl ScriptStep {
-    pub(crate) fn check(&self) -> Vec<Wrong> {
-        let mut wrong = Vec::new();
-        check_file(&mut wrong, "program", &self.program);
-        check_members(&mut wrong, "arguments", self.arguments.iter());
-        let values = self.environment.values();
-        check_members(
-            &mut wrong,
-            "environment",
-            values.chain(self.environment.keys()),
-        );
-        check_seconds(
-            &mut wrong,
-            "timeout_seconds",
-            self.timeout_seconds,
-            SECONDS_MAX,
-        );
-        wrong
-    }
+/// Asks another system to do something by one HTTP request, such as a load balancer by its API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallStep {
+    /// How.
+    pub method: CallMethod,
+    /// Where.
+    pub url: String,
+    /// Headers besides those that every request has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Headers, each with the name of the secret that is its value, among those that the host's
+    /// operator allows to be sent to this host.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_headers: BTreeMap<String, String>,
+    /// What is sent. A `${NAME}` whose name begins with `BCDR_` stands for that fact of the run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// The statuses that are success, each one such as `204` or a range such as `200-299`; 200 to 299 by
+    /// default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<String>,
+    /// How long it is tried, in seconds.
+    pub within_seconds: u32,
+    /// Whether a POST or PATCH does no harm when it is carried out twice. Other methods do none.
+    #[serde(default)]
+    pub repeatable: bool,
+    /// Whether it is done in drills too.
+    #[serde(default)]
+    pub in_drill: bool,
 }
 
-impl ProbeStep {
-    pub(crate) fn check(&self) -> Vec<Wrong> {
-        let mut wrong = Vec::new();
-        match &self.target {
-            ProbeTarget::Tcp { host, .. } => check_text(&mut wrong, "host", host),
-            ProbeTarget::Http { url, contains } => {
-                check_url(&mut wrong, url);
-                check_members(&mut wrong, "contains", contains.iter());
-            }
+/// The methods of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum CallMethod {
+    /// `GET`
+    Get,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
+    /// `DELETE`
+    Delete,
+}
+
+impl CallMethod {
+    /// Its name in HTTP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
         }
-        check_seconds(
-            &mut wrong,
-            "within_seconds",
-            self.within_seconds,
-            SECONDS_MAX,
-        );
-        wrong
     }
 }
 
-impl DnsStep {
-    pub(crate) fn check(&self) -> Vec<Wrong> {
-        let mut wrong = Vec::new();
-        for (member, text) in [
-            ("server", &self.server),
-            ("zone", &self.zone),
-            ("name", &self.name),
-        ] {
-            check_text(&mut wrong, member, text);
-        }
-        check_file(&mut wrong, "key", &self.key);
-        check_members(&mut wrong, "values", self.values.iter());
-        if self.values.is_empty() || self.values.iter().any(String::is_empty) {
-            let cause = "there is no value, or an empty one".to_owned();
-            wrong.push(("values", cause, "say what the name is to hold".to_owned()));
-        }
-        check_seconds(&mut wrong, "ttl_seconds", self.ttl_seconds, TTL_SECONDS_MAX);
-        wrong
-    }
-}
-
-impl WebhookStep {
-    pub(crate) fn check(&self) -> Vec<Wrong> {
-        let mut wrong = Vec::new();
-        check_url(&mut wrong, &self.url);
-        check_file(&mut wrong, "secret", &self.secret);
-        check_seconds(
-            &mut wrong,
-            "within_seconds",
-            self.within_seconds,
-            SECONDS_MAX,
-        );
-        wrong
-    }
-}
-
-fn check_seconds(wrong: &mut Vec<Wrong>, member: &'static str, seconds: u32, most: u32) {
-    if !(1..=most).contains(&seconds) {
-        let remedy = format!("choose 1 to {most}");
-        wrong.push((member, format!("{member} is {seconds}"), remedy));
-    }
-}
-
-fn check_text(wrong: &mut Vec<Wrong>, member: &'static str, text: &str) {
-    if text.trim().is_empty() || text.len() > MEMBER_BYTES_MAX {
-        let cause = format!("{member} has {} bytes", text.len());
-        let remedy = format!("write it, in at most {MEMBER_BYTES_MAX} bytes");
-        wrong.push((member, cause, remedy));
-    }
-}
-
-fn check_url(wrong: &mut Vec<Wrong>, url: &str) {
-    check_text(wrong, "url", url);
-    if !url.starts_with("https://") && !url.starts_with("http://") {
-        let cause = "the url is neither https nor http".to_owned();
-        wrong.push(("url", cause, "write https://HOST/PATH".to_owned()));
-    }
-}
-
-/// The name of a file in a directory of its own: it leads nowhere else.
-fn check_file(wrong: &mut Vec<Wrong>, member: &'static str, name: &str) {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    let fits = (1..=64).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('.');
-    if !fits {
-        let cause = format!(
-            "{member} {:?} is no plain name",
-            name.chars().take(64).collect::<String>()
-        );
-        let remedy = "use 1 to 64 letters, digits, -, _ and ., without a path".to_owned();
-        wrong.push((member, cause, remedy));
-    }
-}
-
-fn check_members<'a>(
-    wrong: &mut Vec<Wrong>,
-    member: &'static str,
-    members: impl Iterator<Item = &'a String>,
-) {
-    let mut count = 0;
-    let mut is_long = false;
-    for text in members {
-        count += 1;
-        is_long |= text.len() > MEMBER_BYTES_MAX;
-    }
-    if count > MEMBERS_MAX || is_long {
-        let cause = format!("{member} has {count} parts, or a part that is too long");
-        let remedy = format!("give at most {MEMBERS_MAX}, of {MEMBER_BYTES_MAX} bytes at most");
-        wrong.push((member, cause, remedy));
+impl CallStep {
+    /// Whether it may be carried out twice.
+    pub fn may_be_repeated(&self) -> bool {
+        self.repeatable || !matches!(self.method, CallMethod::Post | CallMethod::Patch)
     }
 }

@@ -12,7 +12,7 @@ use hyper::{
     Method, Request,
     body::{Bytes, Incoming},
     client::conn::http1,
-    header::{CONTENT_LENGTH, HOST, HeaderValue, LOCATION, USER_AGENT},
+    header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, io, net::SocketAddr};
@@ -29,13 +29,16 @@ pub use tls::{Trust, TrustError};
 /// Most bytes of status line and headers that are taken.
 const HEAD_MAX: usize = 64 * 1024;
 
+/// The stage in which the request is on its way, or was taken.
+const WAITING: &str = "waiting for the answer";
+
 /// What to send where.
 pub(crate) struct Exchange<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a Url,
     /// The address to connect to, whatever the URL's host resolves to.
     pub(crate) address: SocketAddr,
-    pub(crate) headers: Vec<(&'static str, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
     /// Most bytes of the answer's body that are taken.
     pub(crate) answer_max: usize,
@@ -89,6 +92,18 @@ impl ExchangeError {
             Self::Tls { source, .. } => !tls::is_about_trust(source),
             Self::Connect { .. } | Self::TimedOut { .. } | Self::Http { .. } => true,
             Self::ServerName { .. } | Self::Request(_) => false,
+        }
+    }
+
+    /// Whether nothing of the request can have reached the server.
+    pub(crate) fn sent_nothing(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::ServerName { .. }
+            | Self::Request(_) => true,
+            Self::TimedOut { stage } => *stage != WAITING,
+            Self::Http { .. } => false,
         }
     }
 }
@@ -149,7 +164,7 @@ async fn speak(
             never = driven => match never {},
         }
     };
-    within(exchange, "waiting for the answer", conversation)
+    within(exchange, WAITING, conversation)
         .await?
         .map_err(|source: hyper::Error| ExchangeError::Http {
             address: exchange.address,
@@ -174,7 +189,7 @@ fn request(exchange: &Exchange<'_>) -> Result<Request<Full<Bytes>>, hyper::http:
         .header(USER_AGENT, concat!("bcdr/", env!("CARGO_PKG_VERSION")))
         .header("connection", "close");
     for (name, value) in &exchange.headers {
-        request = request.header(*name, value);
+        request = request.header(name, value);
     }
     if exchange.method != Method::GET {
         request = request.header(CONTENT_LENGTH, exchange.body.len());

@@ -1,7 +1,7 @@
 //! Reach: how a recovery acts on the world outside of it, and looks at it.
 //!
 //! [`script`] runs a command, [`probe`] asks whether a port or a page answers, [`dns`] lets a name
-//! point elsewhere, [`webhook`] tells another system. None of them knows a group, a plan or a drill:
+//! point elsewhere, [`webhook`] tells another system, [`call`] asks one to do something. None of them knows a group, a plan or a drill:
 //! what to do comes in as plain data, what happened goes out as plain data.
 //!
 //! Invariants: everything is bounded in time and in memory, ends soon after its
@@ -15,6 +15,8 @@ mod retry;
 #[cfg(test)]
 mod testing;
 
+pub mod call;
+pub mod destination;
 pub mod dns;
 pub mod probe;
 pub mod script;

@@ -2,8 +2,7 @@
 //!
 //! A probe is tried until it passes or its deadline is over; each try is timed and told. Invariants: a
 //! probe passes only by what was observed in that very try, and a result says whether the answering
-//! server's identity was proven. Probes go where the operator says, also into private networks: who
-//! may say so is the caller's business.
+//! server's identity was proven; it connects only to addresses that [`Networks`] allow, each time anew.
 
 mod judge;
 mod page;
@@ -11,16 +10,18 @@ mod page;
 mod tests;
 
 use crate::{
+    destination::{Unusable, addresses, resolve},
     http::{Tls, Trust, TrustError},
     retry::Retry,
     script::milliseconds,
+    webhook::Networks,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, net::SocketAddr};
 use tokio::{
     io::AsyncReadExt,
     net::TcpStream,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -168,6 +169,23 @@ impl Probe {
     pub fn check(&self) -> Result<(), ProbeError> {
         Prepared::new(self).map(|_| ())
     }
+
+    /// The host and the port that are asked first.
+    ///
+    /// # Errors
+    /// As for [`Self::check`].
+    pub fn destination(&self) -> Result<(String, u16), ProbeError> {
+        Ok(match Prepared::new(self)? {
+            Prepared::Tcp(probe) => (probe.host.clone(), probe.port),
+            Prepared::Http { probe, url, .. } => match probe.connect_to {
+                Some(address) => (address.ip().to_string(), address.port()),
+                None => (
+                    url.host_str().unwrap_or_default().to_owned(),
+                    url.port_or_known_default().unwrap_or(80),
+                ),
+            },
+        })
+    }
 }
 
 /// A probe whose URL and authorities were read.
@@ -215,21 +233,38 @@ impl<'a> Prepared<'a> {
     }
 
     /// One try that ends at `deadline`: what was seen, as success or as failure.
-    async fn attempt(&self, deadline: Instant) -> Result<String, String> {
+    async fn attempt(&self, networks: &Networks, deadline: Instant) -> Result<String, String> {
         match self {
-            Self::Tcp(probe) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                timeout(left, connect(probe))
-                    .await
-                    .unwrap_or_else(|_| Err("no answer in time".to_owned()))
+            Self::Tcp(probe) => timeout_at(deadline, connect(probe, networks, deadline))
+                .await
+                .unwrap_or_else(|_| Err("no answer in time".to_owned())),
+            Self::Http { probe, url, tls } => {
+                page::ask(probe, url.clone(), tls, networks, deadline).await
             }
-            Self::Http { probe, url, tls } => page::ask(probe, url.clone(), tls, deadline).await,
         }
     }
 }
 
-async fn connect(probe: &TcpProbe) -> Result<String, String> {
-    let mut stream = TcpStream::connect((probe.host.as_str(), probe.port))
+/// The addresses of a host that may be probed. A probe sends nothing that others must not read.
+async fn allowed(
+    host: &str,
+    port: u16,
+    networks: &Networks,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, String> {
+    let found = addresses(host, port, true, networks, deadline, &resolve).await;
+    found.map_err(|error| match error {
+        Unusable::Again(cause) | Unusable::Never(cause) => cause,
+    })
+}
+
+async fn connect(
+    probe: &TcpProbe,
+    networks: &Networks,
+    deadline: Instant,
+) -> Result<String, String> {
+    let found = allowed(&probe.host, probe.port, networks, deadline).await?;
+    let mut stream = TcpStream::connect(found.as_slice())
         .await
         .map_err(|error| error.to_string())?;
     let from = stream
@@ -259,12 +294,14 @@ async fn connect(probe: &TcpProbe) -> Result<String, String> {
     ))
 }
 
-/// Tries until the probe passes, or its deadline or last try is over, or it is cancelled.
+/// Tries until the probe passes, or its deadline or last try is over, or it is cancelled. Addresses
+/// outside of the public internet are asked only if `networks` lists them.
 ///
 /// # Errors
 /// When the probe cannot be made at all.
 pub async fn run(
     probe: &Probe,
+    networks: &Networks,
     retry: &Retry,
     cancel: &CancellationToken,
 ) -> Result<ProbeReport, ProbeError> {
@@ -277,7 +314,7 @@ pub async fn run(
         let try_began = Instant::now();
         let tried = tokio::select! {
             () = cancel.cancelled() => break Outcome::Cancelled,
-            tried = prepared.attempt(try_began + retry.time_of_try(before)) => tried,
+            tried = prepared.attempt(networks, try_began + retry.time_of_try(before)) => tried,
         };
         tries += 1;
         let passed = tried.is_ok();

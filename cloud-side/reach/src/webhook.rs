@@ -20,11 +20,16 @@ mod signature;
 mod tests;
 
 use crate::{
+    destination::{Unusable, addresses, resolve},
     http::{Exchange, Tls, Trust, TrustError, exchange},
     retry::Retry,
     script::milliseconds,
 };
-use hyper::{Method, body::Bytes, header::HeaderValue};
+use hyper::{
+    Method,
+    body::Bytes,
+    header::{HeaderName, HeaderValue},
+};
 use outcome::Next;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -33,7 +38,7 @@ use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use utoipa::ToSchema;
@@ -175,6 +180,12 @@ impl Webhook {
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
     }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
 }
 
 /// Delivers, again and again until it is taken, refused, or over.
@@ -188,10 +199,6 @@ pub async fn deliver(
     cancel: &CancellationToken,
 ) -> Result<DeliveryReport, WebhookError> {
     deliver_by(webhook, delivery, retry, cancel, resolve).await
-}
-
-async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
 async fn deliver_by(
@@ -276,33 +283,17 @@ impl Webhook {
         deadline: Instant,
         resolve: &impl AsyncFn(String, u16) -> io::Result<Vec<SocketAddr>>,
     ) -> Result<SocketAddr, Next> {
-        // Addresses of the sixth version stand in brackets in a URL.
-        let host = self
-            .url
-            .host_str()
-            .unwrap_or_default()
-            .trim_matches(['[', ']']);
+        let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or(443);
-        let again =
-            |cause: String| Next::Again(format!("{cause}; check the name and our resolver"));
-        let found = timeout_at(deadline, resolve(host.to_owned(), port))
-            .await
-            .map_err(|_| again(format!("{host} was not resolved in time")))?
-            .map_err(|error| again(format!("{host} cannot be resolved: {error}")))?;
-        let first = *found
-            .first()
-            .ok_or_else(|| again(format!("{host} has no address")))?;
         let is_tls = self.url.scheme() == "https";
-        for address in &found {
-            // One that may not be called makes the name suspicious as a whole.
-            self.networks
-                .judge(address.ip(), is_tls)
-                .map_err(|cause| Next::Over(Outcome::Refused(format!("{host}: {cause}"))))?;
+        match addresses(host, port, is_tls, &self.networks, deadline, resolve).await {
+            Ok(found) => Ok(found[0]),
+            Err(Unusable::Again(cause)) => Err(Next::Again(cause)),
+            Err(Unusable::Never(cause)) => Err(Next::Over(Outcome::Refused(cause))),
         }
-        Ok(first)
     }
 
-    fn headers(&self, delivery: &Delivery) -> Vec<(&'static str, HeaderValue)> {
+    fn headers(&self, delivery: &Delivery) -> Vec<(HeaderName, HeaderValue)> {
         let seconds = (self.clock)()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -312,10 +303,19 @@ impl Webhook {
             HeaderValue::from_str(text).expect("ids were checked, and the rest is hexadecimal")
         };
         vec![
-            ("content-type", value("application/json")),
-            ("bcdr-delivery", value(&delivery.id)),
-            ("bcdr-timestamp", value(&seconds.to_string())),
-            ("bcdr-signature", value(&signature)),
+            (
+                HeaderName::from_static("content-type"),
+                value("application/json"),
+            ),
+            (
+                HeaderName::from_static("bcdr-delivery"),
+                value(&delivery.id),
+            ),
+            (
+                HeaderName::from_static("bcdr-timestamp"),
+                value(&seconds.to_string()),
+            ),
+            (HeaderName::from_static("bcdr-signature"), value(&signature)),
         ]
     }
 }

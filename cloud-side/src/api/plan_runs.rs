@@ -170,7 +170,7 @@ impl DecisionBody {
 struct RunStepBody {
     /// Its id.
     id: String,
-    /// What it does: group, wait, approval, script, probe, dns or webhook.
+    /// What it does: group, wait, approval, script, probe, dns, webhook or call.
     kind: &'static str,
     /// What it is about: a group's name, what is asked, how long is waited, or what it reaches.
     about: String,

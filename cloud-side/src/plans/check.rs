@@ -1,7 +1,7 @@
 //! Whether a plan could be run now: what stands in the way, what may, and what to do about it.
 
 use super::{
-    Plans, PlansError, launch,
+    Plans, PlansError, launch, outside,
     points::{Candidate, candidates, skew},
     record::{ChosenPoint, PlanRecord},
 };
@@ -154,6 +154,12 @@ pub(super) async fn check(
         look_at_group(plans, plan, candidate, mode, at, &mut items);
     }
     look_at_approvals(plan, &approvers, &mut items);
+    for (step, looked) in outside::looks(&*plans.parts.outside, plan, mode).await {
+        match looked {
+            Ok(seen) => items.passed(Some(&step), "outside", seen),
+            Err(failure) => items.failed(Some(&step), "outside", failure.cause, failure.remedy),
+        }
+    }
     let points: Vec<_> = found.into_iter().filter_map(|one| one.point).collect();
     if let Some(skew) = skew(points.iter().map(|point| point.time)) {
         let detail = format!("the groups' points are {:.3} s apart", skew.as_secs_f64());

@@ -5,7 +5,7 @@
 //! task of this process at most.
 
 use super::{
-    PlanParts, PlansError,
+    Facts, PlanParts, PlansError,
     group::GroupHands,
     outside::{Errand, OutsideAttempt},
     record::{PlanRunRecord, StepTime, StepTimes},
@@ -205,8 +205,7 @@ impl Driver {
                 let outside = OutsideAttempt {
                     errand: Errand {
                         name: format!("{}-{id}", self.record.id),
-                        plan: self.record.run.plan.name.clone(),
-                        mode: self.record.run.mode,
+                        facts: Facts::of(&self.record, &id, attempt),
                         kind: kind.clone(),
                     },
                     work,
@@ -214,7 +213,7 @@ impl Driver {
                     shown: self.show.subscribe(),
                     stop: stop.clone(),
                 };
-                tokio::spawn(outside.carry_out(self.parts.outside.clone()))
+                tokio::spawn(outside.carry_out(Arc::clone(&self.parts.outside)))
             }
         };
         tracing::info!(run = %self.record.id, step = %id, attempt, "a step of a plan begins");

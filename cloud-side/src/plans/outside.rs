@@ -2,13 +2,19 @@
 //!
 //! Who really acts is behind [`OutsideHands`]. Invariant: an errand is durably noted as begun before it
 //! is begun. So a process that finds one begun knows that it may have happened: what may be repeated is
-//! begun again, and of a script, which may not, an operator is told.
+//! begun again, and of what may not, as a script, an operator is told.
 
-use super::record::PlanRunRecord;
+use super::{Facts, record::PlanRunRecord};
 use bcdr_plan::{DnsStep, Event, Failure, Fault, Kind, Mode, Plan, Step, StepId, Work};
 use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
+
+/// How long the outside may be looked at for one answer of ours, over all steps of a plan.
+const LOOK: Duration = Duration::from_secs(20);
 
 /// A future of who acts outside.
 pub(crate) type OutsideFuture<'a, Answer> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
@@ -18,10 +24,8 @@ pub(crate) type OutsideFuture<'a, Answer> = Pin<Box<dyn Future<Output = Answer> 
 pub(crate) struct Errand {
     /// Names it: the same for every attempt of a step in a run, so that others recognise a repetition.
     pub(crate) name: String,
-    /// The plan.
-    pub(crate) plan: String,
-    /// What the run does with the groups.
-    pub(crate) mode: Mode,
+    /// What it is told of its run.
+    pub(crate) facts: Facts,
     /// What is done: none of the kinds that the run itself or the groups' engines see to.
     pub(crate) kind: Kind,
 }
@@ -42,17 +46,19 @@ pub(crate) trait OutsideHands: Send + Sync {
         stop: &'a CancellationToken,
     ) -> OutsideFuture<'a, Result<String, Failure>>;
 
+    /// What a step of this kind would find now. Nothing is changed.
+    ///
+    /// # Errors
+    /// Says what stands in its way.
+    fn look<'a>(&'a self, kind: &'a Kind) -> OutsideFuture<'a, Result<String, Failure>>;
+
     /// How long others would go on with what they remember of a name; none when that is not known.
     fn remembered<'a>(&'a self, dns: &'a DnsStep) -> OutsideFuture<'a, Option<Duration>>;
 }
 
 /// What stands against a step that acts outside.
-pub(super) fn fault(hands: Option<&dyn OutsideHands>, step: &Step) -> Option<Fault> {
-    let refused = match (&step.kind, hands) {
-        (Kind::Group(_) | Kind::Wait(_) | Kind::Approval(_), _) => return None,
-        (kind, Some(hands)) => hands.refuses(kind)?,
-        (kind, None) => no_engine(kind),
-    };
+pub(super) fn fault(hands: &dyn OutsideHands, step: &Step) -> Option<Fault> {
+    let refused = hands.refuses(&step.kind)?;
     Some(Fault {
         step: Some(step.id.clone()),
         code: "not_possible_here",
@@ -61,23 +67,48 @@ pub(super) fn fault(hands: Option<&dyn OutsideHands>, step: &Step) -> Option<Fau
     })
 }
 
-fn no_engine(kind: &Kind) -> Failure {
-    Failure {
-        code: "no_engine".to_owned(),
-        cause: format!("a step of kind {} cannot be carried out here", kind.name()),
-        remedy: "have it done by hand, and let an approval of the plan ask for it".to_owned(),
-    }
+/// The steps that a run of this mode would have carried out outside.
+fn reaching(plan: &Plan, mode: Mode) -> impl Iterator<Item = &Step> {
+    plan.steps.iter().filter(move |step| match step.kind {
+        Kind::Group(_) | Kind::Wait(_) | Kind::Approval(_) => false,
+        _ => mode != Mode::Drill || !step.kind.is_left_out_of_drills(),
+    })
 }
 
-/// How long others would go on with what they remember of the names that a plan points elsewhere.
-pub(super) async fn remembered(
-    hands: Option<&dyn OutsideHands>,
+/// What the steps of a plan that act outside would find now. What is refused anyway is not looked at.
+pub(super) async fn looks(
+    hands: &dyn OutsideHands,
     plan: &Plan,
+    mode: Mode,
+) -> Vec<(StepId, Result<String, Failure>)> {
+    let deadline = Instant::now() + LOOK;
+    let mut looked = Vec::new();
+    for step in reaching(plan, mode).filter(|step| hands.refuses(&step.kind).is_none()) {
+        let seen = timeout_at(deadline, hands.look(&step.kind)).await;
+        let seen = seen.unwrap_or_else(|_| {
+            Err(Failure {
+                code: "no_answer".to_owned(),
+                cause: "it was not seen in time whether it can be reached".to_owned(),
+                remedy: "check what answers slowly among what the plan reaches; then check again"
+                    .to_owned(),
+            })
+        });
+        looked.push((step.id.clone(), seen));
+    }
+    looked
+}
+
+/// How long others would go on with what they remember of the names that a run points elsewhere.
+pub(super) async fn remembered(
+    hands: &dyn OutsideHands,
+    plan: &Plan,
+    mode: Mode,
 ) -> HashMap<StepId, Duration> {
+    let deadline = Instant::now() + LOOK;
     let mut known = HashMap::new();
-    for step in &plan.steps {
-        if let (Kind::Dns(dns), Some(hands)) = (&step.kind, hands)
-            && let Some(time) = hands.remembered(dns).await
+    for step in reaching(plan, mode) {
+        if let Kind::Dns(dns) = &step.kind
+            && let Ok(Some(time)) = timeout_at(deadline, hands.remembered(dns)).await
         {
             known.insert(step.id.clone(), time);
         }
@@ -96,27 +127,15 @@ pub(super) struct OutsideAttempt {
 
 impl OutsideAttempt {
     /// Carries the attempt out and tells how it ended.
-    pub(super) async fn carry_out(mut self, hands: Option<Arc<dyn OutsideHands>>) {
+    pub(super) async fn carry_out(mut self, hands: Arc<dyn OutsideHands>) {
         let (step, attempt) = (self.work.step.clone(), self.work.attempt);
         let event = if self.work.reference.is_some() {
             self.found_begun()
         } else if !self.noted().await {
             return;
         } else {
-            let Errand {
-                name, plan, mode, ..
-            } = &self.errand;
-            tracing::info!(
-                errand = name,
-                plan,
-                mode = mode.name(),
-                "an errand of a plan begins"
-            );
-            let done = match &hands {
-                Some(hands) => hands.carry_out(&self.errand, &self.stop).await,
-                // The plan was applied where there was somebody to do it.
-                None => Err(no_engine(&self.errand.kind)),
-            };
+            tracing::info!(errand = self.errand.name, "an errand of a plan begins");
+            let done = hands.carry_out(&self.errand, &self.stop).await;
             match done {
                 Ok(note) => Event::Done {
                     step,
@@ -157,19 +176,24 @@ impl OutsideAttempt {
     /// An attempt that a process before this one had begun.
     fn found_begun(&self) -> Event {
         let (step, attempt) = (self.work.step.clone(), self.work.attempt);
-        match self.errand.kind {
-            Kind::Script(_) => Event::Failed {
-                step,
-                attempt,
-                failure: Failure {
-                    code: "script_interrupted".to_owned(),
-                    cause: "the cloud side was restarted while the script ran: it is not known how far it came"
-                        .to_owned(),
-                    remedy: "look at what it did; then retry the step, or skip it".to_owned(),
-                },
-                point: None,
+        let (code, what) = match &self.errand.kind {
+            Kind::Script(_) => ("script_interrupted", "the script ran"),
+            Kind::Call(call) if !call.may_be_repeated() => {
+                ("call_interrupted", "the call was made")
+            }
+            _ => return Event::Interrupted { step, attempt },
+        };
+        Event::Failed {
+            step,
+            attempt,
+            failure: Failure {
+                code: code.to_owned(),
+                cause: format!(
+                    "the cloud side was restarted while {what}: it is not known how far it came"
+                ),
+                remedy: "look at what it did; then retry the step, or skip it".to_owned(),
             },
-            _ => Event::Interrupted { step, attempt },
+            point: None,
         }
     }
 }

@@ -1,9 +1,6 @@
 //! Plans over the API, against scripted gateways and a scripted target.
 
-use super::{
-    OutsideHands, PlanParts, Plans, WantedRun,
-    outside::{Errand, OutsideFuture},
-};
+use super::{Errand, OutsideFuture, OutsideHands, PlanParts, Plans, WantedRun};
 use crate::{
     idempotency::Attempt,
     record_id::PlanRunId,
@@ -18,6 +15,8 @@ use std::{
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
+
+mod outside;
 
 /// A group with this many points, and the session that made them.
 async fn replicated(
@@ -487,6 +486,10 @@ impl OutsideHands for ScriptedHands {
         })
     }
 
+    fn look<'a>(&'a self, kind: &'a Kind) -> OutsideFuture<'a, Result<String, Failure>> {
+        Box::pin(async move { Ok(format!("{} is there", kind.subject())) })
+    }
+
     fn remembered<'a>(&'a self, _dns: &'a DnsStep) -> OutsideFuture<'a, Option<Duration>> {
         Box::pin(async { Some(Duration::from_secs(300)) })
     }
@@ -512,7 +515,7 @@ fn plans_with(site: &Site, hands: &Arc<ScriptedHands>) -> Arc<Plans> {
         placements: Arc::clone(&service.placements),
         inspections: Arc::clone(&service.inspections),
         idempotency: Arc::clone(&service.idempotency),
-        outside: Some(outside),
+        outside,
     }))
 }
 
@@ -546,7 +549,7 @@ async fn reaches(plans: &Plans, id: PlanRunId, wanted: impl Fn(&Run) -> bool) ->
     }
 }
 
-fn outside() -> Value {
+fn errands() -> Value {
     json!({
         "name": "outside",
         "steps": [
@@ -562,7 +565,7 @@ async fn a_script_that_a_restart_cut_short_is_not_run_again_by_itself() {
     let site = Site::start().await;
     let hands = Arc::new(ScriptedHands::default());
     let first = plans_with(&site, &hands);
-    let id = begin(&first, &site, outside()).await;
+    let id = begin(&first, &site, errands()).await;
     let began = |run: &Run| {
         let (_, stay) = run.step(&"stay".into()).unwrap();
         stay.reference.is_some()
@@ -605,7 +608,7 @@ async fn steps_that_nobody_can_carry_out_are_refused_and_a_cancel_stops_those_th
     let site = Site::start().await;
     let hands = Arc::new(ScriptedHands::default());
     let plans = plans_with(&site, &hands);
-    let mut missing = outside();
+    let mut missing = errands();
     missing["steps"][0]["do"]["script"]["program"] = "missing".into();
     let missing: Plan = serde_json::from_value(missing).unwrap();
     let refused = plans
@@ -616,7 +619,7 @@ async fn steps_that_nobody_can_carry_out_are_refused_and_a_cancel_stops_those_th
         refused.to_string().contains("step call: as scripted"),
         "{refused}"
     );
-    let id = begin(&plans, &site, outside()).await;
+    let id = begin(&plans, &site, errands()).await;
     let runs = |run: &Run| run.step(&"stay".into()).unwrap().1.reference.is_some();
     reaches(&plans, id, runs).await;
     let cancel = Event::Cancel {

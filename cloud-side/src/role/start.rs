@@ -21,6 +21,7 @@ use crate::{
     keys::Keys,
     metrics::StateCollector,
     offload::offload,
+    outside::{Outside, OutsideParts},
     placements::{PlacementParts, Placements},
     plans::{PlanParts, Plans},
     points,
@@ -188,6 +189,7 @@ struct Opened {
     reports: Arc<Reports>,
     rpo: Arc<RpoHistory>,
     schedules: Arc<Schedules>,
+    outside: Arc<Outside>,
     owner: OwnerSettings,
     builder: thread::JoinHandle<()>,
     give_up: watch::Receiver<Option<String>>,
@@ -217,6 +219,12 @@ impl Opened {
         ] {
             storage.create_directory_all(&directory)?;
         }
+        // A wrong setting is told before anything is opened that has to be closed again.
+        let outside = Outside::new(OutsideParts {
+            config: config.outside.clone(),
+            storage: Arc::clone(&storage),
+            evidence_directory: config.evidence_directory(),
+        })?;
         let catalog = Catalog::open(&*storage, &files.catalog(), CATALOG_CACHE_BYTES)?;
         let catalog = Arc::new(catalog);
         let clock = RunClock::start()?;
@@ -263,6 +271,7 @@ impl Opened {
             reports: Arc::new(reports),
             rpo,
             schedules,
+            outside: Arc::new(outside),
             owner,
             builder,
             give_up,
@@ -346,7 +355,7 @@ impl Opened {
             placements: Arc::clone(&placements),
             inspections: Arc::clone(&inspections),
             idempotency: Arc::clone(&idempotency),
-            outside: None,
+            outside: self.outside,
         }));
         metrics.collector(Box::new(StateCollector::new(
             Arc::clone(&self.groups),

@@ -204,7 +204,7 @@ id = "look"
 do.probe = { target = { http = { url = "ftp://x" } }, within_seconds = 5 }
 [[steps]]
 id = "switch"
-do.dns = { server = "ns1", zone = "z", name = "n", record = "A", values = [], ttl_seconds = 60, key = ".k" }
+do.dns = { server = "ns1", zone = "z", name = "n.z", record = "A", values = [], ttl_seconds = 60, key = ".k" }
 [[steps]]
 id = "tell"
 do.webhook = { url = "https://h/", secret = "a/b", within_seconds = 5 }

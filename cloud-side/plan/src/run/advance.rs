@@ -243,9 +243,12 @@ impl StepRun {
         self.attempt_began_at = Some(now);
         self.ended_at = None;
         match kind {
-            Kind::Group(_) | Kind::Script(_) | Kind::Probe(_) | Kind::Dns(_) | Kind::Webhook(_) => {
-                self.state = StepState::Running
-            }
+            Kind::Group(_)
+            | Kind::Script(_)
+            | Kind::Probe(_)
+            | Kind::Dns(_)
+            | Kind::Webhook(_)
+            | Kind::Call(_) => self.state = StepState::Running,
             Kind::Wait(wait) => {
                 self.state = StepState::Running;
                 self.countdown = Some(Countdown::new(wait.seconds, now));

@@ -28,6 +28,16 @@ pub enum Trust {
     Insecure,
 }
 
+impl Trust {
+    /// Reads the authorities' certificates, without asking anybody.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be read.
+    pub fn check(&self) -> Result<(), TrustError> {
+        Tls::new(self).map(|_| ())
+    }
+}
+
 /// Why nobody could be believed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

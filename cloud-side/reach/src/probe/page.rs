@@ -1,16 +1,16 @@
 //! One try of an HTTP probe: asks, and follows where it may.
 
 use super::{
-    HttpProbe,
+    HttpProbe, allowed,
     judge::{BODY_MAX, Verdict, judge},
 };
-use crate::http::{Answer, Exchange, ExchangeError, Tls, exchange};
+use crate::{
+    http::{Answer, Exchange, ExchangeError, Tls, exchange},
+    webhook::Networks,
+};
 use hyper::{Method, body::Bytes};
 use std::net::SocketAddr;
-use tokio::{
-    net::lookup_host,
-    time::{Instant, timeout_at},
-};
+use tokio::time::Instant;
 use url::Url;
 
 /// What was seen, as success or as failure.
@@ -18,11 +18,12 @@ pub(super) async fn ask(
     probe: &HttpProbe,
     mut url: Url,
     tls: &Tls,
+    networks: &Networks,
     deadline: Instant,
 ) -> Result<String, String> {
     let mut followed = 0;
     loop {
-        let answer = answer(probe, &url, followed, tls, deadline).await?;
+        let answer = answer(probe, &url, followed, tls, networks, deadline).await?;
         match judge(probe, &url, followed, &answer) {
             Verdict::Passed(observed) => return Ok(observed),
             Verdict::Failed(observed) => return Err(observed),
@@ -38,10 +39,11 @@ async fn answer(
     url: &Url,
     followed: u8,
     tls: &Tls,
+    networks: &Networks,
     deadline: Instant,
 ) -> Result<Answer, String> {
     let mut problem = None;
-    for address in addresses(probe, url, followed, deadline).await? {
+    for address in addresses(probe, url, followed, networks, deadline).await? {
         let request = Exchange {
             method: Method::GET,
             url,
@@ -65,18 +67,15 @@ async fn addresses(
     probe: &HttpProbe,
     url: &Url,
     followed: u8,
+    networks: &Networks,
     deadline: Instant,
 ) -> Result<Vec<SocketAddr>, String> {
     let same_host = Url::parse(&probe.url).is_ok_and(|first| first.host() == url.host());
     if let (Some(address), true) = (probe.connect_to, followed == 0 || same_host) {
+        networks.judge(address.ip(), true)?;
         return Ok(vec![address]);
     }
-    // Addresses of the sixth version stand in brackets in a URL.
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
-    timeout_at(deadline, lookup_host((host, port)))
-        .await
-        .map_err(|_| format!("{host} was not resolved in time"))?
-        .map(Iterator::collect)
-        .map_err(|error| format!("{host} cannot be resolved: {error}"))
+    allowed(host, port, networks, deadline).await
 }

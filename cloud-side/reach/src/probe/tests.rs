@@ -15,9 +15,13 @@ fn http(url: String) -> HttpProbe {
     }
 }
 
+fn loopback() -> Networks {
+    Networks::allowing(vec!["127.0.0.0/8".parse().unwrap()])
+}
+
 async fn once(probe: Probe) -> ProbeReport {
     let cancel = CancellationToken::new();
-    run(&probe, &Retry::once(SECOND * 30), &cancel)
+    run(&probe, &loopback(), &Retry::once(SECOND * 30), &cancel)
         .await
         .unwrap()
 }
@@ -58,9 +62,14 @@ async fn what_comes_up_late_is_tried_until_it_is_there() {
     let mut probe = http(server.url("/health?full=1"));
     probe.body_contains = Some("ready".into());
     let retry = Retry::steady(SECOND * 30, Duration::from_millis(5), SECOND * 60);
-    let report = run(&Probe::Http(probe), &retry, &CancellationToken::new())
-        .await
-        .unwrap();
+    let report = run(
+        &Probe::Http(probe),
+        &loopback(),
+        &retry,
+        &CancellationToken::new(),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         (report.outcome, report.tries),
         (Outcome::Passed, 3),
@@ -81,7 +90,8 @@ async fn a_probe_that_is_cancelled_ends_though_nobody_answers() {
     let probe = Probe::Http(http(silent.url("/")));
     let retry = Retry::steady(SECOND * 1000, SECOND, SECOND * 1000);
     let cancel = CancellationToken::new();
-    let (report, ()) = tokio::join!(run(&probe, &retry, &cancel), async {
+    let networks = loopback();
+    let (report, ()) = tokio::join!(run(&probe, &networks, &retry, &cancel), async {
         silent.connected().await;
         cancel.cancel();
     });
@@ -93,7 +103,7 @@ async fn a_try_ends_in_time_and_says_what_it_waited_for() {
     let silent = Server::silent().await;
     let probe = Probe::Http(http(silent.url("/")));
     let retry = Retry::once(Duration::from_millis(100));
-    let report = run(&probe, &retry, &CancellationToken::new())
+    let report = run(&probe, &loopback(), &retry, &CancellationToken::new())
         .await
         .unwrap();
     assert_eq!(report.outcome, Outcome::Failed);
@@ -178,4 +188,30 @@ fn a_probe_is_written_with_few_words() {
     };
     assert!(probe.expected.contains(401) && probe.trust == Trust::System);
     assert!(serde_json::from_str::<Probe>(r#"{"tcp": {"host": "a", "port": 1, "x": 2}}"#).is_err());
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_listed_is_not_probed_nor_one_that_a_page_leads_to() {
+    let inner = Server::http(|_, _| testing::status(200, "secret")).await;
+    let cancel = CancellationToken::new();
+    let tcp = Probe::Tcp(TcpProbe {
+        host: "localhost".into(),
+        port: inner.port(),
+        says: None,
+    });
+    let page = Probe::Http(http(inner.url("/")));
+    let to = format!("127.0.0.1:{}", inner.port()).parse().unwrap();
+    let led = Probe::Http(HttpProbe {
+        connect_to: Some(to),
+        ..http("http://example.org/".to_owned())
+    });
+    for probe in [tcp, page, led] {
+        let retry = Retry::once(SECOND * 30);
+        let report = run(&probe, &Networks::default(), &retry, &cancel)
+            .await
+            .unwrap();
+        assert_eq!(report.outcome, Outcome::Failed);
+        assert!(last(&report).contains("may not be called"), "{report:?}");
+    }
+    assert_eq!(inner.requests().len(), 0);
 }

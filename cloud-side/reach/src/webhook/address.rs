@@ -1,4 +1,4 @@
-//! Which addresses a webhook may call. Pure.
+//! Which addresses may be called. Pure.
 //!
 //! A name under somebody else's control may resolve to an address inside of our own network, where the
 //! caller is trusted (server-side request forgery). So only the public internet may be called, and
@@ -144,7 +144,7 @@ const SPECIAL: [(Network, &str); 26] = [
     (Network::v6([0xff00, 0, 0], 8), "multicast"),
 ];
 
-/// The networks beside the public internet that the operator lets webhooks call.
+/// The networks beside the public internet that the operator lets be called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Vec<Network>);
 
@@ -155,8 +155,11 @@ impl Networks {
         Self(networks)
     }
 
-    /// Whether an address may be called; if not, the cause and the remedy.
-    pub(super) fn judge(&self, address: IpAddr, is_tls: bool) -> Result<(), String> {
+    /// Whether an address may be called. Without TLS, only networks that were listed.
+    ///
+    /// # Errors
+    /// Says why not, and what to do.
+    pub fn judge(&self, address: IpAddr, is_tls: bool) -> Result<(), String> {
         let inner = inner(address);
         let listed = |address| self.0.iter().any(|network| network.contains(address));
         let alone = |network: &Network| network.first() == inner && network.contains(inner);
@@ -171,7 +174,7 @@ impl Networks {
                 return Ok(());
             }
             return Err(format!(
-                "{address} is the metadata service {whose}, which no webhook calls; give another address"
+                "{address} is the metadata service {whose}, which is never called; give another address"
             ));
         }
         if listed(inner) {
@@ -180,8 +183,8 @@ impl Networks {
         let special = SPECIAL.iter().find(|(network, _)| network.contains(inner));
         match special {
             Some((network, what)) => Err(format!(
-                "{address} is {what} ({network}), which webhooks may not call; if it must be, list its \
-                 network among those that webhooks may call in the cloud side's configuration"
+                "{address} is {what} ({network}), which may not be called; if it must be, list its \
+                 network among the destinations in the cloud side's configuration"
             )),
             None if !is_tls => Err(format!(
                 "{address} would be called without TLS over the internet; use https://"

@@ -90,10 +90,15 @@ impl Named {
         panic!("named ended:\n{}", lines.join("\n"));
     }
 
+    /// Where the key lies that the server knows.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.directory.path().join("dr.key")
+    }
+
     /// The key that the server knows.
     pub(crate) fn key(&self) -> TsigKey {
-        let file = fs::read_to_string(self.directory.path().join("dr.key"))
-            .expect("the test's own files, key and sockets");
+        let file =
+            fs::read_to_string(self.key_file()).expect("the test's own files, key and sockets");
         TsigKey::from_key_file(&file).expect("the test's own files, key and sockets")
     }
 

@@ -1,0 +1,114 @@
+//! Scripts: programs of one directory that this host's operator filled.
+
+use super::{Outside, files, not_configured, note, stopped};
+use crate::plans::Errand;
+use bcdr_plan::{Failure, ScriptStep};
+use bcdr_reach::script::{Command, End, Script, ScriptResult, run};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes that are kept of each output.
+const KEEP_BYTES: usize = 64 * 1024;
+
+impl Outside {
+    /// What a step runs, without the facts of a run.
+    pub(super) fn script(&self, step: &ScriptStep) -> Result<Script, Failure> {
+        let directory = self.programs.as_ref().ok_or_else(|| {
+            not_configured(
+                "no program may be run by plans here".to_owned(),
+                "set outside.programs_directory in the cloud side's configuration",
+            )
+        })?;
+        // A look at a directory of this host; it is asked again whenever the program is run.
+        let program = files::program(directory, &step.program).map_err(|wrong| Failure {
+            code: "no_program".to_owned(),
+            cause: wrong.cause,
+            remedy: wrong.remedy,
+        })?;
+        let mut environment = step.environment.clone();
+        for (name, secret) in &step.secrets {
+            let value = self.script_secrets.get(secret).ok_or_else(|| {
+                not_configured(
+                    format!("there is no secret {secret:?} for scripts here"),
+                    "name its file under [outside.script_secrets] in the cloud side's configuration",
+                )
+            })?;
+            environment.insert(name.clone(), value.as_str().to_owned());
+        }
+        let program = program.to_string_lossy().into_owned();
+        let argv = [program].into_iter().chain(step.arguments.iter().cloned());
+        Ok(Script {
+            command: Command::Argv(argv.collect()),
+            directory: None,
+            inherit: Vec::new(),
+            environment,
+            timeout: Duration::from_secs(step.timeout_seconds.into()),
+            keep_bytes: KEEP_BYTES,
+        })
+    }
+
+    pub(super) fn look_at_script(&self, step: &ScriptStep) -> Result<String, Failure> {
+        let script = self.script(step)?;
+        let Command::Argv(argv) = script.command else {
+            return Ok(String::new());
+        };
+        Ok(format!("{} may be run", argv[0]))
+    }
+
+    pub(super) async fn run_script(
+        &self,
+        step: &ScriptStep,
+        errand: &Errand,
+        stop: &CancellationToken,
+    ) -> Result<String, Failure> {
+        let mut script = self.script(step)?;
+        script.environment.extend(errand.facts.named(&errand.name));
+        let result = run(&script, stop)
+            .await
+            .map_err(|error| note::failure("script_not_run", &error.to_string()))?;
+        let kept = self.evidence.keep(&errand.facts, &result).await;
+        let said = said(&result);
+        let remedy = "look at what it did; then retry the step, or skip it";
+        let failed = |code: &str, what: String| Failure {
+            code: code.to_owned(),
+            cause: format!("{what}{said}"),
+            remedy: format!("{remedy}{kept}"),
+        };
+        match result.end {
+            End::Exited(0) => {
+                let took = note::seconds(result.took_ms);
+                Ok(format!("ended with status 0 after {took}{said}{kept}"))
+            }
+            End::Exited(status) => Err(failed(
+                "script_failed",
+                format!("it ended with status {status}"),
+            )),
+            End::Signalled(signal) => Err(failed(
+                "script_failed",
+                format!("it was ended by signal {signal}"),
+            )),
+            End::TimedOut => {
+                let what = format!(
+                    "it ran longer than {} s, and was ended",
+                    step.timeout_seconds
+                );
+                Err(failed("script_timed_out", what))
+            }
+            End::Cancelled => Err(stopped(
+                "the run was cancelled while the script ran, and it was ended",
+            )),
+        }
+    }
+}
+
+/// What it said last: as errors, if it said any.
+fn said(result: &ScriptResult) -> String {
+    let mut said = String::new();
+    for (name, kept) in [("said", &result.stdout), ("errors", &result.stderr)] {
+        let lines = note::last_lines(kept);
+        if !lines.is_empty() {
+            said.push_str(&format!("; {name}: {lines}"));
+        }
+    }
+    said
+}
