@@ -20,6 +20,7 @@ pub(crate) use points::skew;
 pub(crate) use record::{ChosenPoint, PlanRecord, PlanRunRecord};
 
 use crate::{
+    audit::Audit,
     catalog::{Catalog, CatalogError, DocumentRow},
     clock,
     drills::Drills,
@@ -112,6 +113,7 @@ pub(crate) struct PlanParts {
     pub(crate) placements: Arc<Placements>,
     pub(crate) inspections: Arc<Inspections>,
     pub(crate) idempotency: Arc<Idempotency>,
+    pub(crate) audit: Arc<Audit>,
     /// Who acts on the world outside; without it plans with such steps are refused.
     pub(crate) outside: Option<Arc<dyn OutsideHands>>,
 }

@@ -46,6 +46,9 @@ pub enum RoleError {
     /// Reports cannot be made.
     #[error("{0}")]
     Reports(String),
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log: {0}")]
+    Audit(String),
     /// A group's store could not be started.
     #[error("{0}")]
     Group(String),

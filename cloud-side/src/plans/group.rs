@@ -5,6 +5,7 @@
 
 use super::{launch, record::PlanRunRecord};
 use crate::{
+    audit::{self, Deed},
     catalog::CatalogError,
     drills::{DrillRecord, DrillState, StartDrillError},
     groups::Group,
@@ -271,8 +272,13 @@ impl GroupHands {
                 }
             };
             let settings = launch.settings.clone();
+            let deed = self.deed("start_drill", group);
+            let began = self.parts.audit.system_begins(&deed).await;
             let started = self.parts.drills.start(group, &row, settings, 0, &first);
-            match started.await {
+            let started = started.await;
+            let failure = started.as_ref().err().map(ToString::to_string);
+            self.parts.audit.system_ended(&deed, began, failure).await;
+            match started {
                 Ok((drill, _)) => return Ok((drill.id, false)),
                 // One whose end is known is about to make room.
                 Err(StartDrillError::Running { drill })
@@ -410,9 +416,12 @@ impl GroupHands {
         let job = match begun {
             Attempt::First(first) => {
                 let placements = &self.parts.placements;
-                placements
-                    .start_failover(group.id(), request, &first)
-                    .await?
+                let deed = self.deed("start_failover", group);
+                let began = self.parts.audit.system_begins(&deed).await;
+                let started = placements.start_failover(group.id(), request, &first).await;
+                let failure = started.as_ref().err().map(ToString::to_string);
+                self.parts.audit.system_ended(&deed, began, failure).await;
+                started?
             }
             Attempt::Repeated(job) => job,
         };
@@ -422,6 +431,16 @@ impl GroupHands {
             let cause = "the failover of this attempt is not known any more";
             StepError::new("failover_lost", cause, "retry the step")
         })
+    }
+
+    /// What the step does in the run's name.
+    fn deed(&self, action: &'static str, group: &Group) -> Deed {
+        Deed {
+            by: "plan run",
+            action,
+            object: audit::object("group", &group.record().name),
+            detail: format!("attempt {}", self.key()),
+        }
     }
 
     /// Follows a failover until a decision is awaited, it is blocked, or it has ended.
