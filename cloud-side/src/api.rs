@@ -9,6 +9,8 @@
 )]
 
 mod answer;
+mod audit;
+mod audited;
 mod branches;
 mod document;
 mod drills;
@@ -62,7 +64,8 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(plan_runs::routes())
             .merge(schedules::routes())
             .merge(reports::routes())
-            .merge(jobs::routes()),
+            .merge(jobs::routes())
+            .merge(audit::routes()),
     )
 }
 
@@ -73,16 +76,17 @@ pub(crate) fn router(
     health: Health,
     metrics: &Metrics,
 ) -> Router {
-    let (api, _) = routes().split_for_parts();
+    let (api, described) = routes().split_for_parts();
+    let audit = Arc::clone(&service.audit);
     let guarded = api.with_state(service).merge(metrics.routes());
+    let guarded = audited::audited(guarded, &described, audit, |inside| {
+        require_token(inside, Arc::new(tokens))
+    });
     let document = get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi_json()) });
     let open = Router::new()
         .route("/openapi.json", document)
         .merge(health::routes(health, Detail::Names));
-    complete(
-        require_token(guarded, Arc::new(tokens)).merge(open),
-        metrics,
-    )
+    complete(guarded.merge(open), metrics)
 }
 
 #[cfg(test)]

@@ -59,6 +59,46 @@ pub struct CloudConfig {
     /// What steps of plans may use that act on the world outside; nothing by default.
     #[serde(default, skip_serializing_if = "OutsideConfig::is_empty")]
     pub outside: OutsideConfig,
+    /// The audit log.
+    #[serde(default)]
+    pub audit: AuditConfig,
+}
+
+/// The audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// For how many days entries are kept at least; 400 by default, 0 for ever.
+    pub retention_days: u32,
+    /// Bytes after which a file of the log is closed, 64 KiB to 64 MiB; 4 MiB by default.
+    #[serde(deserialize_with = "audit_segment_bytes")]
+    pub segment_bytes: u64,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            retention_days: 400,
+            segment_bytes: 4 << 20,
+        }
+    }
+}
+
+impl AuditConfig {
+    /// For how many microseconds entries are kept at least; none for ever.
+    pub(crate) fn kept(&self) -> Option<i64> {
+        let days = i64::from(self.retention_days);
+        (days > 0).then_some(days * 24 * 60 * 60 * 1_000_000)
+    }
+}
+
+fn audit_segment_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let bytes = u64::deserialize(deserializer)?;
+    if (64 << 10..=64 << 20).contains(&bytes) {
+        return Ok(bytes);
+    }
+    let wrong = format!("audit.segment_bytes is {bytes}, not 65536 to 67108864");
+    Err(serde::de::Error::custom(wrong))
 }
 
 fn drills_at_once() -> NonZeroU16 {
@@ -195,6 +235,7 @@ impl CloudConfig {
             drills_per_group: drills_per_group(),
             reports: ReportsConfig::default(),
             outside: OutsideConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 
@@ -288,12 +329,29 @@ mod tests {
     }
 
     #[test]
+    fn the_audit_log_has_bounds_and_may_be_kept_for_ever() {
+        let read = |text: &str| CloudConfig::from_toml(&format!("{SHORTEST}\n[audit]\n{text}"));
+        assert_eq!(read("retention_days = 0").unwrap().audit.kept(), None);
+        let day = 24 * 60 * 60 * 1_000_000;
+        assert_eq!(
+            read("retention_days = 2").unwrap().audit.kept(),
+            Some(2 * day)
+        );
+        assert!(read("segment_bytes = 65536").is_ok());
+        for bytes in [0, 65_535, (64 << 20) + 1] {
+            let refused = read(&format!("segment_bytes = {bytes}")).unwrap_err();
+            assert!(refused.to_string().contains("65536"), "{refused}");
+        }
+    }
+
+    #[test]
     fn unknown_fields_are_refused_by_name() {
         for extra in [
             "listen = 1",
             "[store]\nfloor = 1",
             "[qemu]\nqemu = \"x\"",
             "[reports]\nphone = \"1\"",
+            "[audit]\nlength = 1",
         ] {
             let error = CloudConfig::from_toml(&format!("{SHORTEST}\n{extra}")).unwrap_err();
             assert!(error.to_string().contains("unknown field"), "{error}");

@@ -9,6 +9,7 @@
 //! starts all of it.
 
 pub mod api;
+mod audit;
 pub mod branch;
 pub mod branches;
 pub mod catalog;

@@ -26,6 +26,7 @@ pub(crate) use instance::RecoveredInstance;
 pub(crate) use kept::{ClimbedLadder, ComparedHome};
 
 use crate::{
+    audit::Audit,
     branches::Branches,
     catalog::{Catalog, CatalogError},
     groups::{Group, Groups},
@@ -94,6 +95,7 @@ pub(crate) struct PlacementParts {
     pub(crate) schedules: Arc<Schedules>,
     pub(crate) runtime_directory: PathBuf,
     pub(crate) evidence_directory: PathBuf,
+    pub(crate) audit: Arc<Audit>,
 }
 
 struct Known {

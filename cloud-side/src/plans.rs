@@ -22,6 +22,7 @@ pub(crate) use points::skew;
 pub(crate) use record::{ChosenPoint, PlanRecord, PlanRunRecord};
 
 use crate::{
+    audit::Audit,
     catalog::{Catalog, CatalogError, DocumentRow},
     clock,
     drills::Drills,
@@ -114,6 +115,7 @@ pub(crate) struct PlanParts {
     pub(crate) placements: Arc<Placements>,
     pub(crate) inspections: Arc<Inspections>,
     pub(crate) idempotency: Arc<Idempotency>,
+    pub(crate) audit: Arc<Audit>,
     /// Who acts on the world outside.
     pub(crate) outside: Arc<dyn OutsideHands>,
 }

@@ -153,7 +153,9 @@ impl Reports {
         if let Some(key) = self.key.get() {
             return Ok(Arc::clone(key));
         }
-        let may_make = self.head().await?.is_none();
+        let catalog = Arc::clone(&self.parts.catalog);
+        let signed_audit = offload(move || crate::audit::has_head(&catalog)).await?;
+        let may_make = self.head().await?.is_none() && !signed_audit;
         let (storage, path) = (Arc::clone(&self.parts.storage), self.parts.key.clone());
         let key = offload(move || key::load(&*storage, &path, may_make)).await?;
         Ok(Arc::clone(self.key.get_or_init(|| Arc::new(key))))

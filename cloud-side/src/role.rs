@@ -49,6 +49,9 @@ pub enum RoleError {
     /// What plans may use outside is not configured as it has to be.
     #[error(transparent)]
     Outside(#[from] OutsideError),
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log: {0}")]
+    Audit(String),
     /// A group's store could not be started.
     #[error("{0}")]
     Group(String),

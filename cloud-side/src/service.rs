@@ -1,6 +1,7 @@
 //! What the API, the receiver and the background work share.
 
 use crate::{
+    audit::Audit,
     branches::Branches,
     catalog::{Catalog, CreateGroupError, GroupRecord, NewVolume},
     clock::{self, RunClock},
@@ -65,6 +66,7 @@ pub(crate) struct Service {
     pub(crate) rpo: Arc<RpoHistory>,
     pub(crate) schedules: Arc<Schedules>,
     pub(crate) idempotency: Arc<Idempotency>,
+    pub(crate) audit: Arc<Audit>,
 }
 
 impl Service {

@@ -52,9 +52,14 @@ impl StateFiles {
         self.root.join("installation-key.wrapped")
     }
 
-    /// The secret that reports are signed with; made with the first report.
+    /// The secret that reports and heads of the audit log are signed with; made with the first of them.
     pub(crate) fn report_signing_key(&self) -> PathBuf {
         self.root.join("report-signing.key")
+    }
+
+    /// The files of the audit log.
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.root.join("audit")
     }
 
     pub(crate) fn catalog(&self) -> PathBuf {

@@ -13,6 +13,7 @@ pub(crate) use opener::KeyedOpener;
 use exports::{Complaint, serve_volumes};
 
 use crate::{
+    audit::{self, Audit, Deed},
     branches::Branches,
     catalog::{BatchRow, Catalog, CatalogError, GroupRecord, ViewRecord},
     clock,
@@ -326,7 +327,7 @@ impl Views {
     }
 
     /// Closes the views whose lease is over.
-    pub(crate) async fn close_expired(&self, now: Timestamp) {
+    pub(crate) async fn close_expired(&self, now: Timestamp, audit: &Audit) {
         let expired: Vec<ViewId> = self
             .open_views()
             .values()
@@ -335,9 +336,19 @@ impl Views {
             .collect();
         for id in expired {
             tracing::info!(view = %id, "a view's lease is over");
-            if let Err(error) = self.close(id).await {
+            let deed = Deed {
+                by: "lease of views",
+                action: "close_view",
+                object: audit::object("view", id),
+                detail: "its lease is over".to_owned(),
+            };
+            let began = audit.system_begins(&deed).await;
+            let closed = self.close(id).await;
+            if let Err(error) = &closed {
                 tracing::error!(view = %id, %error, "a view's record could not be removed");
             }
+            let failure = closed.err().map(|error| error.to_string());
+            audit.system_ended(&deed, began, failure).await;
         }
     }
 

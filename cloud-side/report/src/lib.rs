@@ -29,7 +29,7 @@ pub use digest::{Digest, ParseDigestError};
 pub use language::{Language, UnknownLanguage};
 pub use panel::{Attested, Element, Indicators, Lowering, Panel, Rules, RulesError};
 pub use runbook::{LastProof, Runbook, RunbookVolume};
-pub use signing::{KeyError, PublicKey, SigningKey};
+pub use signing::{KeyError, PublicKey, Signature, SigningKey};
 pub use trend::{Trend, TrendRow};
 pub use verify::{Finding, Given, ReadEvidence, Verified, verify};
 

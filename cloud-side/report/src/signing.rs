@@ -1,6 +1,6 @@
 //! The Ed25519 key that an installation signs its reports with.
 //!
-//! Invariant: what is signed begins with a name of its own, so that a signature under a report can
+//! Invariant: what is signed begins with the name of its kind, so that a signature under a report can
 //! never be one under anything else. The secret is never shown.
 
 use crate::digest::{hex, unhex};
@@ -9,8 +9,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, str::FromStr};
 
-/// Stands before what is signed.
-const DOMAIN: &[u8] = b"bcdr report v1\n";
+/// The kind of statement that a report is.
+const REPORT: &str = "report v1";
 const PUBLIC_BYTES: usize = 32;
 const SIGNATURE_BYTES: usize = 64;
 /// What stands before the key's bytes in a SubjectPublicKeyInfo of Ed25519 (RFC 8410).
@@ -75,14 +75,20 @@ impl SigningKey {
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Signature {
+        self.sign_as(REPORT, message)
+    }
+
+    /// Signs a statement of another kind than a report: `kind` is its name with its version, and one
+    /// kind's signature never fits another's statement.
+    pub fn sign_as(&self, kind: &str, statement: &[u8]) -> Signature {
         let mut bytes = [0; SIGNATURE_BYTES];
-        bytes.copy_from_slice(self.0.sign(&signed(message)).as_ref());
+        bytes.copy_from_slice(self.0.sign(&signed(kind, statement)).as_ref());
         Signature(bytes)
     }
 }
 
-fn signed(message: &[u8]) -> Vec<u8> {
-    [DOMAIN, message].concat()
+fn signed(kind: &str, statement: &[u8]) -> Vec<u8> {
+    [b"bcdr ", kind.as_bytes(), b"\n", statement].concat()
 }
 
 /// The public half; as text 64 hexadecimal digits.
@@ -110,8 +116,13 @@ impl PublicKey {
     }
 
     pub(crate) fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
+        self.verifies_as(REPORT, message, signature)
+    }
+
+    /// Whether this key signed this statement of this kind.
+    pub fn verifies_as(&self, kind: &str, statement: &[u8], signature: &Signature) -> bool {
         UnparsedPublicKey::new(&ED25519, &self.0)
-            .verify(&signed(message), &signature.0)
+            .verify(&signed(kind, statement), &signature.0)
             .is_ok()
     }
 }
@@ -151,7 +162,7 @@ impl<'de> Deserialize<'de> for PublicKey {
 
 /// A signature; as text 128 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Signature([u8; SIGNATURE_BYTES]);
+pub struct Signature([u8; SIGNATURE_BYTES]);
 
 impl Signature {
     pub(crate) fn read(text: &str) -> Option<Self> {
@@ -162,6 +173,27 @@ impl Signature {
 impl fmt::Display for Signature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::read(&text).ok_or_else(|| {
+            serde::de::Error::custom("a signature has 128 hexadecimal digits in lower case")
+        })
     }
 }
 
@@ -177,6 +209,7 @@ mod tests {
         let signature = again.sign(b"message");
         assert!(key.public().verifies(b"message", &signature));
         assert!(!key.public().verifies(b"massage", &signature));
+        assert!(!key.public().verifies_as("head v1", b"message", &signature));
         let (other, _) = SigningKey::generate().unwrap();
         assert!(!other.public().verifies(b"message", &signature));
         assert!(SigningKey::read(&kept[1..]).is_err());

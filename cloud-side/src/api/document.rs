@@ -25,6 +25,7 @@ use utoipa::{
         (name = "drills", description = "Boots of points in isolation"),
         (name = "plans", description = "Recovery of several groups in order, and its runs"),
         (name = "reports", description = "Signed reports of drills and recoveries, and runbooks"),
+        (name = "audit", description = "Who did what, chained and signed"),
         (name = "jobs", description = "Work that outlasts its request"),
     )
 )]

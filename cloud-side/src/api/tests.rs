@@ -1,5 +1,6 @@
 //! The API over TLS with tokens, against a scripted gateway and a scripted target.
 
+mod audit;
 mod gone;
 mod many_drills;
 mod reports;

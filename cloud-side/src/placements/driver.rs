@@ -13,6 +13,7 @@ use super::{
     orders::SourceOrders,
 };
 use crate::{
+    audit::{self, Deed},
     catalog::DocumentRow,
     clock,
     groups::Group,
@@ -21,8 +22,8 @@ use crate::{
     offload::offload,
     recovery::{
         Command, Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, Handled, JobRef,
-        Placement, PlacementJob, Refused, RestoreJobId, RestoreRequest, Serving, Started,
-        StepResult, Ticket,
+        Placement, PlacementJob, PlacementState, Refused, RestoreJobId, RestoreRequest, Serving,
+        Started, StepResult, Ticket,
     },
 };
 use bcdr_format::Generation;
@@ -297,10 +298,52 @@ impl Driver {
 
     async fn pass_time(&mut self) {
         if self.waiting.is_empty()
-            && let Err(error) = self.happened(&Event::Tick).await
+            && let Err(error) = self.passed().await
         {
             tracing::warn!(group = %self.group.id(), %error, "time could not pass for a placement");
         }
+    }
+
+    /// Lets a piece of time pass. What a timer decides is entered into the audit log, since nobody
+    /// asked for it; it is not held up by that.
+    async fn passed(&mut self) -> Result<(), PlacementError> {
+        let mut next = self.placement.clone();
+        let handled = next.handle(&Event::Tick, clock::wall())?;
+        let Some(deed) = self.decided_by_a_timer(next.state()) else {
+            return self.keep(next, handled, &[]).await;
+        };
+        let audit = Arc::clone(&self.parts.audit);
+        let began = audit.system_begins(&deed).await;
+        let kept = self.keep(next, handled, &[]).await;
+        let failure = kept.as_ref().err().map(ToString::to_string);
+        audit.system_ended(&deed, began, failure).await;
+        kept
+    }
+
+    fn decided_by_a_timer(&self, next: PlacementState) -> Option<Deed> {
+        let was = self.placement.state();
+        let awaited = [
+            PlacementState::TargetUncommitted,
+            PlacementState::SourceUncommitted,
+        ];
+        if was == next || !awaited.contains(&was) {
+            return None;
+        }
+        let of = match self.placement.job().map(PlacementJob::reference) {
+            Some(JobRef::Failover(id)) => format!(" of {id}"),
+            Some(JobRef::Failback(id)) => format!(" of {id}"),
+            Some(JobRef::Restore(id)) => format!(" of {id}"),
+            None => String::new(),
+        };
+        Some(Deed {
+            by: "placement timer",
+            action: match next {
+                PlacementState::RollingBack => "auto_rollback",
+                _ => "auto_commit",
+            },
+            object: audit::object("group", &self.group.record().name),
+            detail: format!("the time to decide{of} was over"),
+        })
     }
 
     async fn sighted(&mut self, sighting: Option<(Generation, Serving)>) {

@@ -5,6 +5,7 @@
 
 use super::{launch, record::PlanRunRecord};
 use crate::{
+    audit::{self, Deed},
     catalog::CatalogError,
     drills::{DrillRecord, DrillState, StartDrillError},
     groups::Group,
@@ -264,12 +265,13 @@ impl GroupHands {
             }
         };
         let settings = launch.settings.clone();
-        let (drill, _) = self
-            .parts
-            .drills
-            .start(group, &row, settings, 0, first)
-            .await?;
-        Ok((drill.id, false))
+        let deed = self.deed("start_drill", group);
+        let began = self.parts.audit.system_begins(&deed).await;
+        let started = self.parts.drills.start(group, &row, settings, 0, first);
+        let started = started.await;
+        let failure = started.as_ref().err().map(ToString::to_string);
+        self.parts.audit.system_ended(&deed, began, failure).await;
+        Ok((started?.0.id, false))
     }
 
     async fn known_drill(&self, id: DrillId) -> Result<DrillRecord, StepError> {
@@ -388,9 +390,12 @@ impl GroupHands {
         let job = match begun.await? {
             Attempt::First(first) => {
                 let placements = &self.parts.placements;
-                placements
-                    .start_failover(group.id(), request, first)
-                    .await?
+                let deed = self.deed("start_failover", group);
+                let began = self.parts.audit.system_begins(&deed).await;
+                let started = placements.start_failover(group.id(), request, first).await;
+                let failure = started.as_ref().err().map(ToString::to_string);
+                self.parts.audit.system_ended(&deed, began, failure).await;
+                started?
             }
             Attempt::Repeated(job) => job,
         };
@@ -400,6 +405,16 @@ impl GroupHands {
             let cause = "the failover of this attempt is not known any more";
             StepError::new("failover_lost", cause, "retry the step")
         })
+    }
+
+    /// What the step does in the run's name.
+    fn deed(&self, action: &'static str, group: &Group) -> Deed {
+        Deed {
+            by: "plan run",
+            action,
+            object: audit::object("group", &group.record().name),
+            detail: format!("attempt {}", self.key()),
+        }
     }
 
     /// Follows a failover until a decision is awaited, it is blocked, or it has ended.

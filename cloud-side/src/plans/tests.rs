@@ -515,6 +515,7 @@ fn plans_with(site: &Site, hands: &Arc<ScriptedHands>) -> Arc<Plans> {
         placements: Arc::clone(&service.placements),
         inspections: Arc::clone(&service.inspections),
         idempotency: Arc::clone(&service.idempotency),
+        audit: Arc::clone(&service.audit),
         outside,
     }))
 }

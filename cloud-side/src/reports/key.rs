@@ -1,7 +1,8 @@
 //! The installation's signing key in the state directory.
 //!
-//! Invariant: a key is made only while there is no report yet. Where reports are and their key is
-//! not, nothing is signed: a new key would look like a forger's to everybody who knows the old one.
+//! Invariant: a key is made only while there is no report and no head of the audit log yet. Where these
+//! are and their key is not, nothing is signed: a new key would look like a forger's to everybody who
+//! knows the old one.
 
 use super::ReportsError;
 use bcdr_disk::{DiskErrorKind, Storage, read_whole, replace_atomically};

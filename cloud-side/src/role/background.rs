@@ -109,7 +109,9 @@ impl Background {
         }
         if now >= due.leases {
             due.leases = now + LEASES_EVERY;
-            self.service.views.close_expired(clock::wall()).await;
+            let service = &self.service;
+            let (now, audit) = (clock::wall(), &service.audit);
+            service.views.close_expired(now, audit).await;
         }
         if now >= due.damage {
             due.damage = now + DAMAGE_EVERY;

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     api,
+    audit::{Audit, AuditMetrics, AuditParts, CatalogAnchor},
     branch::{BranchKeySource, BranchLimits, BranchSettings},
     branches::Branches,
     catalog::Catalog,
@@ -128,7 +129,8 @@ pub(crate) async fn start_on(
         )?,
     };
     note_expiry(&gauges.certificate_expiry, &loaded.ship);
-    let (service, parts) = opened.assemble(&config, target, &metrics, ship_address)?;
+    let audit = opened.audit(&config, &metrics).await?;
+    let (service, parts) = opened.assemble(&config, target, &metrics, ship_address, audit)?;
     settle(&service).await?;
     let health = Health::new();
     let background = Background {
@@ -278,12 +280,38 @@ impl Opened {
         })
     }
 
+    /// Opens the audit log. Without the key that signs it, it is written all the same.
+    async fn audit(
+        &self,
+        config: &CloudConfig,
+        metrics: &Metrics,
+    ) -> Result<Arc<Audit>, RoleError> {
+        let key = self.reports.key().await;
+        if let Err(error) = &key {
+            tracing::error!(%error, "the audit log is not signed");
+        }
+        let parts = AuditParts {
+            storage: Arc::clone(&self.owner.storage),
+            directory: StateFiles::new(&config.state_directory).audit(),
+            installation: self.installation,
+            key: key.ok(),
+            anchor: Arc::new(CatalogAnchor(Arc::clone(&self.catalog))),
+            config: config.audit,
+        };
+        let metrics = AuditMetrics::new(metrics)?;
+        let audit = offload(move || Audit::start(parts, metrics)).await;
+        Ok(Arc::new(
+            audit.map_err(|error| RoleError::Audit(error.to_string()))?,
+        ))
+    }
+
     fn assemble(
         self,
         config: &CloudConfig,
         target: Arc<dyn Target>,
         metrics: &Metrics,
         ship_address: SocketAddr,
+        audit: Arc<Audit>,
     ) -> Result<(Arc<Service>, Parts), RoleError> {
         let ended =
             metrics.counter_vec("bcdr_jobs_total", "Jobs that ended.", &["type", "result"])?;
@@ -345,6 +373,7 @@ impl Opened {
             schedules: Arc::clone(&schedules),
             runtime_directory: runtime.clone(),
             evidence_directory: config.evidence_directory(),
+            audit: Arc::clone(&audit),
         }));
         let idempotency = Arc::new(Idempotency::new(Arc::clone(&catalog)));
         let plans = Arc::new(Plans::new(PlanParts {
@@ -355,6 +384,7 @@ impl Opened {
             placements: Arc::clone(&placements),
             inspections: Arc::clone(&inspections),
             idempotency: Arc::clone(&idempotency),
+            audit: Arc::clone(&audit),
             outside: self.outside,
         }));
         metrics.collector(Box::new(StateCollector::new(
@@ -385,6 +415,7 @@ impl Opened {
             reports: self.reports,
             rpo,
             schedules,
+            audit,
         });
         let parts = Parts {
             lock: self.lock,
@@ -478,6 +509,9 @@ impl Running {
         for group in self.service.groups.all() {
             group.owner.stop().await;
         }
+        // Last of what records: what the others did at their end is in it.
+        let audit = Arc::clone(&self.service.audit);
+        offload(move || audit.close()).await;
         // The builder ends when nobody can give it work any more.
         drop(self.service);
         let builder = self.builder;

@@ -2,6 +2,7 @@
 
 use super::{PointChoice, Schedule, cadence::Decision};
 use crate::{
+    audit::{self, Deed},
     clock,
     idempotency::Attempt,
     offload::offload,
@@ -125,10 +126,20 @@ async fn start(
         .map_err(|error| error.to_string())?
         .ok_or("the group has no such recovery point yet")?;
     let settings = schedule.settings.clone().unwrap_or_default();
+    let deed = Deed {
+        by: "drill calendar",
+        action: "start_drill",
+        object: audit::object("group", &group.record().name),
+        detail: format!("due since {}", clock::readable(occurrence)),
+    };
+    let began = service.audit.system_begins(&deed).await;
     let started = service
         .drills
         .start(&group, &row, settings, schedule.hold_seconds, first);
-    let (record, _) = started.await.map_err(|error| error.to_string())?;
+    let started = started.await.map_err(|error| error.to_string());
+    let failure = started.as_ref().err().cloned();
+    service.audit.system_ended(&deed, began, failure).await;
+    let (record, _) = started?;
     tracing::info!(group = %group.record().name, drill = %record.id, "a scheduled drill was started");
     Ok(Some(record.id))
 }

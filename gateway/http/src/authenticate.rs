@@ -1,7 +1,8 @@
 //! The layer that lets a request through only with a valid bearer token.
 //!
 //! Invariant: behind [`require_token`] every request carries a [`Principal`] whose role allows the
-//! request's method. Where tokens are kept is the [`Authenticator`]'s business.
+//! request's method, and so does the answer to one whose role does not allow it, for who records
+//! refusals. Where tokens are kept is the [`Authenticator`]'s business.
 //!
 //! A valid token is honoured even from an address that has failed too often: guessing 256 bits is
 //! hopeless with or without a lock-out, and a forgotten script behind the same address must not lock
@@ -62,13 +63,15 @@ async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -
         Err(problem) => return problem.into_response(),
     };
     if !principal.role.allows(request.method()) {
-        let Principal { name, role, .. } = principal;
-        return Problem::forbidden(format!(
+        let Principal { name, role, .. } = &principal;
+        let mut refusal = Problem::forbidden(format!(
             "{name} has the role {role}, which may not {} here",
             request.method()
         ))
         .remedy("use a token with the role admin")
         .into_response();
+        refusal.extensions_mut().insert(principal);
+        return refusal;
     }
     tracing::Span::current().record("principal", principal.name.as_str());
     request.extensions_mut().insert(principal);

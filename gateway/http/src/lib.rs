@@ -27,7 +27,7 @@ pub use authenticate::{Authenticator, LookupError, require_token};
 pub use extract::{ApiJson, ApiPath, ApiQuery};
 pub use health::{Check, Detail, Health};
 pub use metrics::{Metrics, MetricsError};
-pub use problem::{Action, Problem, ProblemFields};
+pub use problem::{Action, Problem, ProblemCode, ProblemFields};
 pub use request::{RequestId, complete};
 pub use role::{Principal, Role};
 pub use serve::{Drained, Limits, Peer, PeerAddress};

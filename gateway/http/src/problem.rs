@@ -106,9 +106,9 @@ pub struct ProblemFields {
 #[serde(transparent)]
 pub struct Problem(Box<ProblemFields>);
 
-/// The code of a problem, left in the response for the request's log line.
+/// The code of a problem, left in the response's extensions for those who log or record it.
 #[derive(Clone, Debug)]
-pub(crate) struct ProblemCode(pub(crate) String);
+pub struct ProblemCode(pub String);
 
 impl Problem {
     /// A problem of any kind. `code` is snake case and stable; `title` names the kind, `detail`
