@@ -30,14 +30,17 @@ use crate::{
         export_info,
     },
     initial::NoPast,
-    intent::{IntentsFound, Unproven},
+    intent::{BootId, IntentsFound, Unproven},
     journal::{JournalIdentity, JournalSettings},
-    journal_thread::{self, JournalHandle},
+    journal_thread::{self, JournalHandle, JournalSupply},
     metrics::{CaptureMetrics, GroupMetrics},
-    restore::{ServeError, StampBook},
+    restore::{
+        ServeError, StampBook,
+        seam::{self, FoundDisk, Joined},
+    },
     ring::{self, Engine, RingError, Waker, backing::Backing},
     standing::book::BookError,
-    start::{StartInput, plan_start},
+    start::{Rejoin, StartInput, plan_start},
     status::{GroupDescription, VolumeDescription},
     tap::{TapCore, TapSettings, Volume},
     volume::{self, VolumeError},
@@ -263,11 +266,16 @@ pub fn start(
         settings: journal_settings,
         members: members.clone(),
     };
+    // Looked at while the stamps are there.
+    let seam = (restored && asked)
+        .then(|| found_seam(group, &stamps, &opened, boot))
+        .flatten();
     let GroupState {
         mut intents,
         mut found,
         journal,
         recovered,
+        put_aside,
     } = state::open(places, settings.window_records, boot, restored && asked);
     if restored {
         // The restore's writes are in no journal, so what the last life left proves nothing. In
@@ -288,6 +296,17 @@ pub fn start(
             Ok(()) => {}
         }
     }
+    // A journal that comes later begins with a life that reads everything.
+    let seam = seam.filter(|_| matches!(journal, JournalSupply::Ready(_)));
+    let mut lives = recovered.lives.clone();
+    let rejoin = seam.map(|seam| {
+        lives.goes_on_from(seam.held);
+        Rejoin {
+            after: seam.held.position,
+            known: put_aside,
+            ranges: seam.ranges,
+        }
+    });
     let mut random = random();
     let input = StartInput {
         recovered: &recovered,
@@ -297,6 +316,7 @@ pub fn start(
         members: &members,
         incarnation: IncarnationId::from_parts(milliseconds(), random()),
         sync: SyncId::from_parts(milliseconds(), random()),
+        rejoin: rejoin.as_ref(),
     };
     if let Some(doubt) = input.doubt() {
         tracing::warn!(
@@ -311,7 +331,7 @@ pub fn start(
         sync = ?plan.start.sync,
         "a life of the stream begins"
     );
-    let history = recovered.lives;
+    let history = lives;
     let volumes = opened
         .iter()
         .zip(&group.volumes)
@@ -379,6 +399,47 @@ pub fn start(
         ended,
         threads: vec![ring_thread, journal_thread],
     })
+}
+
+/// Where the stream of a group that was put back goes on, if its stamps prove that.
+fn found_seam(
+    group: &GroupConfig,
+    stamps: &StampBook,
+    opened: &[Opened],
+    boot: BootId,
+) -> Option<Joined> {
+    let look = |(one, config): (&Opened, &crate::config::VolumeConfig)| {
+        let look = evidence::gather([&*one.backing], boot)?;
+        Ok(FoundDisk {
+            number: one.number,
+            id: config.id,
+            size_bytes: one.backing.size_bytes(),
+            look,
+        })
+    };
+    let disks: io::Result<Vec<FoundDisk>> = opened.iter().zip(&group.volumes).map(look).collect();
+    let found = disks.map_err(|error| error.to_string()).and_then(|disks| {
+        seam::joined(stamps, group.stream, &disks).map_err(|error| error.to_string())
+    });
+    match found {
+        Ok(joined) => {
+            tracing::info!(
+                group = group.name,
+                after = %joined.held.position,
+                ranges = joined.ranges.len(),
+                "the volumes were put back; only what differs from the history's end is read"
+            );
+            Some(joined)
+        }
+        Err(why) => {
+            tracing::info!(
+                group = group.name,
+                why,
+                "the volumes were put back; everything is compared"
+            );
+            None
+        }
+    }
 }
 
 type Ended = oneshot::Receiver<Result<Closed, GroupThreadError>>;

@@ -25,6 +25,7 @@ pub struct CaptureMetrics {
     captured_writes: IntCounterVec,
     size: GaugeVec,
     sync_remaining: GaugeVec,
+    sync_read: IntCounterVec,
     journal_used: GaugeVec,
     journal_capacity: GaugeVec,
     untracked: GaugeVec,
@@ -64,6 +65,11 @@ impl CaptureMetrics {
             sync_remaining: metrics.gauge_vec(
                 "bcdr_group_sync_remaining_bytes",
                 "Bytes that the open sync interval has still to read.",
+                &group,
+            )?,
+            sync_read: metrics.counter_vec(
+                "bcdr_group_sync_read_bytes_total",
+                "Bytes that sync intervals read and put into the stream.",
                 &group,
             )?,
             journal_used: metrics.gauge_vec(
@@ -125,6 +131,7 @@ impl CaptureMetrics {
             flush: latency("flush"),
             volumes: volumes.into_iter().map(volume).collect(),
             sync_remaining: gauge(&self.sync_remaining),
+            sync_read: SyncRead::new(self.sync_read.with_label_values(&[name])),
             journal_used: gauge(&self.journal_used),
             journal_capacity: gauge(&self.journal_capacity),
             untracked: gauge(&self.untracked),
@@ -152,6 +159,7 @@ pub struct GroupMetrics {
     flush: Histogram,
     volumes: Vec<VolumeMetrics>,
     sync_remaining: Gauge,
+    sync_read: SyncRead,
     journal_used: Gauge,
     journal_capacity: Gauge,
     untracked: Gauge,
@@ -195,6 +203,7 @@ impl GroupMetrics {
             _ => 0,
         };
         self.sync_remaining.set(remaining as f64);
+        self.sync_read.show(status.tap.sync_read_bytes);
         self.journal_used.set(status.tap.journal.used_bytes as f64);
         self.journal_capacity
             .set(status.tap.journal.capacity_bytes as f64);
@@ -213,6 +222,25 @@ impl GroupMetrics {
     /// Bytes of records went to the gateway.
     pub fn sent(&self, bytes: u64) {
         self.sent.inc_by(bytes);
+    }
+}
+
+/// A counter that goes on over the starts of a group within one process.
+#[derive(Debug, Clone)]
+struct SyncRead {
+    counter: IntCounter,
+    before: u64,
+}
+
+impl SyncRead {
+    fn new(counter: IntCounter) -> Self {
+        let before = counter.get();
+        Self { counter, before }
+    }
+
+    /// So much since this start.
+    fn show(&self, bytes: u64) {
+        raise(&self.counter, self.before + bytes);
     }
 }
 

@@ -13,6 +13,7 @@
 //! * [`stamp`]: which point a device holds, kept outside of the device; [`proof`]: what that proves;
 //! * [`plan`]: what to compare and what to read next, without I/O;
 //! * [`fence`]: the right to write to a device; [`engine`]: the run itself;
+//! * [`seam`]: where the stream goes on afterwards;
 //! * [`source`]: where the point comes from. Its messages are [`bcdr_wire::restore`].
 //!
 //! It does not stop a running group, talk to the network or choose a point.
@@ -23,6 +24,7 @@ mod error;
 pub mod fence;
 pub mod plan;
 pub mod proof;
+pub mod seam;
 pub mod source;
 pub mod stamp;
 

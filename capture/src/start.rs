@@ -54,6 +54,19 @@ pub enum SyncScope {
     Ranges(Vec<VolumeRange>),
 }
 
+/// Where the stream goes on although no journal leads there: its disks were put back, and differ from
+/// what its peers hold in known ranges only. See [`crate::restore::seam`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejoin {
+    /// The end of the history that is continued.
+    pub after: Position,
+    /// The highest life and the highest sequence that are known on this host, of whatever is not part
+    /// of that history; both zero if nothing is.
+    pub known: Position,
+    /// What may differ.
+    pub ranges: Vec<VolumeRange>,
+}
+
 /// What a new life begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartPlan {
@@ -80,6 +93,8 @@ pub struct StartInput<'a> {
     pub incarnation: IncarnationId,
     /// The identity of a new interval, should one be needed.
     pub sync: SyncId,
+    /// Where the stream goes on if the journal holds nothing.
+    pub rejoin: Option<&'a Rejoin>,
 }
 
 impl StartInput<'_> {
@@ -115,6 +130,9 @@ enum Proof {
 pub fn plan_start(input: &StartInput<'_>) -> StartPlan {
     let recovered = input.recovered;
     let Some(newest) = recovered.newest.as_ref() else {
+        if let Some(rejoin) = input.rejoin {
+            return rejoined(input, rejoin);
+        }
         let opening = Opening {
             ordinal: IncarnationOrdinal::FIRST,
             id: input.incarnation,
@@ -165,6 +183,32 @@ pub fn plan_start(input: &StartInput<'_>) -> StartPlan {
                 scope: SyncScope::Ranges(doubtful),
             }
         }
+    }
+}
+
+/// A life that continues a history from which its disks differ. It heals no fork: a peer that is
+/// anywhere else, ahead or behind, gets a life that reads everything.
+fn rejoined(input: &StartInput<'_>, rejoin: &Rejoin) -> StartPlan {
+    let Rejoin {
+        after,
+        known,
+        ranges,
+    } = rejoin;
+    StartPlan {
+        start: IncarnationStart {
+            opening: Opening {
+                ordinal: after.ordinal.max(known.ordinal).next(),
+                id: input.incarnation,
+                continues: Some(*after),
+                first: after.sequence.max(known.sequence).next(),
+            },
+            sync: Some(SyncStart {
+                sync: input.sync,
+                reason: SyncReason::Fork,
+                heals: Heals::Nothing,
+            }),
+        },
+        scope: SyncScope::Ranges(ranges.clone()),
     }
 }
 

@@ -19,7 +19,8 @@ use crate::{
     replica::LineageReader,
 };
 use bcdr_format::{
-    Generation, GroupId, MarkerId, Position, Timestamp, VolumeId, continuity::Fork, record::Member,
+    Generation, GroupId, IncarnationId, MarkerId, Position, Timestamp, VolumeId, continuity::Fork,
+    record::Member,
 };
 use bcdr_wire::{
     feed::CaptureReport,
@@ -39,6 +40,8 @@ use tokio::sync::{oneshot, watch};
 pub(crate) struct Stored {
     pub(crate) generation: Generation,
     pub(crate) held: Option<Position>,
+    /// The life that the last position belongs to.
+    pub(crate) held_in: Option<IncarnationId>,
     pub(crate) published: Option<PublishedPoint>,
     pub(crate) open_syncs: Vec<OpenSync>,
     pub(crate) forks: Vec<Fork>,
@@ -62,6 +65,7 @@ impl Stored {
         Self {
             generation: state.generation(),
             held: state.held().map(|held| held.position),
+            held_in: state.held().map(|held| held.id),
             published: state.published(),
             open_syncs: state.open_syncs().copied().collect(),
             forks: state.open_forks().to_vec(),

@@ -9,7 +9,8 @@
 //! is bounded.
 //!
 //! Where is what: [`history`]: which ranges differ between two points; `answer`: one request and its
-//! answer; `digest`: digests of whole volumes; `session`: a stream. It decides nothing about when a
+//! answer; `digest`: digests of whole volumes; [`seam`]: where the group's own history ends;
+//! `session`: a stream. It decides nothing about when a
 //! point is given back, and keeps nothing durable: who offers does so again after a start.
 
 mod answer;
@@ -17,6 +18,7 @@ mod contents;
 mod digest;
 pub mod history;
 mod progress;
+pub mod seam;
 mod session;
 
 pub use history::Histories;
@@ -30,6 +32,7 @@ use bcdr_wire::restore::{PointName, Refusal, RefusalKind, TEXT_BYTES_MAX};
 use contents::Contents;
 use digest::Digests;
 use progress::Counters;
+use seam::EndNow;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -58,6 +61,8 @@ pub struct Offer {
     /// A branch that began as the point, in which is kept what the disks hold instead. With it the
     /// offer is one to compare with and to send to.
     pub sink: Option<Arc<Branch>>,
+    /// Where the group's own history ends, for disks whose stream is to go on there.
+    pub end: Option<EndNow>,
 }
 
 /// Why a point cannot be offered.

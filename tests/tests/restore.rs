@@ -19,6 +19,8 @@ const ROOT_BYTES: u64 = 128 << 20;
 const DATA_BYTES: u64 = 16 << 20;
 /// Restores that may be over before they are met in the middle.
 const MISSED_MAX: usize = 8;
+/// What the capture read for the stream, since its process began.
+const SYNC_READ: &str = "bcdr_group_sync_read_bytes_total";
 /// Exit code of a command that is not confirmed, or not allowed.
 const REFUSED: [i32; 2] = [2, 4];
 
@@ -173,6 +175,14 @@ fn disks_go_back_to_a_point_and_forth_again_whatever_dies_meanwhile() -> anyhow:
     lab.signal("gateway", Signal::CONT)?;
     let restore = site.ended(&id, "restored")?;
     lab.wait_continuous()?;
+    // Protected again without having read all of the disks: the capture was started anew since.
+    let read = lab.capture_metric(SYNC_READ)?;
+    ensure!(read >= f64::from(3 << 20), "only {read} bytes were read");
+    ensure!(
+        read <= f64::from(12 << 20),
+        "{read} bytes were read of {}",
+        ROOT_BYTES + DATA_BYTES
+    );
     site.require("a")?;
     qemu_io(&uri, &["read -P 0 100M 1M", "read -P 0xa1 0 2M"])?;
 
@@ -180,7 +190,14 @@ fn disks_go_back_to_a_point_and_forth_again_whatever_dies_meanwhile() -> anyhow:
     site.write("root", &["write -P 0xc1 20M 1M"])?;
     site.keep("c")?;
     let undo = ["restore", "undo", &id, "--confirm", "lab", "--wait"];
+    let before = lab.capture_metric(SYNC_READ)?;
     let undone = lab.json(&undo)?;
+    let read = lab.capture_metric(SYNC_READ)? - before;
+    ensure!(
+        read > 0.0 && read <= f64::from(12 << 20),
+        "{read} bytes were read of {}",
+        ROOT_BYTES + DATA_BYTES
+    );
     ensure!(
         undone["end"] == "restored" && undone["undoes"] == id,
         "{undone}"

@@ -11,9 +11,18 @@ mod site;
 #[path = "returns/store.rs"]
 mod store;
 
-use bcdr_cloud::{branch::BranchReason, branches::BaseImage, returns::Offer};
-use bcdr_disk::SeededRandom;
-use bcdr_format::{Generation, VolumeNumber};
+use bcdr_capture::restore::{StampBook, StampFound, StampState, seam::Seam};
+use bcdr_cloud::{
+    branch::BranchReason,
+    branches::BaseImage,
+    receive::BatchNumber,
+    returns::{
+        Offer,
+        seam::{End, EndNow},
+    },
+};
+use bcdr_disk::{RealStorage, SeededRandom};
+use bcdr_format::{Generation, IncarnationId, VolumeNumber, continuity::Held};
 use bcdr_wire::{
     order::{HomeWork, TaskOutcome, TaskState},
     restore::PointName,
@@ -118,6 +127,117 @@ async fn what_differs_across_a_fork_is_known_both_ways() {
     assert_eq!(written, differing(&image, &site.store.images[35]));
     assert_eq!(site.returns.progress(TASK).unwrap().compared_bytes, 0);
     drop(branch);
+    site.end().await;
+}
+
+/// The history ends with its last batch, in the life that wrote all of it.
+fn end(site: &Site) -> End {
+    End {
+        held: Held {
+            position: site.store.point(39).position,
+            id: IncarnationId::from_u128(9),
+        },
+        batch: BatchNumber(39),
+        members: members(),
+    }
+}
+
+/// What is kept of where the disks' stream goes on.
+fn seams(site: &Site) -> Vec<Option<Seam>> {
+    let stamps = StampBook::of_group(Arc::new(RealStorage::new()), &site.state());
+    let seam = |member: &bcdr_format::record::Member| {
+        let StampFound::Stamp(stamp) = stamps.read(member.id).unwrap() else {
+            panic!("no stamp");
+        };
+        match stamp.state {
+            StampState::Clean { seam, .. } => seam,
+            StampState::Writing { .. } => panic!("not clean"),
+        }
+    };
+    members().iter().map(seam).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disks_that_were_put_back_know_what_differs_from_the_historys_end() {
+    let site = Site::start(311).await;
+    let end = end(&site);
+    let told = end.clone();
+    let joins = EndNow::new(move || Ok(told.clone()));
+    // A branch with writes of its own, and points of the group's history.
+    let branch = site.store.branch(20, BranchReason::Failover);
+    let mut random = SeededRandom::new(17);
+    for _ in 0..6 {
+        let change = Change::random(&mut random);
+        let volume = VolumeNumber(change.volume);
+        let bytes = Bytes::from(change.bytes);
+        branch.write(volume, change.offset, bytes).unwrap();
+        branch.flush().unwrap();
+    }
+    let offers = [offer_branch(&site, &branch), site.offer(39), site.offer(4)];
+    for offer in offers {
+        let offer = Offer {
+            end: Some(joins.clone()),
+            ..offer
+        };
+        let point = offer.point;
+        restored(&site.restore(offer).await);
+        let disks = site.disks();
+        for (number, seam) in seams(&site).into_iter().enumerate() {
+            let seam = seam.unwrap();
+            assert_eq!((seam.head.held, seam.head.volumes), (end.held, 2));
+            assert_eq!(usize::from(seam.number.0), number);
+            let mut patched = site.store.images[39][number].clone();
+            for range in seam.ranges {
+                let range = range.offset as usize..range.end() as usize;
+                patched[range.clone()].copy_from_slice(&disks[number][range]);
+            }
+            assert!(patched == disks[number], "{point}, volume {number}");
+        }
+    }
+    // The end of the history itself differs in nothing.
+    let offer = Offer {
+        end: Some(joins.clone()),
+        ..site.offer(39)
+    };
+    restored(&site.restore(offer).await);
+    let nothing = |seam: &Option<Seam>| seam.as_ref().is_some_and(|it| it.ranges.is_empty());
+    assert!(seams(&site).iter().all(nothing));
+    // One that nothing can join at is not told, and the disks are put back all the same.
+    let open = EndNow::new(|| Err("it ends inside a sync interval".to_owned()));
+    let offer = Offer {
+        end: Some(open),
+        ..site.offer(7)
+    };
+    restored(&site.restore(offer).await);
+    assert!(site.disks() == site.store.images[7]);
+    assert!(seams(&site).iter().all(Option::is_none));
+    drop(branch);
+    site.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_that_goes_on_between_two_volumes_is_not_joined() {
+    let site = Site::start(312).await;
+    let ends = [38, 39].map(|batch| End {
+        held: Held {
+            position: site.store.point(batch).position,
+            id: IncarnationId::from_u128(9),
+        },
+        batch: BatchNumber(batch as u64),
+        members: members(),
+    });
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let moving = EndNow::new(move || {
+        let index = asked.fetch_add(1, Ordering::Relaxed);
+        Ok(ends[index.min(1)].clone())
+    });
+    let offer = Offer {
+        end: Some(moving),
+        ..site.offer(12)
+    };
+    restored(&site.restore(offer).await);
+    assert!(site.disks() == site.store.images[12]);
+    assert!(seams(&site).iter().all(Option::is_none));
     site.end().await;
 }
 

@@ -25,7 +25,8 @@ pub enum SyncReason {
     PowerLoss = 3,
     /// The journal was full or failed and writes went untracked: everything is compared.
     Untracked = 4,
-    /// A peer holds history that this capture does not know.
+    /// A peer holds history that this capture does not know, or that its disks, which were put back,
+    /// do not hold.
     Fork = 5,
 }
 

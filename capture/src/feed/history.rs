@@ -63,12 +63,18 @@ pub enum Handshake {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     lives: Vec<Life>,
+    /// The end of the history that the first life goes on from, known to be what the peer must hold
+    /// there, though no record of it is here.
+    beneath: Option<Held>,
 }
 
 impl History {
     /// The lives found in a journal, the newest fed through `settled`.
     pub(crate) fn recovered(lives: Vec<Life>, settled: Option<Position>) -> Self {
-        let mut history = Self { lives };
+        let mut history = Self {
+            lives,
+            beneath: None,
+        };
         for index in 1..history.lives.len() {
             let continues = history.lives[index].start.opening.continues;
             history.close(index - 1, continues);
@@ -77,6 +83,11 @@ impl History {
             history.close(newest, settled);
         }
         history
+    }
+
+    /// The first life will go on from `held`, of which nothing is here.
+    pub(crate) fn goes_on_from(&mut self, held: Held) {
+        self.beneath = Some(held);
     }
 
     /// Takes back what is offered of lives whose records, which end at `ends`, do not reach to
@@ -185,7 +196,7 @@ impl History {
             .iter()
             .position(|life| life.ordinal() == position.ordinal)
         else {
-            return self.start_with_full_compare(Some(position), open);
+            return self.start_above(&held, open);
         };
         let life = &self.lives[index];
         if life.start.opening.id != held.id {
@@ -228,6 +239,19 @@ impl History {
             return Handshake::ResumeFrom(FeedStart::Opening(next.ordinal()));
         }
         self.start_with_full_compare(Some(position), open)
+    }
+
+    /// The peer is in a life of which nothing is here: it may be exactly where the first one goes on.
+    fn start_above(&self, held: &Held, open: impl Fn(&'static str) -> Handshake) -> Handshake {
+        let oldest = self.lives.first().map(|life| life.start.opening);
+        if let Some(opening) = oldest
+            && self.beneath == Some(*held)
+            && opening.continues == Some(held.position)
+            && self.lives.iter().all(Life::is_whole)
+        {
+            return Handshake::ResumeFrom(FeedStart::Opening(opening.ordinal));
+        }
+        self.start_with_full_compare(Some(held.position), open)
     }
 
     /// The peer holds nothing.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bcdr_disk::{DiskError, Storage};
-use bcdr_format::record::Member;
+use bcdr_format::{IncarnationOrdinal, Position, Sequence, record::Member};
 
 use crate::{
     intent::{BootId, IntentRing, IntentsFound, Unproven},
@@ -35,7 +35,12 @@ pub(super) struct GroupState {
     pub(super) found: IntentsFound,
     pub(super) journal: JournalSupply,
     pub(super) recovered: Recovered,
+    /// The highest life and sequence of a journal that was put aside because the disks were restored.
+    pub(super) put_aside: Position,
 }
+
+/// Nothing is known.
+const NOWHERE: Position = Position::new(IncarnationOrdinal(0), Sequence(0));
 
 /// Why there is no journal.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +73,14 @@ pub(super) fn open(places: Places, slots: u64, boot: BootId, restored: bool) -> 
     };
     let recovered = if restored {
         let journal = places.empty_journal(stale_ring.as_deref());
-        journal.map(|journal| (journal, Recovered::default()))
+        journal.map(|(journal, before)| (journal, Recovered::default(), before))
     } else {
-        places.recover(stale_ring.as_deref())
+        let recovered = places.recover(stale_ring.as_deref());
+        recovered.map(|(journal, recovered)| (journal, recovered, NOWHERE))
     };
     match recovered {
-        Ok((journal, recovered)) => GroupState {
+        Ok((journal, recovered, put_aside)) => GroupState {
+            put_aside,
             intents,
             found,
             journal: JournalSupply::Ready(Box::new(journal)),
@@ -87,6 +94,7 @@ pub(super) fn open(places: Places, slots: u64, boot: BootId, restored: bool) -> 
                 attempt: Box::new(move || {
                     places
                         .empty_journal(stale_ring.as_deref())
+                        .map(|(journal, _)| journal)
                         .map_err(|error| error.to_string())
                 }),
             };
@@ -95,6 +103,7 @@ pub(super) fn open(places: Places, slots: u64, boot: BootId, restored: bool) -> 
                 found,
                 journal: JournalSupply::Wanting(wanted),
                 recovered: Recovered::default(),
+                put_aside: NOWHERE,
             }
         }
     }
@@ -131,16 +140,17 @@ impl Places {
     }
 
     /// A journal for a group that went without one for a while. What the old one holds does not
-    /// lead to what is on the disks now, so it is put aside.
-    fn empty_journal(&self, stale_ring: Option<&Path>) -> Result<Journal, Want> {
+    /// lead to what is on the disks now, so it is put aside; how far it went is said.
+    fn empty_journal(&self, stale_ring: Option<&Path>) -> Result<(Journal, Position), Want> {
         self.storage.create_directory_all(&self.directory)?;
         let (journal, recovered) = self.recover(stale_ring)?;
-        if recovered.newest.is_none() {
-            return Ok(journal);
-        }
+        let Some(newest) = recovered.newest else {
+            return Ok((journal, NOWHERE));
+        };
         drop(journal);
         self.put_aside()?;
-        Ok(self.recover(stale_ring)?.0)
+        let before = Position::new(newest.opening.ordinal, recovered.last_sequence);
+        Ok((self.recover(stale_ring)?.0, before))
     }
 
     /// Renames the journal's directory, in place of one that was put aside before.

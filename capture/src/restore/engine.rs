@@ -19,6 +19,7 @@ use super::{
     fence::{ConfirmedOverwrite, FencedVolume},
     plan::{Finished, PlanLimits, RestorePlan, Step},
     proof::{Judgement, Method, Why, judge},
+    seam,
     source::{PointSource, SourceError},
     stamp::{Stamp, StampBook, StampFound, StampState},
 };
@@ -191,6 +192,9 @@ impl Restore {
             };
             restored.push(run.volume(judgement)?);
         }
+        let sizes = |one: &Prepared| (one.fenced.id(), one.fenced.size_bytes());
+        let volumes: Vec<_> = self.volumes.iter().map(sizes).collect();
+        seam::keep(&self.stamps, &volumes, self.description.point, source);
         Ok(restored)
     }
 
@@ -323,6 +327,8 @@ struct Run<'a, 'w> {
 impl Run<'_, '_> {
     fn volume(mut self, judgement: &Judgement) -> Result<Restored, RestoreError> {
         let compared = self.apply(Stage::Applying, judgement)?.is_some();
+        // What somebody else writes while the device is read back must show later.
+        let mut change = self.change()?;
         let mut found = self.verify()?;
         let mut wanted = self.wanted(found)?;
         let repaired = found != wanted;
@@ -341,11 +347,12 @@ impl Run<'_, '_> {
                     why: judgement.why.clone(),
                 },
             )?;
+            change = self.change()?;
             found = self.verify()?;
             wanted = self.wanted(found)?;
             self.judge_repair(blocks, found, wanted)?;
         }
-        self.stamp_clean(found)?;
+        self.stamp_clean(found, change)?;
         let done = self.device.done();
         Ok(Restored {
             volume: self.fenced.id(),
@@ -518,19 +525,23 @@ impl Run<'_, '_> {
         }
     }
 
-    /// The device is what it should be and durable: its stamp may say so.
-    fn stamp_clean(&self, digest: Digest) -> Result<(), RestoreError> {
+    /// How often the device was changed, as far as that shows from outside. All of ours is synced.
+    fn change(&self) -> Result<u64, RestoreError> {
         let volume = self.fenced.id();
-        let evidence = self
-            .fenced
-            .evidence()
-            .map_err(|source| RestoreError::Evidence { volume, source })?;
+        let evidence = self.fenced.evidence();
+        let evidence = evidence.map_err(|source| RestoreError::Evidence { volume, source })?;
+        Ok(evidence.change)
+    }
+
+    /// The device is what it should be and durable: its stamp may say so.
+    fn stamp_clean(&self, digest: Digest, change: u64) -> Result<(), RestoreError> {
         self.restore.stamp(
             self.fenced,
             StampState::Clean {
                 point: self.restore.description.point,
                 digest,
-                change: evidence.change,
+                change,
+                seam: None,
             },
         )
     }

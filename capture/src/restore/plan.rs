@@ -401,6 +401,7 @@ fn name(answer: &Answer) -> &'static str {
         Answer::Data { .. } => "data",
         Answer::Done { .. } => "a volume's digest",
         Answer::Refused(_) => "a refusal",
+        Answer::Seam { .. } => "a seam",
         Answer::Kept { .. } | Answer::Settled => "word that something is kept",
     }
 }

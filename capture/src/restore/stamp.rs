@@ -14,15 +14,24 @@ use std::{
 
 use bcdr_disk::{DiskError, DiskErrorKind, Storage, read_whole, replace_atomically};
 use bcdr_format::{
-    DecodeError, Generation, IncarnationOrdinal, Position, Sequence, StreamId, VolumeId,
+    DecodeError, Generation, IncarnationId, IncarnationOrdinal, Position, Sequence, StreamId,
+    VolumeId, VolumeNumber,
     codec::{self, Reader, Write as _},
+    continuity::Held,
 };
-use bcdr_wire::restore::{DIGEST_BYTES, Digest, PointName};
+use bcdr_wire::restore::{ByteRange, DIGEST_BYTES, Digest, PointName, SeamHead, VOLUMES_MAX};
+
+use super::seam::{RANGES_KEPT, Seam, is_map};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"RST1");
 const VERSION: u16 = 1;
+/// The version of a stamp with a seam behind what the others have.
+const SEAM_VERSION: u16 = 2;
 const WHAT: &str = "restore stamp";
 const STAMP_BYTES: usize = 160;
+const SEAM_HEAD_BYTES: usize = 56;
+const RANGE_BYTES: usize = 16;
+const STAMP_BYTES_MAX: usize = STAMP_BYTES + SEAM_HEAD_BYTES + RANGES_KEPT * RANGE_BYTES;
 const CLEAN: u16 = 1;
 const WRITING: u16 = 2;
 const HAS_BASE: u32 = 1;
@@ -52,8 +61,11 @@ pub enum StampState {
         point: PointName,
         /// The device's digest.
         digest: Digest,
-        /// The change of [`crate::intent::BackingEvidence`] when it was complete.
+        /// The change of [`crate::intent::BackingEvidence`] after the last byte of ours was written,
+        /// and before the device was read back.
         change: u64,
+        /// Where the stream can go on from here, if that was told.
+        seam: Option<Seam>,
     },
     /// A mixture: it is being restored.
     Writing {
@@ -158,11 +170,11 @@ impl StampBook {
     /// # Errors
     /// If the storage fails. What is in the file is never an error.
     pub fn read(&self, volume: VolumeId) -> Result<StampFound, DiskError> {
-        let bytes = match read_whole(&*self.storage, &self.path(volume), STAMP_BYTES as u64) {
+        let bytes = match read_whole(&*self.storage, &self.path(volume), STAMP_BYTES_MAX as u64) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == DiskErrorKind::NotFound => return Ok(StampFound::None),
             Err(DiskError::TooLarge { length, .. }) => {
-                let reason = format!("it holds {length} bytes instead of {STAMP_BYTES}");
+                let reason = format!("it holds {length} bytes, which is more than any stamp does");
                 return Ok(StampFound::Unusable(DecodeError::invalid(WHAT, reason)));
             }
             Err(error) => return Err(error),
@@ -255,14 +267,18 @@ impl StampBook {
 fn encode(stamp: &Stamp) -> Vec<u8> {
     let mut out = Vec::with_capacity(STAMP_BYTES);
     out.put_u32(MAGIC);
-    out.put_u16(VERSION);
     let mut flags = 0;
+    let mut seam_kept = None;
     let (state, point, base, cursor, change, digest) = match &stamp.state {
         StampState::Clean {
             point,
             digest,
             change,
-        } => (CLEAN, point, None, 0, *change, *digest),
+            seam,
+        } => {
+            seam_kept = seam.as_ref();
+            (CLEAN, point, None, 0, *change, *digest)
+        }
         StampState::Writing {
             target,
             base,
@@ -279,6 +295,12 @@ fn encode(stamp: &Stamp) -> Vec<u8> {
             (WRITING, target, *base, *cursor, 0, digest)
         }
     };
+    // What has no seam has the form that earlier releases read too.
+    out.put_u16(if seam_kept.is_some() {
+        SEAM_VERSION
+    } else {
+        VERSION
+    });
     out.put_u16(state);
     out.put_u128(stamp.volume.to_u128());
     out.put_u64(stamp.size_bytes);
@@ -290,15 +312,84 @@ fn encode(stamp: &Stamp) -> Vec<u8> {
     out.put_u64(cursor);
     out.put_u64(change);
     out.extend_from_slice(&digest.0);
+    if let Some(seam) = seam_kept {
+        put_seam(&mut out, seam);
+    }
     codec::seal_checksum(&mut out, 0);
     out
+}
+
+fn put_seam(out: &mut Vec<u8>, seam: &Seam) {
+    let SeamHead {
+        stream,
+        held: Held { position, id },
+        volumes,
+    } = seam.head;
+    put_point(out, &PointName { stream, position });
+    out.put_u128(id.to_u128());
+    out.put_u32(volumes);
+    out.put_u16(seam.number.0);
+    out.put_u16(0);
+    out.put_u32(u32::try_from(seam.ranges.len()).expect("so many are never kept"));
+    for range in &seam.ranges {
+        out.put_u64(range.offset);
+        out.put_u64(range.length);
+    }
+}
+
+fn read_seam(fields: &mut Reader<'_>, size_bytes: u64) -> Result<Seam, DecodeError> {
+    let PointName { stream, position } = read_point(fields)?;
+    let id = IncarnationId::from_u128(fields.u128()?);
+    let volumes = fields.u32()?;
+    let number = VolumeNumber(fields.u16()?);
+    let reserved = fields.u16()?;
+    let count = fields.u32()? as usize;
+    let bytes = fields.rest().len();
+    if reserved != 0 || !(1..=VOLUMES_MAX).contains(&volumes) {
+        let reason = format!("a seam of {volumes} volumes, reserved {reserved:#06x}");
+        return Err(DecodeError::invalid(WHAT, reason));
+    }
+    if count.checked_mul(RANGE_BYTES) != Some(bytes) {
+        let reason = format!("a seam of {count} ranges in {bytes} bytes");
+        return Err(DecodeError::invalid(WHAT, reason));
+    }
+    let range = |_| {
+        Ok(ByteRange {
+            offset: fields.u64()?,
+            length: fields.u64()?,
+        })
+    };
+    let ranges: Vec<ByteRange> = (0..count).map(range).collect::<Result<_, DecodeError>>()?;
+    if !is_map(&ranges, size_bytes) {
+        return Err(DecodeError::invalid(
+            WHAT,
+            "the ranges of its seam are out of order or not within the volume",
+        ));
+    }
+    let held = Held { position, id };
+    Ok(Seam {
+        head: SeamHead {
+            stream,
+            held,
+            volumes,
+        },
+        number,
+        ranges,
+    })
 }
 
 fn decode(bytes: &[u8]) -> Result<Stamp, DecodeError> {
     // Magic and version first: a newer release may check its stamps otherwise.
     let mut head = Reader::new(WHAT, bytes);
     head.magic(MAGIC)?;
-    head.version(VERSION)?;
+    let version = head.u16()?;
+    if version != VERSION && version != SEAM_VERSION {
+        return Err(DecodeError::Version {
+            what: WHAT,
+            found: version,
+            supported: SEAM_VERSION,
+        });
+    }
     let mut fields = Reader::new(WHAT, codec::checked(WHAT, bytes)?);
     fields.take(6)?;
     let state = fields.u16()?;
@@ -313,6 +404,10 @@ fn decode(bytes: &[u8]) -> Result<Stamp, DecodeError> {
     let change = fields.u64()?;
     let mut digest = [0; DIGEST_BYTES];
     digest.copy_from_slice(fields.take(DIGEST_BYTES)?);
+    let seam = match version {
+        SEAM_VERSION => Some(read_seam(&mut fields, size_bytes)?),
+        _ => None,
+    };
     fields.finish()?;
     let unused = |zero: bool| {
         if zero {
@@ -336,10 +431,11 @@ fn decode(bytes: &[u8]) -> Result<Stamp, DecodeError> {
                 point,
                 digest: Digest(digest),
                 change,
+                seam,
             }
         }
         WRITING => {
-            unused(change == 0 && digest == [0; DIGEST_BYTES])?;
+            unused(change == 0 && digest == [0; DIGEST_BYTES] && seam.is_none())?;
             if cursor > size_bytes {
                 let reason = format!("cursor {cursor} in a volume of {size_bytes} bytes");
                 return Err(DecodeError::invalid(WHAT, reason));

@@ -4,6 +4,6 @@ mod group;
 mod interrupted;
 mod refused;
 mod runs;
-mod world;
+pub(super) mod world;
 
 use world::{World, point};

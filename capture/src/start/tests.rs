@@ -92,6 +92,10 @@ fn proven(intents: Vec<Intent>) -> ProvenIntents {
 }
 
 fn plan(recovered: &Recovered, intents: IntentsFound) -> StartPlan {
+    plan_with(recovered, intents, None)
+}
+
+fn plan_with(recovered: &Recovered, intents: IntentsFound, rejoin: Option<&Rejoin>) -> StartPlan {
     plan_start(&StartInput {
         recovered,
         intents: &intents,
@@ -100,6 +104,7 @@ fn plan(recovered: &Recovered, intents: IntentsFound) -> StartPlan {
         members: &members(),
         incarnation: id(99),
         sync: SyncId::from_u128(7),
+        rejoin,
     })
 }
 
@@ -124,6 +129,41 @@ fn the_first_life_copies_everything() {
     );
     assert_eq!(opening.continues, None);
     assert_everything(&plan, SyncReason::Initial);
+}
+
+#[test]
+fn disks_that_were_put_back_continue_the_historys_end_above_all_that_is_known() {
+    let untracked = || IntentsFound::Unproven(Unproven::Untracked);
+    let mut rejoin = Rejoin {
+        after: position(4, 70),
+        known: position(0, 0),
+        ranges: vec![range(3), range(9)],
+    };
+    let planned = plan_with(&Recovered::default(), untracked(), Some(&rejoin));
+    let opening = planned.start.opening;
+    assert_eq!(
+        (opening.ordinal, opening.first),
+        (IncarnationOrdinal(5), Sequence(71))
+    );
+    assert_eq!(opening.continues, Some(position(4, 70)));
+    let sync = planned.start.sync.unwrap();
+    assert_eq!(
+        (sync.reason, sync.heals),
+        (SyncReason::Fork, Heals::Nothing)
+    );
+    assert_eq!(planned.scope, SyncScope::Ranges(rejoin.ranges.clone()));
+    // What the host did on its own meanwhile gave away lives and sequences.
+    rejoin.known = position(7, 200);
+    let planned = plan_with(&Recovered::default(), untracked(), Some(&rejoin));
+    let opening = planned.start.opening;
+    assert_eq!(
+        (opening.ordinal, opening.first),
+        (IncarnationOrdinal(8), Sequence(201))
+    );
+    assert_eq!(opening.continues, Some(position(4, 70)));
+    // A journal that holds something speaks for itself.
+    let planned = plan_with(&recovered(), untracked(), Some(&rejoin));
+    assert_everything(&planned, SyncReason::PowerLoss);
 }
 
 #[test]

@@ -132,6 +132,8 @@ pub struct TapCore {
     pub(super) in_flight: HashMap<BackingId, InFlight>,
     pub(super) commits: Commits,
     pub(super) scan: Option<Scan>,
+    /// Bytes that scans have put into the stream.
+    pub(super) sync_read_bytes: u64,
     /// Writes of earlier lives or of none may still be in flight: the scan must not begin.
     pub(super) scan_barred: bool,
     pub(super) backlog_bytes: u64,
@@ -201,6 +203,7 @@ impl TapCore {
             in_flight: HashMap::new(),
             commits: Commits::default(),
             scan: None,
+            sync_read_bytes: 0,
             scan_barred: false,
             backlog_bytes: 0,
             last_id: 0,

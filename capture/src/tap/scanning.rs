@@ -109,6 +109,7 @@ impl TapCore {
             Ok(payload) => {
                 for piece in scan.read_done(id, payload.as_ref()) {
                     let range = piece.range;
+                    self.sync_read_bytes += u64::from(range.length);
                     let body = match piece.payload {
                         Some(payload) => StreamBody::SyncData { range, payload },
                         None => StreamBody::SyncZero { range },

@@ -77,6 +77,8 @@ pub struct TapStatus {
     pub waiting_writes: usize,
     /// Bytes of records waiting to be written to the journal.
     pub journal_queue_bytes: usize,
+    /// Bytes that sync intervals have read and put into the stream since the tap started.
+    pub sync_read_bytes: u64,
     /// One entry per volume.
     pub volumes: Vec<VolumeStatus>,
 }
@@ -124,6 +126,7 @@ impl TapCore {
             writes: self.writes.len(),
             waiting_writes: self.parked.len() + self.locks.waiting(),
             journal_queue_bytes: self.journal.queued_bytes,
+            sync_read_bytes: self.sync_read_bytes,
             volumes: self.volumes.values().map(volume).collect(),
         }
     }

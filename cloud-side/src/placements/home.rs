@@ -22,7 +22,10 @@ use crate::{
         StepResult,
     },
     replica::ViewReader,
-    returns::{Histories, Offer},
+    returns::{
+        Histories, Offer,
+        seam::{EndNow, end_of},
+    },
 };
 use bcdr_format::{Generation, RestoreId, Timestamp};
 use bcdr_wire::{
@@ -113,6 +116,10 @@ impl Hands {
                 image,
                 histories: Histories::new(reader, Arc::clone(&self.parts.branches)),
                 sink,
+                end: Some(EndNow::new({
+                    let stored = self.group.stored.subscribe();
+                    move || end_of(&stored.borrow())
+                })),
             };
             let offered = self.parts.returns.offer(id, self.group.id(), offer);
             offered.map_err(|error| unreadable(&error))?;

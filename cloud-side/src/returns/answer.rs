@@ -105,6 +105,15 @@ impl Offered {
                 offset,
                 content,
             } => self.keep(&self.volume(volume)?, offset, &content),
+            Request::Seam {
+                volume,
+                from,
+                limit,
+            } => {
+                let volume = self.volume(volume)?;
+                check_place(&volume, from)?;
+                self.seam(&volume, from, limit)
+            }
             Request::Settle => {
                 self.sink()?
                     .flush()
@@ -136,10 +145,7 @@ impl Offered {
         from: u64,
         limit: u32,
     ) -> Result<Answer, Refusal> {
-        if from > volume.size_bytes || !from.is_multiple_of(bcdr_format::SECTOR_BYTES) {
-            let reason = format!("{from} is no place in {}", volume.id);
-            return Err(refusal(RefusalKind::OutOfRange, reason));
-        }
+        check_place(volume, from)?;
         let unknown = |reason: String| {
             let refusal = refusal(RefusalKind::Unreadable, reason);
             Ok(Answer::Unknown {
@@ -190,6 +196,15 @@ impl Offered {
             refusal(RefusalKind::NotAllowed, reason)
         })
     }
+}
+
+/// Where ranges are asked for from.
+fn check_place(volume: &Member, from: u64) -> Result<(), Refusal> {
+    if from > volume.size_bytes || !from.is_multiple_of(bcdr_format::SECTOR_BYTES) {
+        let reason = format!("{from} is no place in {}", volume.id);
+        return Err(refusal(RefusalKind::OutOfRange, reason));
+    }
+    Ok(())
 }
 
 fn check_range(volume: &Member, range: ByteRange) -> Result<(), Refusal> {

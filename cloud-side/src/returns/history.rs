@@ -6,12 +6,13 @@
 //! differ. The order of the two points does not matter. Invariant: a range that differs is always
 //! named; what cannot be told is said to be unknown, and no error.
 
+use super::seam::End;
 use crate::{
     branches::Branches,
     receive::{BatchNumber, Lineage},
     replica::{LineageReader, RunError},
 };
-use bcdr_format::{SECTOR_BYTES, VolumeId, VolumeNumber, record::Member};
+use bcdr_format::{SECTOR_BYTES, StreamId, VolumeId, VolumeNumber, record::Member};
 use bcdr_wire::restore::{ByteRange, PointName};
 use std::sync::Arc;
 
@@ -92,41 +93,33 @@ impl Histories {
         volume: VolumeId,
     ) -> Result<Between, String> {
         let (one, other) = (self.chain(one)?, self.chain(other)?);
-        let member = |chain: &Chain| chain.volumes.iter().find(|it| it.id == volume).copied();
-        let (Some(before), Some(after)) = (member(&one), member(&other)) else {
-            return Err(format!("{volume} is not in both points"));
+        between(&one, &other, volume)
+    }
+
+    /// What was written to a volume between the end of the group's own history, which need be no
+    /// point, and a point. Blocks.
+    ///
+    /// # Errors
+    /// In words, why that is not known: everything must be compared then.
+    pub fn after_end(
+        &self,
+        end: &End,
+        point: PointName,
+        volume: VolumeId,
+    ) -> Result<Between, String> {
+        let one = Chain {
+            places: vec![Place {
+                reader: Arc::clone(&self.replica),
+                batch: end.batch,
+            }],
+            volumes: end.members.clone(),
         };
-        if before != after {
-            return Err(format!("{volume} had another size or place in the stream"));
-        }
-        let meet = |(above, place): (usize, &Place)| {
-            let same = |it: &Place| it.lineage() == place.lineage();
-            Some((above, other.places.iter().position(same)?))
-        };
-        let met = one.places.iter().enumerate().find_map(meet);
-        let Some((above_one, above_other)) = met else {
-            return Err("the two points have no history in common".to_owned());
-        };
-        let whole = |place: &Place| Span {
-            reader: Arc::clone(&place.reader),
-            first: BatchNumber(0),
-            last: place.batch,
-        };
-        let mut spans: Vec<Span> = one.places[..above_one].iter().map(whole).collect();
-        spans.extend(other.places[..above_other].iter().map(whole));
-        let (a, b) = (&one.places[above_one], &other.places[above_other]);
-        if a.batch != b.batch {
-            spans.push(Span {
-                reader: Arc::clone(&a.reader),
-                first: a.batch.min(b.batch).next(),
-                last: a.batch.max(b.batch),
-            });
-        }
-        Ok(Between {
-            spans,
-            number: after.number,
-            size_bytes: after.size_bytes,
-        })
+        between(&one, &self.chain(point)?, volume)
+    }
+
+    /// The stream of the group's own history.
+    pub(super) fn stream(&self) -> StreamId {
+        self.replica.lineage().stream
     }
 
     fn chain(&self, point: PointName) -> Result<Chain, String> {
@@ -178,6 +171,44 @@ impl Histories {
             Some((base.lineage, base.batch)),
         ))
     }
+}
+
+fn between(one: &Chain, other: &Chain, volume: VolumeId) -> Result<Between, String> {
+    let member = |chain: &Chain| chain.volumes.iter().find(|it| it.id == volume).copied();
+    let (Some(before), Some(after)) = (member(one), member(other)) else {
+        return Err(format!("{volume} is not in both points"));
+    };
+    if before != after {
+        return Err(format!("{volume} had another size or place in the stream"));
+    }
+    let meet = |(above, place): (usize, &Place)| {
+        let same = |it: &Place| it.lineage() == place.lineage();
+        Some((above, other.places.iter().position(same)?))
+    };
+    let met = one.places.iter().enumerate().find_map(meet);
+    let Some((above_one, above_other)) = met else {
+        return Err("the two points have no history in common".to_owned());
+    };
+    let whole = |place: &Place| Span {
+        reader: Arc::clone(&place.reader),
+        first: BatchNumber(0),
+        last: place.batch,
+    };
+    let mut spans: Vec<Span> = one.places[..above_one].iter().map(whole).collect();
+    spans.extend(other.places[..above_other].iter().map(whole));
+    let (a, b) = (&one.places[above_one], &other.places[above_other]);
+    if a.batch != b.batch {
+        spans.push(Span {
+            reader: Arc::clone(&a.reader),
+            first: a.batch.min(b.batch).next(),
+            last: a.batch.max(b.batch),
+        });
+    }
+    Ok(Between {
+        spans,
+        number: after.number,
+        size_bytes: after.size_bytes,
+    })
 }
 
 impl Between {

@@ -22,7 +22,8 @@ pub use content::{Content, UnpackError};
 pub use digest::{DIGEST_BYTES, Digest, VolumeHasher, block_digest};
 pub use hello::ReturnHello;
 pub use message::{
-    Answer, ByteRange, Description, PointName, Refusal, RefusalKind, Request, VolumeDescription,
+    Answer, ByteRange, Description, PointName, Refusal, RefusalKind, Request, SeamHead,
+    VolumeDescription,
 };
 
 /// The version of the restore messages; each message carries it.

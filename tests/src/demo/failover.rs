@@ -222,6 +222,17 @@ fn story(disk: &Path, work: &Path) -> anyhow::Result<()> {
         "the placement is {placement}"
     );
     lab.wait_continuous()?;
+    // The source's capture was started anew since the disaster, and has copied nothing else.
+    let read = lab.capture_metric("bcdr_group_sync_read_bytes_total")? as u64;
+    ensure!(
+        read > 0 && read < size / 4,
+        "{read} bytes of a disk of {size} were read to protect it forwards again"
+    );
+    note(&format!(
+        "protected forwards again after reading {} of a disk of {}",
+        bytes(read),
+        bytes(size)
+    ));
     production.wait_for_canaries(home_canary + CANARIES_EACH)?;
     note(&format!(
         "canaries go on from {last}; generation {}",

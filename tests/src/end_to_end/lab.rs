@@ -7,6 +7,8 @@ use serde_json::Value;
 use std::{
     ffi::OsString,
     fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -344,6 +346,33 @@ impl Lab {
         let path = self.configuration(role);
         fs::rename(path.with_extension("held"), &path)
             .with_context(|| format!("{role} was not held down"))
+    }
+
+    /// The sum of a metric over its labels, as the capture shows it now.
+    ///
+    /// # Errors
+    /// When the capture does not answer, or has no such metric.
+    pub fn capture_metric(&self, name: &str) -> anyhow::Result<f64> {
+        let configuration = fs::read_to_string(self.configuration("capture"))?;
+        let socket = configuration
+            .lines()
+            .find_map(|line| line.strip_prefix("local_api_socket = "))
+            .context("the capture has no local API")?;
+        let mut stream = UnixStream::connect(socket.trim_matches('"'))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: capture\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let values: Vec<f64> = answer
+            .lines()
+            .filter(|line| {
+                let rest = line.strip_prefix(name);
+                rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+            .collect();
+        ensure!(!values.is_empty(), "the capture has no metric {name}");
+        Ok(values.iter().sum())
     }
 
     /// What a role has logged.

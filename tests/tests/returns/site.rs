@@ -212,6 +212,7 @@ impl Site {
             image: self.store.view(batch),
             histories: self.store.histories(),
             sink: None,
+            end: None,
         }
     }
 

@@ -197,3 +197,47 @@ fn a_peer_in_another_life_of_a_known_ordinal_is_served_by_one_full_compare() {
         "no further life is needed"
     );
 }
+
+#[test]
+fn disks_that_were_put_back_go_on_only_towards_a_peer_at_that_very_place_and_life() {
+    let begun = || {
+        let mut history = History::default();
+        history.goes_on_from(Held {
+            position: at(3, 70),
+            id: id(3),
+        });
+        history.opened(start(5, Some(at(3, 70)), 71, Some(Heals::Nothing)));
+        history.fed(Sequence(90));
+        history
+    };
+    assert_eq!(begun().handshake(&peer(3, 70)), resume_opening(5));
+    for elsewhere in [peer(3, 69), peer(3, 71), peer(2, 70), peer(4, 70), NOBODY] {
+        let told = begun().handshake(&elsewhere);
+        assert!(
+            matches!(told, Handshake::OpenAbove { .. }),
+            "{elsewhere:?}: {told:?}"
+        );
+    }
+    let mut other_life = peer(3, 70);
+    other_life.held = other_life.held.map(|held| Held { id: id(9), ..held });
+    let told = begun().handshake(&other_life);
+    assert!(matches!(told, Handshake::OpenAbove { .. }), "{told:?}");
+    // A peer that knows of a later life, or of another with this one's number.
+    let mut knows_more = peer(3, 70);
+    knows_more.highest = Some((IncarnationOrdinal(6), id(6)));
+    let told = begun().handshake(&knows_more);
+    assert!(
+        matches!(told, Handshake::OpenAbove { above, .. } if above.0 == 6),
+        "{told:?}"
+    );
+    // Its first records are gone: it cannot be begun any more.
+    let mut cut = begun();
+    cut.trimmed(at(5, 80));
+    let told = cut.handshake(&peer(3, 70));
+    assert!(matches!(told, Handshake::OpenAbove { .. }), "{told:?}");
+    // Without the word of who put the disks back, the position alone proves nothing.
+    let mut unproven = History::default();
+    unproven.opened(start(5, Some(at(3, 70)), 71, Some(Heals::Nothing)));
+    let told = unproven.handshake(&peer(3, 70));
+    assert!(matches!(told, Handshake::OpenAbove { .. }), "{told:?}");
+}

@@ -34,6 +34,7 @@ fn clean() -> StampFound {
         point: point(7),
         digest: Digest([0; 32]),
         change: EVIDENCE.change,
+        seam: None,
     })
 }
 

@@ -22,6 +22,7 @@ fn stamps() -> Vec<Stamp> {
             point: point(9),
             digest: Digest([0xd1; 32]),
             change: 77,
+            seam: None,
         }),
         stamp(StampState::Writing {
             target: point(9),
@@ -36,6 +37,75 @@ fn stamps() -> Vec<Stamp> {
             failed: true,
         }),
     ]
+}
+
+/// One whose disk joins the history in two ranges, and one that differs in nothing.
+fn seamed() -> Vec<Stamp> {
+    let range = |offset, length| ByteRange { offset, length };
+    let with = |ranges| {
+        let mut stamp = stamps().remove(0);
+        if let StampState::Clean { seam, .. } = &mut stamp.state {
+            *seam = Some(Seam {
+                head: SeamHead {
+                    stream: StreamId::from_u128(0x22),
+                    held: Held {
+                        position: Position::new(IncarnationOrdinal(5), Sequence(70)),
+                        id: IncarnationId::from_u128(0x44),
+                    },
+                    volumes: 2,
+                },
+                number: VolumeNumber(1),
+                ranges,
+            });
+        }
+        stamp
+    };
+    let ends = (1 << 30) - 65_536;
+    vec![
+        with(vec![range(65_536, 131_072), range(ends, 65_536)]),
+        with(Vec::new()),
+    ]
+}
+
+#[test]
+fn golden_stamps_with_seams_are_read_and_written_again() {
+    let encoded: Vec<Vec<u8>> = seamed().iter().map(encode).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/stamp-v2.bin");
+    if !path.exists() && std::env::var_os("BCDR_ADD_GOLDEN").is_some() {
+        std::fs::write(&path, encoded.concat()).unwrap();
+    }
+    let golden = std::fs::read(&path).unwrap();
+    let (one, other) = golden.split_at(encoded[0].len());
+    assert_eq!(other.len(), STAMP_BYTES + SEAM_HEAD_BYTES);
+    let decoded = [decode(one).unwrap(), decode(other).unwrap()];
+    assert_eq!(decoded.as_slice(), seamed());
+    assert_eq!(encoded.concat(), golden);
+}
+
+#[test]
+fn ranges_of_a_seam_that_make_no_map_are_refused() {
+    let range = |offset, length| ByteRange { offset, length };
+    let size = 1 << 30;
+    let bad = [
+        vec![range(0, 0)],
+        vec![range(100, 512)],
+        vec![range(0, 700)],
+        vec![range(4096, 512), range(0, 512)],
+        vec![range(0, 1024), range(512, 512)],
+        vec![range(0, 512), range(512, 512)],
+        vec![range(size - 512, 1024)],
+        vec![range(u64::MAX - 511, 512)],
+    ];
+    for ranges in bad {
+        let mut stamp = seamed().remove(0);
+        if let StampState::Clean {
+            seam: Some(seam), ..
+        } = &mut stamp.state
+        {
+            seam.ranges.clone_from(&ranges);
+        }
+        assert!(decode(&encode(&stamp)).is_err(), "{ranges:?}");
+    }
 }
 
 #[test]
@@ -56,9 +126,8 @@ fn golden_stamps_are_read_and_written_again() {
 
 #[test]
 fn every_flipped_bit_and_every_cut_is_noticed() {
-    for stamp in stamps() {
+    for stamp in stamps().into_iter().chain(seamed()) {
         let good = encode(&stamp);
-        assert_eq!(good.len(), STAMP_BYTES);
         for bit in 0..good.len() * 8 {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -118,13 +187,14 @@ fn what_is_in_a_stamps_place_is_told_by_name() {
         }
     };
     let mut newer = encode(&stamp);
-    newer[4] = 2;
-    assert!(say(&newer).contains("version 2"));
+    newer[4] = 3;
+    assert!(say(&newer).contains("version 3"));
     let mut foreign = stamp.clone();
     foreign.volume = VolumeId::from_u128(1);
     assert!(say(&encode(&foreign)).contains("and not of"));
     assert!(say(&[]).contains("ends after 0 bytes"));
     assert!(say(b"something else entirely").contains("magic"));
-    assert!(say(&[0; 500]).contains("500 bytes"));
+    let long = vec![0; STAMP_BYTES_MAX + 1];
+    assert!(say(&long).contains("more than any stamp"));
     assert!(say(&encode(&stamp)[..100]).contains("checksum"));
 }

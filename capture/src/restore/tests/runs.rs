@@ -181,8 +181,9 @@ fn progress_ends_at_the_volumes_size_and_stages_follow_each_other() {
 fn the_clean_stamp_holds_what_was_read_back() {
     let mut world = World::new(11);
     let restored = world.restored(3);
-    let Some(Request::Done { digest, .. }) = world.source.asked.last() else {
-        panic!("the last request is not the digest's");
+    // Where the stream goes on is asked for behind everything else.
+    let [.., Request::Done { digest, .. }, Request::Seam { .. }] = &world.source.asked[..] else {
+        panic!("the last requests are not the digest's and the seam's");
     };
     assert_eq!(restored.digest, *digest);
     let found = world.stamps().read(volume_id(0)).unwrap();
@@ -195,6 +196,7 @@ fn the_clean_stamp_holds_what_was_read_back() {
             point: point(3),
             digest: restored.digest,
             change: world.devices[0].change.load(Ordering::Relaxed),
+            seam: None,
         },
     };
     assert_eq!(found, StampFound::Stamp(expected));

@@ -15,11 +15,11 @@ use bcdr_disk::{
     Access, CreateOptions, DiskError, FaultPlan, File, SeededRandom, SimulatedDisk, Storage,
 };
 use bcdr_format::{
-    Generation, IncarnationOrdinal, Position, RestoreId, Sequence, StreamId, VolumeId,
+    Generation, IncarnationOrdinal, Position, RestoreId, Sequence, StreamId, VolumeId, VolumeNumber,
 };
 use bcdr_wire::restore::{
     Answer, BLOCK_BYTES, ByteRange, Content, Description, Digest, PointName, Refusal, RefusalKind,
-    Request, VolumeDescription, VolumeHasher, block_digest,
+    Request, SeamHead, VolumeDescription, VolumeHasher, block_digest,
 };
 
 use crate::{
@@ -32,18 +32,18 @@ use crate::{
 };
 
 /// Neither whole blocks nor whole units.
-pub(super) const SIZE: u64 = 40 * BLOCK_BYTES as u64 + 3 * 4096 + 512;
-pub(super) const RESTORE: RestoreId = RestoreId::from_u128(9);
-pub(super) const STATE: &str = "/state/group";
+pub(in crate::restore) const SIZE: u64 = 40 * BLOCK_BYTES as u64 + 3 * 4096 + 512;
+pub(in crate::restore) const RESTORE: RestoreId = RestoreId::from_u128(9);
+pub(in crate::restore) const STATE: &str = "/state/group";
 
-pub(super) fn point(sequence: u64) -> PointName {
+pub(in crate::restore) fn point(sequence: u64) -> PointName {
     PointName {
         stream: StreamId::from_u128(0x22),
         position: Position::new(IncarnationOrdinal(1), Sequence(sequence)),
     }
 }
 
-pub(super) fn volume_id(number: u128) -> VolumeId {
+pub(in crate::restore) fn volume_id(number: u128) -> VolumeId {
     VolumeId::from_u128(0x100 + number)
 }
 
@@ -51,7 +51,7 @@ fn device_path(number: u128) -> PathBuf {
     PathBuf::from(format!("/devices/{number}.img"))
 }
 
-pub(super) fn small_steps() -> RestoreSettings {
+pub(in crate::restore) fn small_steps() -> RestoreSettings {
     RestoreSettings {
         limits: PlanLimits {
             requests: 4,
@@ -66,13 +66,13 @@ pub(super) fn small_steps() -> RestoreSettings {
 
 /// What is counted outside of the simulated disk, as the kernel would.
 #[derive(Debug, Default)]
-pub(super) struct Outside {
+pub(in crate::restore) struct Outside {
     /// Moves with every write that the system notices.
-    pub(super) change: AtomicU64,
-    pub(super) identity: AtomicU64,
+    pub(in crate::restore) change: AtomicU64,
+    pub(in crate::restore) identity: AtomicU64,
     /// Units that were written or zeroed.
-    pub(super) units: AtomicU64,
-    pub(super) failed_syncs: AtomicU64,
+    pub(in crate::restore) units: AtomicU64,
+    pub(in crate::restore) failed_syncs: AtomicU64,
 }
 
 impl Outside {
@@ -132,20 +132,20 @@ impl File for Watched {
     }
 }
 
-pub(super) struct World {
-    pub(super) disk: SimulatedDisk,
-    pub(super) devices: Vec<Arc<Outside>>,
-    pub(super) source: Source,
-    pub(super) settings: RestoreSettings,
+pub(in crate::restore) struct World {
+    pub(in crate::restore) disk: SimulatedDisk,
+    pub(in crate::restore) devices: Vec<Arc<Outside>>,
+    pub(in crate::restore) source: Source,
+    pub(in crate::restore) settings: RestoreSettings,
 }
 
 impl World {
     /// Three points of one volume, and a blank device.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::restore) fn new(seed: u64) -> Self {
         Self::with(seed, FaultPlan::none(), 1)
     }
 
-    pub(super) fn with(seed: u64, plan: FaultPlan, volumes: u128) -> Self {
+    pub(in crate::restore) fn with(seed: u64, plan: FaultPlan, volumes: u128) -> Self {
         let disk = SimulatedDisk::new(seed, plan);
         disk.arm(false);
         let mut random = SeededRandom::new(seed ^ 0x0dd);
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// Replaces what a device holds, durably and unseen.
-    pub(super) fn put_device(&self, number: u128, contents: &[u8]) {
+    pub(in crate::restore) fn put_device(&self, number: u128, contents: &[u8]) {
         let path = device_path(number);
         if self.disk.exists(&path).unwrap() {
             self.disk.remove(&path).unwrap();
@@ -188,7 +188,7 @@ impl World {
         self.disk.sync_directory(Path::new("/devices")).unwrap();
     }
 
-    pub(super) fn contents(&self, number: u128) -> Vec<u8> {
+    pub(in crate::restore) fn contents(&self, number: u128) -> Vec<u8> {
         let file = self
             .disk
             .open(&device_path(number), Access::read())
@@ -198,12 +198,18 @@ impl World {
         bytes
     }
 
-    pub(super) fn point(&self, sequence: u64, number: u128) -> &[u8] {
+    pub(in crate::restore) fn point(&self, sequence: u64, number: u128) -> &[u8] {
         &self.source.points[&(sequence, volume_id(number))]
     }
 
     /// Somebody else writes to the device; `noticed` as far as the system shows it.
-    pub(super) fn stray_write(&self, number: u128, offset: u64, bytes: &[u8], noticed: bool) {
+    pub(in crate::restore) fn stray_write(
+        &self,
+        number: u128,
+        offset: u64,
+        bytes: &[u8],
+        noticed: bool,
+    ) {
         let file = self
             .disk
             .open(&device_path(number), Access::write())
@@ -217,11 +223,11 @@ impl World {
         }
     }
 
-    pub(super) fn stamps(&self) -> StampBook {
+    pub(in crate::restore) fn stamps(&self) -> StampBook {
         StampBook::of_group(Arc::new(self.disk.clone()), Path::new(STATE))
     }
 
-    pub(super) fn fence(&self, number: u128) -> Result<FencedVolume, DiskError> {
+    pub(in crate::restore) fn fence(&self, number: u128) -> Result<FencedVolume, DiskError> {
         let config = VolumeConfig {
             id: volume_id(number),
             name: format!("volume{number}"),
@@ -238,18 +244,21 @@ impl World {
         Ok(FencedVolume::new(&config, size, Arc::new(file), witness).unwrap())
     }
 
-    pub(super) fn confirmed(&self, number: u128) -> (FencedVolume, ConfirmedOverwrite) {
+    pub(in crate::restore) fn confirmed(&self, number: u128) -> (FencedVolume, ConfirmedOverwrite) {
         let fenced = self.fence(number).unwrap();
         let confirmed =
             ConfirmedOverwrite::typed(&fenced, &fenced.id().to_string(), &fenced.identity());
         (fenced, confirmed.unwrap())
     }
 
-    pub(super) fn restore(&mut self, sequence: u64) -> Result<Vec<Restored>, RestoreError> {
+    pub(in crate::restore) fn restore(
+        &mut self,
+        sequence: u64,
+    ) -> Result<Vec<Restored>, RestoreError> {
         self.restore_watched(sequence, &mut |_| ControlFlow::Continue(()))
     }
 
-    pub(super) fn restore_watched(
+    pub(in crate::restore) fn restore_watched(
         &mut self,
         sequence: u64,
         watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
@@ -264,14 +273,14 @@ impl World {
     }
 
     /// Restores one volume to its end.
-    pub(super) fn restored(&mut self, sequence: u64) -> Restored {
+    pub(in crate::restore) fn restored(&mut self, sequence: u64) -> Restored {
         let mut restored = self.restore(sequence).unwrap();
         assert!(self.contents(0) == self.point(sequence, 0));
         restored.remove(0)
     }
 
     /// Units written since the last call.
-    pub(super) fn units_written(&self, number: u128) -> u64 {
+    pub(in crate::restore) fn units_written(&self, number: u128) -> u64 {
         self.devices[number as usize]
             .units
             .swap(0, Ordering::Relaxed)
@@ -279,7 +288,7 @@ impl World {
 }
 
 /// Changes a random range to data or zeros.
-pub(super) fn scribble(contents: &mut [u8], random: &mut SeededRandom) {
+pub(in crate::restore) fn scribble(contents: &mut [u8], random: &mut SeededRandom) {
     let sectors = contents.len() as u64 / 512;
     let longest = if random.coin() { 8 } else { 400 };
     let length = 1 + random.below(longest);
@@ -294,7 +303,7 @@ pub(super) fn scribble(contents: &mut [u8], random: &mut SeededRandom) {
 }
 
 /// Units that differ.
-pub(super) fn differing_units(one: &[u8], other: &[u8]) -> u64 {
+pub(in crate::restore) fn differing_units(one: &[u8], other: &[u8]) -> u64 {
     one.chunks(UNIT_BYTES as usize)
         .zip(other.chunks(UNIT_BYTES as usize))
         .filter(|(one, other)| one != other)
@@ -303,7 +312,7 @@ pub(super) fn differing_units(one: &[u8], other: &[u8]) -> u64 {
 
 /// How a source is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lie {
+pub(in crate::restore) enum Lie {
     /// The next read gives other bytes; after that it is honest.
     OneRead,
     /// Every read gives other bytes.
@@ -319,17 +328,19 @@ pub(super) enum Lie {
 }
 
 /// Points in memory, behind the bytes of the wire.
-pub(super) struct Source {
-    pub(super) points: BTreeMap<(u64, VolumeId), Vec<u8>>,
-    pub(super) target: u64,
-    pub(super) generation: Generation,
+pub(in crate::restore) struct Source {
+    pub(in crate::restore) points: BTreeMap<(u64, VolumeId), Vec<u8>>,
+    pub(in crate::restore) target: u64,
+    pub(in crate::restore) generation: Generation,
     /// Points whose differences to others are not known any more.
-    pub(super) thinned: BTreeSet<u64>,
-    pub(super) lie: Option<Lie>,
+    pub(in crate::restore) thinned: BTreeSet<u64>,
+    pub(in crate::restore) lie: Option<Lie>,
     /// Requests until the way breaks.
-    pub(super) lost_after: Option<u64>,
-    pub(super) asked: Vec<Request>,
-    pub(super) most_waiting: usize,
+    pub(in crate::restore) lost_after: Option<u64>,
+    /// Where the group's own history ends, which holds the third point; or what is answered instead.
+    pub(in crate::restore) end: Result<SeamHead, Answer>,
+    pub(in crate::restore) asked: Vec<Request>,
+    pub(in crate::restore) most_waiting: usize,
     waiting: VecDeque<Vec<u8>>,
 }
 
@@ -342,6 +353,9 @@ impl Source {
             thinned: BTreeSet::new(),
             lie: None,
             lost_after: None,
+            end: Err(Answer::Unknown {
+                reason: "nobody knows".to_owned(),
+            }),
             asked: Vec::new(),
             most_waiting: 0,
             waiting: VecDeque::new(),
@@ -349,14 +363,14 @@ impl Source {
     }
 
     /// A new stream for a restore to this point.
-    pub(super) fn begin(&mut self, target: u64) {
+    pub(in crate::restore) fn begin(&mut self, target: u64) {
         self.target = target;
         self.waiting.clear();
         self.asked.clear();
         self.most_waiting = 0;
     }
 
-    pub(super) fn asked_for_digests(&self) -> bool {
+    pub(in crate::restore) fn asked_for_digests(&self) -> bool {
         let digests = |request: &Request| matches!(request, Request::Digests { .. });
         self.asked.iter().any(digests)
     }
@@ -400,6 +414,11 @@ impl Source {
                 offset,
                 length,
             } => self.read(volume, offset, length),
+            Request::Seam {
+                volume,
+                from,
+                limit,
+            } => self.seam(volume, from, limit as usize),
             Request::Keep { .. } | Request::Settle => panic!("a restore sends nothing"),
             Request::Done { volume, .. } => {
                 let contents = self.contents(volume);
@@ -412,6 +431,33 @@ impl Source {
                 }
                 Answer::Done { digest }
             }
+        }
+    }
+
+    fn seam(&self, volume: VolumeId, from: u64, limit: usize) -> Answer {
+        let head = match &self.end {
+            Ok(head) => *head,
+            Err(answer) => return answer.clone(),
+        };
+        let sectors = self.points[&(3, volume)]
+            .chunks(512)
+            .zip(self.contents(volume).chunks(512));
+        let mut ranges: Vec<ByteRange> = (0..)
+            .step_by(512)
+            .zip(sectors)
+            .filter(|(offset, (end, point))| *offset >= from && end != point)
+            .map(|(offset, _)| ByteRange {
+                offset,
+                length: 512,
+            })
+            .collect();
+        let next = ranges.get(limit).map(|range| range.offset);
+        ranges.truncate(limit);
+        Answer::Seam {
+            head,
+            number: VolumeNumber((volume.to_u128() - 0x100) as u16),
+            ranges,
+            next,
         }
     }
 

@@ -30,4 +30,8 @@ sometimes!(
     published,
     journal_reads,
     intervals_ended,
+    seams,
+    seams_refused,
+    seams_elsewhere,
+    seams_healed,
 );

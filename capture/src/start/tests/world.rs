@@ -1,8 +1,10 @@
 //! A whole capture with its disk, its journal, its ring and a far side, in one seeded thread.
 
+mod put_back;
+
 use super::{
     ACTIVITY, EVIDENCE,
-    oracle::Oracle,
+    oracle::{BLANK, Oracle},
     receiver::{Receiver, stamp_of},
     sometimes::Sometimes,
 };
@@ -13,17 +15,20 @@ use crate::{
     journal::{
         Journal, JournalCommand, JournalEvent, JournalIdentity, JournalReader, JournalSettings,
     },
-    start::{StartInput, plan_start},
+    start::{Rejoin, StartInput, plan_start},
     tap::{
         Action, BackingAction, BackingError, BackingOperation, Request, RequestId, TapCore,
         TapSettings, TapState, Volume,
     },
 };
-use bcdr_disk::{FaultPlan, SeededRandom, SimulatedDisk};
+use bcdr_disk::{FaultPlan, SeededRandom, SimulatedDisk, Storage as _};
 use bcdr_format::{
-    GroupId, IncarnationId, StreamId, SyncId, Timestamp, VolumeId, VolumeNumber, record::Member,
-    sync::SyncReason,
+    GroupId, IncarnationId, IncarnationOrdinal, Position, StreamId, SyncId, Timestamp, VolumeId,
+    VolumeNumber,
+    record::Member,
+    sync::{Heals, SyncReason},
 };
+use put_back::{PutBack, remove_journal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -72,6 +77,8 @@ pub(super) struct World {
     old_oracles: Vec<Oracle>,
     /// The run that began each life: an ordinal that a power cut took back is given again.
     runs: BTreeMap<IncarnationId, usize>,
+    /// Images that were published.
+    points: Vec<Vec<u64>>,
     stamps: BTreeMap<RequestId, (u64, std::ops::Range<usize>)>,
     /// Sectors that writes of this run reached.
     landed: BTreeSet<(u64, usize)>,
@@ -142,6 +149,7 @@ fn start(
     now: Moment,
     random: &mut SeededRandom,
     sometimes: &mut Sometimes,
+    put_back: Option<PutBack>,
 ) -> (TapCore, Journal, IntentRing, FeedSession) {
     let identity = JournalIdentity {
         group: GroupId::from_u128(1),
@@ -153,15 +161,40 @@ fn start(
         direct: true,
         append_bytes_max: 32 << 10,
     };
-    let (mut journal, recovered) = Journal::recover(
-        disk.clone(),
-        Path::new("/journal"),
-        identity,
-        journal_settings,
-    )
-    .unwrap();
-    let (mut ring, found) =
+    let recover = || {
+        Journal::recover(
+            disk.clone(),
+            Path::new("/journal"),
+            identity,
+            journal_settings,
+        )
+        .unwrap()
+    };
+    let (mut journal, mut recovered) = recover();
+    let (mut ring, mut found) =
         IntentRing::open(&**disk, Path::new("/intents"), SLOTS, BootId(boot)).unwrap();
+    let newest = recovered
+        .newest
+        .map_or(IncarnationOrdinal(0), |newest| newest.opening.ordinal);
+    let known = Position::new(newest, recovered.last_sequence);
+    let was_put_back = put_back.is_some();
+    let joined = put_back.and_then(|back| back.joined);
+    if was_put_back {
+        drop(journal);
+        remove_journal(disk);
+        (journal, recovered) = recover();
+        ring.distrust();
+        found = IntentsFound::Unproven(crate::intent::Unproven::Untracked);
+    }
+    let mut lives = recovered.lives.clone();
+    let rejoin = joined.map(|joined| {
+        lives.goes_on_from(joined.held);
+        Rejoin {
+            after: joined.held.position,
+            known,
+            ranges: joined.ranges,
+        }
+    });
     let plan = plan_start(&StartInput {
         recovered: &recovered,
         intents: &found,
@@ -173,6 +206,7 @@ fn start(
         members: &members(),
         incarnation: IncarnationId::from_u128(u128::from(random.next_u64())),
         sync: SyncId::from_u128(u128::from(random.next_u64())),
+        rejoin: rejoin.as_ref(),
     });
     match plan.start.sync.map(|sync| sync.reason) {
         None => sometimes.clean_starts += 1,
@@ -185,7 +219,7 @@ fn start(
         Some(_) => {}
     }
     if matches!(found, IntentsFound::Unproven(_)) {
-        assert!(plan.start.reads_everything());
+        assert!(plan.start.reads_everything() || rejoin.is_some());
     }
     journal.set_members(members());
     let volume = Volume {
@@ -201,12 +235,7 @@ fn start(
     let group = GroupId::from_u128(1);
     let tap = TapCore::new(settings(), group, vec![volume], plan, source, now);
     ring.begin(BootId(boot), opening.ordinal, opening.id, evidence(image));
-    (
-        tap,
-        journal,
-        ring,
-        FeedSession::new(recovered.lives, 20_000),
-    )
+    (tap, journal, ring, FeedSession::new(lives, 20_000))
 }
 
 impl World {
@@ -232,6 +261,7 @@ impl World {
             now,
             &mut random,
             &mut sometimes,
+            None,
         );
         let oracle = Oracle::new(&stamps(&image));
         let receiver = Receiver::new(SECTORS);
@@ -255,6 +285,7 @@ impl World {
             oracle,
             old_oracles: Vec::new(),
             runs: BTreeMap::new(),
+            points: Vec::new(),
             stamps: BTreeMap::new(),
             landed: BTreeSet::new(),
             next: 0,
@@ -507,16 +538,25 @@ impl World {
             return;
         }
         self.sometimes.published += 1;
+        let start = self.tap.start();
+        let joined = start.sync.is_some_and(|sync| sync.heals == Heals::Nothing);
+        let of_now = self
+            .receiver
+            .held
+            .is_some_and(|held| held.id == start.opening.id);
+        self.sometimes.seams_healed += u64::from(joined && of_now);
         let run = self.runs[&self.receiver.held.unwrap().id];
         let oracle = self.old_oracles.get(run).unwrap_or(&self.oracle);
         if let Err(error) = oracle.check(&self.receiver.image) {
             let held = self.receiver.held.unwrap().position;
             self.error = Some(format!("published at {held}: {error}"));
         }
+        self.keep_point();
     }
 
     pub(super) fn end_somehow(&mut self) {
-        match self.random.below(10) {
+        match self.random.below(13) {
+            10..=12 => self.put_back(),
             0..=4 => self.end(End::Kill),
             5 | 6 => self.end(End::PowerCut),
             7 | 8 => self.end(End::Clean),
@@ -531,6 +571,21 @@ impl World {
 
     /// Ends this run of the capture and begins the next.
     pub(super) fn end(&mut self, end: End) {
+        self.stop(end);
+        let written_to = end == End::Kill && self.random.below(5) == 0;
+        if written_to {
+            self.somebody_else_writes();
+        }
+        self.begin(None);
+        if written_to {
+            assert!(
+                self.tap.start().reads_everything(),
+                "a foreign write unseen"
+            );
+        }
+    }
+
+    fn stop(&mut self, end: End) {
         if end == End::Clean {
             self.stop_in_order();
         }
@@ -547,10 +602,9 @@ impl World {
         // The dead process's memory goes before the next one maps the file.
         self.ring = None;
         self.disk.power_on();
-        let written_to = end == End::Kill && self.random.below(5) == 0;
-        if written_to {
-            self.somebody_else_writes();
-        }
+    }
+
+    fn begin(&mut self, put_back: Option<PutBack>) {
         let ring;
         (self.tap, self.journal, ring, self.session) = start(
             &self.disk,
@@ -559,14 +613,9 @@ impl World {
             self.now,
             &mut self.random,
             &mut self.sometimes,
+            put_back,
         );
         self.ring = Some(ring);
-        if written_to {
-            assert!(
-                self.tap.start().reads_everything(),
-                "a foreign write unseen"
-            );
-        }
         self.queue.clear();
         self.connected = false;
         self.was_untracked = false;

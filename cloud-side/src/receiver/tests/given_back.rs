@@ -93,6 +93,7 @@ fn offer(site: &Site, source: &Source) {
         image: Arc::new(view),
         histories: Histories::new(reader, Arc::clone(&service.branches)),
         sink: None,
+        end: None,
     };
     let returns = &service.returns;
     returns.offer(RESTORE, source.group, offer).unwrap();

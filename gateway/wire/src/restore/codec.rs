@@ -4,14 +4,16 @@
 //! counts are checked against the bytes that are there before memory is taken.
 
 use bcdr_format::{
-    DecodeError, Generation, IncarnationOrdinal, Position, RestoreId, Sequence, StreamId, VolumeId,
+    DecodeError, Generation, IncarnationId, IncarnationOrdinal, Position, RestoreId, Sequence,
+    StreamId, VolumeId, VolumeNumber,
     codec::{Reader, Write as _},
+    continuity::Held,
 };
 use bytes::Bytes;
 
 use super::{
     Answer, ByteRange, Content, DIGEST_BYTES, Description, Digest, MESSAGE_BYTES_MAX, PointName,
-    RESTORE_VERSION, Refusal, RefusalKind, Request, TEXT_BYTES_MAX, VolumeDescription,
+    RESTORE_VERSION, Refusal, RefusalKind, Request, SeamHead, TEXT_BYTES_MAX, VolumeDescription,
     message::{WHAT, invalid},
 };
 use crate::frame::{Frame, FrameKind, Refused};
@@ -24,6 +26,7 @@ const READ: u16 = 4;
 const DONE: u16 = 5;
 const KEEP: u16 = 6;
 const SETTLE: u16 = 7;
+const SEAM: u16 = 8;
 pub(super) const HELLO: u16 = 0x10;
 const DESCRIPTION: u16 = 0x81;
 const RANGES: u16 = 0x82;
@@ -34,6 +37,7 @@ const DONE_ANSWER: u16 = 0x86;
 const REFUSED: u16 = 0x87;
 const KEPT: u16 = 0x88;
 const SETTLED: u16 = 0x89;
+const SEAM_ANSWER: u16 = 0x8a;
 
 const ZERO: u16 = 1;
 const STORED: u16 = 2;
@@ -109,6 +113,17 @@ impl Request {
                 out
             }
             Self::Settle => begin(SETTLE),
+            Self::Seam {
+                volume,
+                from,
+                limit,
+            } => {
+                let mut out = begin(SEAM);
+                out.put_u128(volume.to_u128());
+                out.put_u64(*from);
+                out.put_u32(*limit);
+                out
+            }
         })
     }
 
@@ -153,6 +168,11 @@ impl Request {
                 }
             }
             SETTLE => Self::Settle,
+            SEAM => Self::Seam {
+                volume: VolumeId::from_u128(fields.u128()?),
+                from: fields.u64()?,
+                limit: fields.u32()?,
+            },
             other => return not(other, "request"),
         };
         fields.finish()?;
@@ -179,7 +199,11 @@ impl Answer {
         self.check()?;
         Ok(match self {
             Self::Description(description) => encode_description(description),
-            Self::Ranges { ranges, next } => encode_ranges(ranges, *next),
+            Self::Ranges { ranges, next } => {
+                let mut out = begin(RANGES);
+                put_ranges(&mut out, ranges, *next);
+                out
+            }
             Self::Unknown { reason } => {
                 let mut out = begin(UNKNOWN);
                 out.put_text(reason);
@@ -216,6 +240,23 @@ impl Answer {
                 out
             }
             Self::Settled => begin(SETTLED),
+            Self::Seam {
+                head,
+                number,
+                ranges,
+                next,
+            } => {
+                let mut out = begin(SEAM_ANSWER);
+                let position = head.held.position;
+                let stream = head.stream;
+                put_point(&mut out, &PointName { stream, position });
+                out.put_u128(head.held.id.to_u128());
+                out.put_u32(head.volumes);
+                out.put_u16(number.0);
+                out.put_u16(0);
+                put_ranges(&mut out, ranges, *next);
+                out
+            }
         })
     }
 
@@ -227,7 +268,10 @@ impl Answer {
         let (kind, mut fields) = opened(payload)?;
         let answer = match kind {
             DESCRIPTION => decode_description(&mut fields)?,
-            RANGES => decode_ranges(&mut fields)?,
+            RANGES => {
+                let (ranges, next) = read_ranges(&mut fields)?;
+                Self::Ranges { ranges, next }
+            }
             UNKNOWN => Self::Unknown {
                 reason: fields.text(TEXT_BYTES_MAX)?,
             },
@@ -256,6 +300,7 @@ impl Answer {
                 offset: fields.u64()?,
             },
             SETTLED => Self::Settled,
+            SEAM_ANSWER => decode_seam(&mut fields)?,
             other => return not(other, "answer"),
         };
         fields.finish()?;
@@ -335,8 +380,29 @@ fn decode_description(fields: &mut Reader<'_>) -> Result<Answer, DecodeError> {
     }))
 }
 
-fn encode_ranges(ranges: &[ByteRange], next: Option<u64>) -> Vec<u8> {
-    let mut out = begin(RANGES);
+fn decode_seam(fields: &mut Reader<'_>) -> Result<Answer, DecodeError> {
+    let PointName { stream, position } = point(fields)?;
+    let id = IncarnationId::from_u128(fields.u128()?);
+    let volumes = fields.u32()?;
+    let number = VolumeNumber(fields.u16()?);
+    let reserved = fields.u16()?;
+    if reserved != 0 {
+        return invalid(format!("reserved bytes {reserved:#06x}"));
+    }
+    let (ranges, next) = read_ranges(fields)?;
+    Ok(Answer::Seam {
+        head: SeamHead {
+            stream,
+            held: Held { position, id },
+            volumes,
+        },
+        number,
+        ranges,
+        next,
+    })
+}
+
+fn put_ranges(out: &mut Vec<u8>, ranges: &[ByteRange], next: Option<u64>) {
     out.put_u32(u32::from(next.is_some()));
     out.put_u64(next.unwrap_or(0));
     out.put_u32(count(ranges));
@@ -344,10 +410,9 @@ fn encode_ranges(ranges: &[ByteRange], next: Option<u64>) -> Vec<u8> {
         out.put_u64(range.offset);
         out.put_u64(range.length);
     }
-    out
 }
 
-fn decode_ranges(fields: &mut Reader<'_>) -> Result<Answer, DecodeError> {
+fn read_ranges(fields: &mut Reader<'_>) -> Result<(Vec<ByteRange>, Option<u64>), DecodeError> {
     let next = match (fields.u32()?, fields.u64()?) {
         (0, 0) => None,
         (1, next) => Some(next),
@@ -360,10 +425,8 @@ fn decode_ranges(fields: &mut Reader<'_>) -> Result<Answer, DecodeError> {
             length: fields.u64()?,
         })
     };
-    Ok(Answer::Ranges {
-        ranges: (0..count).map(range).collect::<Result<_, _>>()?,
-        next,
-    })
+    let ranges = (0..count).map(range).collect::<Result<_, DecodeError>>()?;
+    Ok((ranges, next))
 }
 
 fn put_data(out: &mut Vec<u8>, offset: u64, content: &Content) {

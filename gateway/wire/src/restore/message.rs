@@ -3,7 +3,10 @@
 //! Invariant: [`Request::check`] and [`Answer::check`] hold for every message that was decoded, and
 //! encoding refuses any other. What an answer means for its request is the asker's business.
 
-use bcdr_format::{DecodeError, Generation, Position, RestoreId, SECTOR_BYTES, StreamId, VolumeId};
+use bcdr_format::{
+    DecodeError, Generation, Position, RestoreId, SECTOR_BYTES, StreamId, VolumeId, VolumeNumber,
+    continuity::Held,
+};
 use std::fmt;
 
 use super::{
@@ -116,6 +119,30 @@ pub enum Request {
     },
     /// Make everything that was kept so far durable.
     Settle,
+    /// Where the group's own history ends, and which ranges of a volume may differ between there and
+    /// the point that is given back. Answered with [`Answer::Seam`] or [`Answer::Unknown`]. Asked
+    /// after the volumes hold the point; a side that does not know this request refuses it and ends
+    /// the stream, which costs nothing but a full compare later.
+    Seam {
+        /// The volume.
+        volume: VolumeId,
+        /// Ranges before this byte are not of interest.
+        from: u64,
+        /// The most ranges in the answer, 1 to [`RANGES_MAX`].
+        limit: u32,
+    },
+}
+
+/// Where a group's own history ends: what disks that were put back can join it at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeamHead {
+    /// The stream whose history it is.
+    pub stream: StreamId,
+    /// The last that is durable of it, and whose life that belongs to. Nothing is open there: no
+    /// sync interval, and no fork.
+    pub held: Held,
+    /// How many volumes it has.
+    pub volumes: u32,
 }
 
 /// One volume of the point to be restored.
@@ -259,6 +286,18 @@ pub enum Answer {
     },
     /// To [`Request::Settle`].
     Settled,
+    /// To [`Request::Seam`]: sorted ranges that do not overlap. Outside of them, up to `next`, the
+    /// point is what the history holds at its end.
+    Seam {
+        /// The end of the history.
+        head: SeamHead,
+        /// The volume's number there.
+        number: VolumeNumber,
+        /// The ranges.
+        ranges: Vec<ByteRange>,
+        /// Where to ask on from; `None`: up to the volume's end.
+        next: Option<u64>,
+    },
 }
 
 impl Request {
@@ -276,8 +315,12 @@ impl Request {
                 }
                 .check()
             }
-            Self::Changed { limit, .. } if (1..=RANGES_MAX).contains(limit) => Ok(()),
-            Self::Changed { limit, .. } => invalid(format!(
+            Self::Changed { limit, .. } | Self::Seam { limit, .. }
+                if (1..=RANGES_MAX).contains(limit) =>
+            {
+                Ok(())
+            }
+            Self::Changed { limit, .. } | Self::Seam { limit, .. } => invalid(format!(
                 "{limit} ranges where 1 to {RANGES_MAX} may be asked"
             )),
             Self::Digests {
@@ -328,6 +371,14 @@ impl Answer {
         match self {
             Self::Description(description) => check_volumes(&description.volumes),
             Self::Ranges { ranges, next } => check_ranges(ranges, *next),
+            Self::Seam {
+                head, ranges, next, ..
+            } => {
+                if !(1..=VOLUMES_MAX).contains(&head.volumes) {
+                    return invalid(format!("a history of {} volumes", head.volumes));
+                }
+                check_ranges(ranges, *next)
+            }
             Self::Unknown { reason } => check_text(reason),
             Self::Refused(refusal) => check_text(&refusal.reason),
             Self::Digests { digests, .. } => {

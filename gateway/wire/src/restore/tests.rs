@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::frame::{FrameDecoder, FrameKind, encode_header};
 
+mod seam;
 mod sent;
 
 fn volume() -> VolumeId {

@@ -62,6 +62,7 @@ impl CaptureHost {
             members: &members,
             incarnation: IncarnationId::from_parts(milliseconds, cx.random_u128()),
             sync: SyncId::from_parts(milliseconds, cx.random_u128()),
+            rejoin: None,
         });
         cx.trace(|| {
             format!(
