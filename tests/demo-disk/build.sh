@@ -169,7 +169,6 @@ write_description() {
   "root_uuid": "$root_uuid",
   "canary_file": "/var/lib/bcdr/canary",
   "probe_port": 7411,
-  "page": "http://:80/health",
   "sha256": "$(sha256sum "$work/disk.raw" | cut -d' ' -f1)"
 }
 JSON

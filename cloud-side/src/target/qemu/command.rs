@@ -55,6 +55,7 @@ pub(super) fn arguments(
         line.pair("-device", &argument);
     }
     networks(&mut line, request, instance);
+    agent(&mut line, instance);
     line.pair("-boot", "strict=on");
     line.pair("-rtc", "base=utc");
     // A machine that ends stays there to be looked at. In a drill one that resets did not boot; in
@@ -175,18 +176,24 @@ fn console_and_control(line: &mut Line, instance: &QemuInstance) {
         &format!("socket,id=control,server=on,wait=off,path={socket}"),
     );
     line.pair("-mon", "chardev=control,mode=control");
-    if let Some(socket) = &instance.agent_socket {
-        let socket = escaped(socket);
-        line.pair(
-            "-chardev",
-            &format!("socket,id=agent,server=on,wait=off,path={socket}"),
-        );
-        line.pair("-device", "virtio-serial-pci");
-        line.pair(
-            "-device",
-            "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
-        );
-    }
+}
+
+/// The channel of the guest agent. It comes behind all other devices, so that these have the places on
+/// the bus that they have in a failover.
+fn agent(line: &mut Line, instance: &QemuInstance) {
+    let Some(socket) = &instance.agent_socket else {
+        return;
+    };
+    let socket = escaped(socket);
+    line.pair(
+        "-chardev",
+        &format!("socket,id=agent,server=on,wait=off,path={socket}"),
+    );
+    line.pair("-device", "virtio-serial-pci");
+    line.pair(
+        "-device",
+        "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+    );
 }
 
 /// The read-only export.
@@ -467,8 +474,14 @@ mod tests {
     fn a_drill_with_probes_ends_every_card_in_a_station_of_its_own() {
         let mut settings = LaunchSettings::default();
         settings.probes.network_address = true;
+        settings.probes.guest_agent = true;
         let plan = |purpose| planned_for(purpose, settings.clone(), connected(), &["a"]);
         let arguments = plan(InstancePurpose::Drill);
+        let last = values(&arguments, "-device").pop();
+        assert_eq!(
+            last,
+            Some("virtserialport,chardev=agent,name=org.qemu.guest_agent.0")
+        );
         let station = |number: usize, card: &str| StationPlan {
             socket: format!("/run/with,comma/instance-test/net-{number}.sock").into(),
             card: card.to_owned(),
@@ -487,6 +500,7 @@ mod tests {
         assert!(only_isolated(&twice, &own).is_err());
         // In a failover nobody asks.
         let arguments = plan(InstancePurpose::Failover);
+        assert!(!arguments.iter().any(|one| one.contains("guest_agent")));
         assert!(
             !values(&arguments, "-netdev")
                 .iter()

@@ -40,6 +40,9 @@ const NETWORK_DEVICES: [&str; 5] = [
 /// Network back ends of QEMU that reach nothing.
 const HARMLESS_BACKENDS: [&str; 2] = ["nic", "hubport"];
 
+/// What QEMU says of a back end that it began to connect.
+pub(super) const CONNECTING: &str = "stream,connecting";
+
 /// What a descriptor refers to: its number and the target of its link.
 type Descriptor = (u32, String);
 /// Kind, reach and line of each socket, by inode.
@@ -147,10 +150,7 @@ fn judge(
         });
     }
     match &network {
-        Ok(text) => leaks.extend(
-            outward_backends(text, stations)
-                .map(|line| format!("QEMU has a network back end: {line}")),
-        ),
+        Ok(text) => judge_backends(text, stations, &mut leaks, &mut gaps),
         Err(error) => gaps.push(format!("QEMU did not describe its network: {error}")),
     }
     let (verdict, reason) = if !leaks.is_empty() {
@@ -191,24 +191,31 @@ fn is_network_device(target: &str) -> bool {
         .any(|device| target.starts_with(device))
 }
 
-/// The lines of `info network` that name anything but a card, a hub port or one of our stations.
-fn outward_backends<'a>(text: &'a str, stations: &[StationEnd]) -> impl Iterator<Item = &'a str> {
+/// Judges each line of `info network` that names anything but a card, a hub port or one of our stations.
+fn judge_backends(
+    text: &str,
+    stations: &[StationEnd],
+    leaks: &mut Vec<String>,
+    gaps: &mut Vec<String>,
+) {
     let mut own: Vec<String> = stations
         .iter()
         .map(|station| format!("stream,unix:{}", station.path.display()))
         .collect();
-    text.lines().map(str::trim).filter(move |line| {
+    for line in text.lines().map(str::trim) {
         let Some((_, behind)) = line.split_once("type=") else {
-            return false;
+            continue;
         };
+        let kind = behind.split(',').next().unwrap_or_default();
         // Each station is the other end of one back end.
         if let Some(found) = own.iter().position(|station| station == behind) {
             own.swap_remove(found);
-            return false;
+        } else if behind == CONNECTING {
+            gaps.push(format!("QEMU is still connecting a network: {line}"));
+        } else if !HARMLESS_BACKENDS.contains(&kind) {
+            leaks.push(format!("QEMU has a network back end: {line}"));
         }
-        let kind = behind.split(',').next().unwrap_or_default();
-        !HARMLESS_BACKENDS.contains(&kind)
-    })
+    }
 }
 
 /// Whether the station is the only one that holds a socket of its path.
@@ -345,6 +352,9 @@ mod tests {
         assert_eq!(look(&other).verdict, IsolationVerdict::NotIsolated);
         let alone = judge(&[], &Sockets::new(), Ok(stream.clone()), &[]);
         assert_eq!(alone.verdict, IsolationVerdict::NotIsolated);
+        // Where it will lead is not known yet.
+        let connecting = "net0: index=0,type=stream,connecting";
+        assert_eq!(look(connecting).verdict, IsolationVerdict::Unknown);
         // Somebody else takes connections on the same path.
         fs::remove_file(&end.path).unwrap();
         let listener = UnixListener::bind(&end.path).unwrap();

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    CONTROL_DEADLINE, QemuInstance, QmpClient, QmpError, QmpEvent, command, files,
+    CONTROL_DEADLINE, QemuInstance, QmpClient, QmpError, QmpEvent, command, files, isolation,
     process::ProcessIdentity,
     stations::{self, LiveStation, Ways},
     tools,
@@ -48,6 +48,26 @@ impl LiveInstance {
     /// Our ends of its network.
     pub(super) fn stations(&self) -> Vec<stations::StationEnd> {
         self.stations.iter().map(LiveStation::end).collect()
+    }
+
+    /// Waits until the emulator knows that it is connected to its stations; it hears of it a moment
+    /// after they do.
+    async fn connected(&self) -> Result<(), TargetError> {
+        let deadline = Instant::now() + START_DEADLINE;
+        while !self.stations.is_empty() {
+            let network = self.monitor("info network").await?;
+            if !network.contains(isolation::CONNECTING) {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return Err(TargetError::Deadline {
+                    what: "the emulator's connection to its network".to_owned(),
+                    limit: START_DEADLINE,
+                });
+            }
+            tokio::time::sleep(CONNECT_PAUSE).await;
+        }
+        Ok(())
     }
 
     /// The ways into it.
@@ -187,22 +207,19 @@ pub(super) async fn start(
         let control = connect(&instance, exited.clone()).await?;
         let process = instance.process.as_ref();
         let stations = stations::accept(listeners, process, exited.clone()).await?;
-        Ok((control, stations))
+        let control = Mutex::new(control);
+        let live = LiveInstance {
+            control,
+            kill: kill.clone(),
+            exited: exited.clone(),
+            stations,
+            agent: instance.agent_socket.clone(),
+        };
+        live.connected().await?;
+        Ok(live)
     };
     match connected.await {
-        Ok((control, stations)) => {
-            let control = Mutex::new(control);
-            Ok((
-                LiveInstance {
-                    control,
-                    kill,
-                    exited,
-                    stations,
-                    agent: instance.agent_socket.clone(),
-                },
-                instance,
-            ))
-        }
+        Ok(live) => Ok((live, instance)),
         Err(error) => {
             // A machine that nobody can control is not wanted; the clean-up proves its end.
             let _already_wished = kill.try_send(());
