@@ -9,6 +9,7 @@
 //! "not run"; a drill whose clean-up is not proven is never a success. It does not choose points,
 //! open views or persist jobs.
 
+mod agent;
 mod canary;
 mod cleanup;
 mod console_text;
@@ -18,6 +19,7 @@ mod ladder;
 mod patterns;
 mod phase;
 mod probe;
+mod prober;
 mod report;
 mod request;
 mod rung;
@@ -36,4 +38,4 @@ pub use report::{
     CleanupReport, DrillReport, DrillResult, IsolationReport, RecoveryTimes, ReplicaReport,
 };
 pub use request::{DrillContext, DrillProgress, DrillRequest, PointDescription, ReplicaDigest};
-pub use rung::{Rung, RungResult, RungVerdict};
+pub use rung::{ProbeResult, Rung, RungResult, RungVerdict};

@@ -19,11 +19,14 @@ mod isolation;
 mod launch_settings;
 mod network;
 mod precheck;
+mod probes;
 mod proof;
 pub mod qemu;
 mod rung_patterns;
+mod station;
+mod ways_in;
 
-use std::{future::Future, path::Path, pin::Pin};
+use std::{future::Future, path::Path, pin::Pin, sync::Arc};
 
 pub use disk_source::{DiskSource, DiskSourceError, NbdAddress};
 pub use error::TargetError;
@@ -36,8 +39,11 @@ pub use launch_settings::{DiskBus, Firmware, LaunchSettings, LaunchSettingsError
 pub(crate) use network::check as check_networks;
 pub use network::{NetworkCard, NetworkConnection, PortForward};
 pub use precheck::{PrecheckItem, PrecheckReport, PrecheckVerdict};
+pub use probes::{PageProbe, PortProbe, ProbeKind, Probes, ProbesError};
 pub use proof::{Proof, ProofItem};
 pub use rung_patterns::RungPatterns;
+pub use station::{AddressOrigin, CardAddress, GuestNetwork, GuestNetworkError, StationPlan};
+pub use ways_in::{GuestStream, WayFuture, WaysIn};
 
 /// What every method of a [`Target`] returns.
 pub type TargetFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TargetError>> + Send + 'a>>;
@@ -118,6 +124,9 @@ pub trait Target: Send + Sync {
 
     /// Observes, in this very instance, whether it can reach any network.
     fn isolation<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, IsolationSample>;
+
+    /// The ways into an isolated instance that was launched with some; none for any other.
+    fn ways_in(&self, record: &InstanceRecord) -> Option<Arc<dyn WaysIn>>;
 
     /// Writes a PNG picture of the instance's screen to `path`.
     fn screenshot<'a>(&'a self, record: &'a InstanceRecord, path: &'a Path)

@@ -1,5 +1,6 @@
 //! `bcdr drill`: boots in isolation.
 
+mod probes;
 mod schedule;
 
 use super::{
@@ -29,7 +30,8 @@ pub(super) enum Command {
             Production and replication go on undisturbed. Prints the drill; with --wait, tells rung \
             by rung what is seen and returns when the drill has ended: exit code 6 unless it passed.",
         after_help = "Examples:\n  bcdr drill start lab --at latest --wait\n  \
-            bcdr drill start lab --at before-upgrade --hold 15m --launch uefi.toml"
+            bcdr drill start lab --at before-upgrade --hold 15m --launch uefi.toml\n  \
+            bcdr drill start lab --at latest --probe port:22=SSH --probe http:80/health --wait"
     )]
     Start(StartArguments),
     /// List drills, the newest first
@@ -72,6 +74,11 @@ pub(super) struct StartArguments {
     /// those of the context
     #[arg(long, value_name = "FILE")]
     launch: Option<PathBuf>,
+    /// Ask the machine something after its login, besides what the launch settings ask: address,
+    /// port:PORT[=TEXT], http:PORT[/PATH], https:PORT[/PATH], agent. TEXT is what the server must
+    /// say first. May be given several times
+    #[arg(long = "probe", value_name = "PROBE", value_parser = probes::read)]
+    probes: Vec<probes::Asked>,
     /// Return when the drill has ended; wait at most TIME (an hour and the hold when none is given)
     #[arg(
         long,
@@ -116,6 +123,7 @@ impl StartArguments {
         if let Some(launch) = self.launch.or_else(|| session.context.launch.clone()) {
             body["launch_settings"] = launch_settings(&launch)?;
         }
+        probes::add(&mut body["launch_settings"], self.probes);
         let hold = self.hold.unwrap_or_default();
         let patience = self
             .wait

@@ -12,7 +12,7 @@ set -euo pipefail
 release=bookworm
 disk_mebibytes=2048
 partition_start=1048576 # bytes; 2048 sectors of 512
-packages=systemd-sysv,udev,kmod,login,linux-image-cloud-amd64,initramfs-tools,e2fsprogs,busybox,lz4
+packages=systemd-sysv,udev,kmod,login,linux-image-cloud-amd64,initramfs-tools,e2fsprogs,busybox,lz4,qemu-guest-agent
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH="$PATH:/usr/sbin:/sbin"
@@ -94,7 +94,7 @@ write_hooks() {
 #!/bin/sh
 set -eu
 cp -rT "$here/root" "\$1"
-chown -R 0:0 "\$1/etc/systemd" "\$1/etc/initramfs-tools" "\$1/etc/modprobe.d"
+chown -R 0:0 "\$1/etc/systemd" "\$1/etc/initramfs-tools" "\$1/etc/modprobe.d" "\$1/srv/page"
 # The initramfs holds a file system check only if it finds this table when it is made.
 printf 'UUID=%s / ext4 defaults,noatime 0 1\n' "$root_uuid" >"\$1/etc/fstab"
 HOOK
@@ -105,7 +105,7 @@ install -D -m 0755 -o 0 -g 0 "$work/bcdr-demo" "\$1/usr/local/bin/bcdr-demo"
 install -d -m 0755 -o 0 -g 0 "\$1/var/lib/bcdr"
 passwd --root "\$1" --lock root >/dev/null
 systemctl --root="\$1" --quiet enable serial-getty@ttyS0.service getty@tty1.service \
-    bcdr-canary-report.service bcdr-network-probe.service bcdr-workload.service
+    bcdr-canary-report.service bcdr-network-probe.service bcdr-workload.service bcdr-page.service
 systemctl --root="\$1" --quiet mask $(masked_units | tr '\n' ' ')
 systemctl --root="\$1" --quiet set-default multi-user.target
 rm -rf "\$1/var/lib/apt" "\$1/var/cache/apt" "\$1/etc/apt/apt.conf.d/99mmdebstrap" "\$1/var/log/"*.log "\$1/var/cache/debconf/"*-old

@@ -20,7 +20,8 @@
 
 #define OWN_ADDRESS "10.0.2.15"
 #define OUTSIDE_ADDRESS "10.0.2.2"
-enum { PROBE_MILLISECONDS = 5000, CLOCK_EXCHANGES = 8 };
+/* A driver may be loaded late on a busy host, and a machine whose card was missed has no address. */
+enum { CARD_MILLISECONDS = 60000, PROBE_MILLISECONDS = 5000, CLOCK_EXCHANGES = 8 };
 
 static int64_t monotonic_millis(void)
 {
@@ -177,9 +178,10 @@ void network_probe(void)
     char card[IFNAMSIZ] = "none";
     const char *reason = "no network card";
     int port = probe_port(), handle = -1, refused = 0, found;
-    int64_t deadline = monotonic_millis() + PROBE_MILLISECONDS;
+    int64_t deadline = monotonic_millis() + CARD_MILLISECONDS;
     while (!(found = find_card(card)) && monotonic_millis() < deadline)
         pause_millis(100);
+    deadline = monotonic_millis() + PROBE_MILLISECONDS;
     if (found && !configure_card(card)) {
         reason = strerror(errno);
     } else if (found) {

@@ -1,5 +1,5 @@
-//! Drills of the demo's Debian disk: one that boots to its login, one that cannot boot, and one
-//! whose cloud side is killed in the middle.
+//! Drills of the demo's Debian disk: one that boots to its login and answers what it is asked, one with
+//! a port that nobody listens on, one that cannot boot, and one whose cloud side is killed in the middle.
 
 use anyhow::{Context, ensure};
 use bcdr_tests::end_to_end::{
@@ -32,6 +32,12 @@ root_mounted = 'EXT4-fs \(vda1\): mounted filesystem'
 login = 'bcdr-demo login: '
 network_isolated = 'BCDR-NETWORK unreachable'
 network_leak = 'BCDR-NETWORK reachable'
+
+[probes]
+ports = [{ port = 80 }]
+http = [{ port = 80, path = "/health", contains = "fine" }]
+guest_agent = true
+timeout_seconds = 60
 "#;
 
 /// A disk controller for which the demo's kernel has no driver.
@@ -168,6 +174,16 @@ fn verdict<'a>(drill: &'a Value, rung: &str) -> &'a str {
         .unwrap_or("absent")
 }
 
+fn observed<'a>(drill: &'a Value, rung: &str) -> &'a str {
+    let rungs = drill["report"]["rungs"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let found = rungs.iter().find(|result| result["rung"] == rung);
+    found
+        .and_then(|result| result["observed"].as_str())
+        .unwrap_or_default()
+}
+
 /// The drill that a command printed.
 fn printed(ended: &Ended) -> anyhow::Result<Value> {
     serde_json::from_str(&ended.output).with_context(|| format!("no drill was printed: {ended:?}"))
@@ -179,6 +195,7 @@ fn a_point_boots_to_its_login_and_a_killed_drill_leaves_nothing() -> anyhow::Res
     let data = image(data_directory.path(), "data.raw", DATA_BYTES)?;
     let site = Site::up(LAUNCH, &[("data", &data)])?;
     boots_to_its_login_while_production_writes(&site, &data)?;
+    a_closed_port_fails_with_the_reason(&site)?;
     killed_in_the_middle(&site)?;
     site.lab.down()
 }
@@ -220,6 +237,10 @@ fn boots_to_its_login_while_production_writes(site: &Site, data: &Path) -> anyho
         "kernel",
         "root_mounted",
         "login",
+        "network_address",
+        "ports",
+        "http",
+        "guest_agent",
         "isolation",
     ] {
         ensure!(
@@ -232,6 +253,17 @@ fn boots_to_its_login_while_production_writes(site: &Site, data: &Path) -> anyho
         verdict(&drill, "canary") == "not_run",
         "a canary was seen on a pristine disk"
     );
+
+    for (rung, seen) in [
+        // The machine has an address of its own, and no lease.
+        ("network_address", "10.0.2.15"),
+        ("ports", "port:80"),
+        ("http", "status 200"),
+        ("guest_agent", "Debian GNU/Linux"),
+    ] {
+        let observed = observed(&drill, rung);
+        ensure!(observed.contains(seen), "rung {rung} saw {observed:?}");
+    }
 
     let report = &drill["report"];
     ensure!(
@@ -290,6 +322,45 @@ fn boots_to_its_login_while_production_writes(site: &Site, data: &Path) -> anyho
         writer.writes()
     );
     same_bytes(&images[0], data)
+}
+
+/// Probes of the command line come on top of those of the launch settings.
+fn a_closed_port_fails_with_the_reason(site: &Site) -> anyhow::Result<()> {
+    let runtime = site.runtime()?;
+    let start = ["drill", "start", "lab", "--at", "latest", "--wait"];
+    let asked = ["--probe", "port:23"];
+    let ended = site.lab.try_command(&[&start[..], &asked].concat())?;
+    ensure!(ended.code == JOB_FAILED, "the drill ended with {ended:?}");
+    let id = printed(&ended)?["id"]
+        .as_str()
+        .context("a drill has an id")?
+        .to_owned();
+    let drill = site.drill(&id)?;
+    let reason = drill["report"]["reason"]
+        .as_str()
+        .context("a failed drill has a reason")?;
+    ensure!(
+        reason.contains("port:23") && reason.contains("refused"),
+        "the reason is {reason}"
+    );
+    let probes = drill["report"]["rungs"]
+        .as_array()
+        .and_then(|rungs| rungs.iter().find(|result| result["rung"] == "ports"))
+        .context("the rung of the ports")?["probes"]
+        .clone();
+    ensure!(
+        probes[0]["verdict"] == "passed" && probes[1]["verdict"] == "failed",
+        "the probes are {probes}"
+    );
+    ensure!(
+        verdict(&drill, "http") == "not_run",
+        "a rung above was climbed: {drill}"
+    );
+    ensure!(
+        drill["report"]["isolation"]["verdict"] == "isolated",
+        "the clone was not isolated: {drill}"
+    );
+    site.require_nothing_left(&id, &runtime)
 }
 
 fn killed_in_the_middle(site: &Site) -> anyhow::Result<()> {

@@ -116,6 +116,16 @@ pub(crate) async fn exchange(exchange: &Exchange<'_>, tls: &Tls) -> Result<Answe
         .map_err(|source| ExchangeError::Connect { address, source })?;
     // What is asked fits into one packet, and nothing follows it.
     let _ = stream.set_nodelay(true);
+    exchange_over(exchange, tls, stream).await
+}
+
+/// Sends over a connection that stands already, and reads the answer.
+pub(crate) async fn exchange_over(
+    exchange: &Exchange<'_>,
+    tls: &Tls,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> Result<Answer, ExchangeError> {
+    let address = exchange.address;
     if exchange.url.scheme() != "https" {
         return speak(exchange, stream).await;
     }

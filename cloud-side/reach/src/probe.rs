@@ -19,7 +19,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, net::SocketAddr};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
     time::{Instant, sleep, timeout_at},
 };
@@ -264,12 +264,21 @@ async fn connect(
     deadline: Instant,
 ) -> Result<String, String> {
     let found = allowed(&probe.host, probe.port, networks, deadline).await?;
-    let mut stream = TcpStream::connect(found.as_slice())
+    let stream = TcpStream::connect(found.as_slice())
         .await
         .map_err(|error| error.to_string())?;
     let from = stream
         .peer_addr()
         .map_or_else(|_| probe.host.clone(), |address| address.to_string());
+    greet(probe, &from, stream).await
+}
+
+/// Looks at what the other end of a connection says, as far as that is asked.
+async fn greet(
+    probe: &TcpProbe,
+    from: &str,
+    mut stream: impl AsyncRead + Unpin,
+) -> Result<String, String> {
     let Some(wanted) = &probe.says else {
         return Ok(format!("{from} took the connection"));
     };
@@ -292,6 +301,30 @@ async fn connect(
         "{from} said {}, not {wanted:?}",
         judge::quoted(&said)
     ))
+}
+
+/// One try over a connection that the caller opened, such as one into a network that this process has no
+/// other way into. Nothing else is connected to: a redirection does not pass. Returns what was seen, as
+/// success or as failure.
+///
+/// # Errors
+/// When the probe cannot be made at all.
+pub async fn over(
+    probe: &Probe,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    deadline: Instant,
+) -> Result<Result<String, String>, ProbeError> {
+    Ok(match Prepared::new(probe)? {
+        Prepared::Tcp(probe) => {
+            let from = format!("{}:{}", probe.host, probe.port);
+            timeout_at(deadline, greet(probe, &from, stream))
+                .await
+                .unwrap_or_else(|_| Err("no answer in time".to_owned()))
+        }
+        Prepared::Http { probe, url, tls } => {
+            page::ask_over(probe, &url, &tls, stream, deadline).await
+        }
+    })
 }
 
 /// Tries until the probe passes, or its deadline or last try is over, or it is cancelled. Addresses

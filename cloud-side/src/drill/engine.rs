@@ -122,7 +122,8 @@ impl<'a> Drill<'a> {
         self.note(network.map_err(Halt::failed)?);
         self.enter(Phase::Boot).await?;
         let timeout = Duration::from_secs(self.request.settings.boot_timeout_seconds.into());
-        self.ladder = Some(Ladder::new(patterns, self.now(), timeout));
+        let probes = self.request.settings.probes.asked();
+        self.ladder = Some(Ladder::new(patterns, self.now(), timeout).with_probes(probes));
         let record = self
             .target
             .launch(&record, &launch)

@@ -3,16 +3,17 @@
 //! A state machine without I/O: observations and `now` (time since the drill was requested) go in,
 //! results come out. Rungs pass strictly in order, and console text counts only behind the text that
 //! passed the rung below. Canary and network lines may come before or after the login prompt, since
-//! services and prompts race, but only after the root file system was mounted. The first failure
+//! services and prompts race, but only after the root file system was mounted. Probes are made one
+//! after the other, each when it is its turn and with a time of its own. The first failure
 //! ends the climb: the rung it strikes is failed, and what is above it is "not run".
 
 use std::time::Duration;
 
 use super::{
-    CompiledPatterns, Rung, RungResult, RungVerdict, canary::Canary, console_text::ConsoleText,
-    rung::seconds,
+    CompiledPatterns, ProbeResult, Rung, RungResult, RungVerdict, canary::Canary,
+    console_text::ConsoleText, rung::seconds,
 };
-use crate::target::IsolationVerdict;
+use crate::target::{IsolationVerdict, ProbeKind};
 
 /// Most console lines quoted as the reason of a failure.
 const QUOTED_LINES_MAX: usize = 4;
@@ -51,6 +52,20 @@ pub struct Ladder {
     isolation: Option<(IsolationVerdict, String)>,
     /// Whether the instance has its networks by intention, so that no isolation is awaited.
     is_connected: bool,
+    probes: Vec<ProbeKind>,
+    /// How many of them are decided.
+    probed: usize,
+    /// When the first of them was awaited: the boot is over then, and its time stands still.
+    probing_since: Option<Duration>,
+}
+
+/// What came of a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Probed {
+    /// When it began.
+    pub(super) began: Duration,
+    /// What was seen, or why it failed.
+    pub(super) outcome: Result<String, String>,
 }
 
 impl Ladder {
@@ -62,6 +77,7 @@ impl Ladder {
             at_seconds: None,
             reason: None,
             observed: None,
+            probes: Vec::new(),
         };
         Self {
             patterns,
@@ -80,7 +96,29 @@ impl Ladder {
             network_line: None,
             isolation: None,
             is_connected: false,
+            probes: Vec::new(),
+            probed: 0,
+            probing_since: None,
         }
+    }
+
+    /// The same with probes, which come after the canary.
+    pub fn with_probes(mut self, mut probes: Vec<ProbeKind>) -> Self {
+        probes.sort_by_key(Rung::of);
+        for probe in &probes {
+            self.results[Rung::of(probe) as usize]
+                .probes
+                .push(ProbeResult {
+                    name: probe.name(),
+                    verdict: RungVerdict::NotRun,
+                    at_seconds: None,
+                    took_seconds: None,
+                    reason: None,
+                    observed: None,
+                });
+        }
+        self.probes = probes;
+        self
     }
 
     /// A ladder for an instance that is connected to its networks: isolation is not awaited.
@@ -99,6 +137,15 @@ impl Ladder {
     /// Whether nothing but the isolation is awaited.
     pub(super) fn awaits_only_isolation(&self) -> bool {
         self.state == LadderState::Climbing(Rung::Isolation)
+    }
+
+    /// The probe that is to be made now.
+    pub(super) fn awaited_probe(&self) -> Option<&ProbeKind> {
+        let LadderState::Climbing(awaited) = self.state else {
+            return None;
+        };
+        let next = self.probes.get(self.probed)?;
+        (Rung::of(next) == awaited).then_some(next)
     }
 
     /// All rungs, lowest first.
@@ -149,6 +196,55 @@ impl Ladder {
         self.settle(now);
     }
 
+    /// The awaited probe was made.
+    pub(super) fn handle_probe(&mut self, probed: Probed, now: Duration) {
+        let Some(probe) = self.awaited_probe() else {
+            return;
+        };
+        let (rung, name) = (Rung::of(probe), probe.name());
+        let result = &mut self.results[rung as usize];
+        if let Some(result) = result.probes.iter_mut().find(|one| one.name == name) {
+            result.at_seconds = Some(seconds(now));
+            result.took_seconds = Some(seconds(now.saturating_sub(probed.began)));
+            match &probed.outcome {
+                Ok(observed) => {
+                    result.verdict = RungVerdict::Passed;
+                    result.observed = Some(observed.clone());
+                }
+                Err(reason) => {
+                    result.verdict = RungVerdict::Failed;
+                    result.reason = Some(reason.clone());
+                }
+            }
+        }
+        match probed.outcome {
+            Err(reason) if rung.name() == name => self.fail(rung, reason, now),
+            Err(reason) => self.fail(rung, format!("{name}: {reason}"), now),
+            Ok(_) => {
+                self.probed += 1;
+                if self.awaited_probe().is_none() {
+                    let observed = self.all_observed(rung);
+                    self.pass(rung, &observed, now);
+                }
+                self.settle(now);
+            }
+        }
+    }
+
+    /// What the probes of a rung saw, in a sentence.
+    fn all_observed(&self, rung: Rung) -> String {
+        let probes = &self.results[rung as usize].probes;
+        let observed = probes.iter().map(|probe| {
+            let observed = probe.observed.as_deref().unwrap_or_default();
+            if probe.name == rung.name() {
+                observed.to_owned()
+            } else {
+                format!("{}: {observed}", probe.name)
+            }
+        });
+        observed.collect::<Vec<_>>().join("; ")
+    }
+
     /// Something outside the console shows that the climb is over, such as an ended process.
     pub fn handle_obstacle(&mut self, reason: &str, now: Duration) {
         if let LadderState::Climbing(awaited) = self.state {
@@ -161,7 +257,7 @@ impl Ladder {
         let LadderState::Climbing(awaited) = self.state else {
             return;
         };
-        if now.saturating_sub(self.started_at) >= self.boot_timeout {
+        if !awaited.is_probed() && now.saturating_sub(self.started_at) >= self.boot_timeout {
             let reason = self.timeout_reason(awaited);
             self.fail(awaited, reason, now);
         }
@@ -276,9 +372,25 @@ impl Ladder {
         self.skip_unset();
         if self.state == LadderState::Climbing(Rung::Canary) {
             self.settle_canary(now);
+            self.skip_unset();
         }
+        self.stop_the_clock(now);
         if self.state == LadderState::Climbing(Rung::Isolation) {
             self.settle_isolation(now);
+        }
+    }
+
+    /// Probes have times of their own: what they take is no part of the boot's.
+    fn stop_the_clock(&mut self, now: Duration) {
+        let is_probing =
+            matches!(self.state, LadderState::Climbing(awaited) if awaited.is_probed());
+        match self.probing_since {
+            None if is_probing => self.probing_since = Some(now),
+            Some(since) if !is_probing => {
+                self.boot_timeout += now.saturating_sub(since);
+                self.probing_since = None;
+            }
+            _ => {}
         }
     }
 
@@ -317,6 +429,19 @@ impl Ladder {
                 }
                 Rung::Isolation => true,
                 Rung::Canary => self.patterns.canary.is_some(),
+                probed if probed.is_probed() => {
+                    if self.awaited_probe().is_some() {
+                        return;
+                    }
+                    let why = if self.is_connected {
+                        "probes are made in drills"
+                    } else {
+                        "no probe is asked for"
+                    };
+                    self.results[awaited as usize].reason = Some(why.to_owned());
+                    self.step_above(awaited);
+                    continue;
+                }
                 console => self.patterns.console(console).is_some(),
             };
             if set {
@@ -353,6 +478,11 @@ impl Ladder {
                 result.reason = Some(reason.clone());
             } else if result.verdict == RungVerdict::NotRun && result.reason.is_none() {
                 result.reason = Some(format!("the climb ended at {}", rung.name()));
+            }
+            for probe in &mut result.probes {
+                if probe.verdict == RungVerdict::NotRun {
+                    probe.reason = Some(format!("the climb ended at {}", rung.name()));
+                }
             }
         }
         self.state = LadderState::Failed(rung);

@@ -129,7 +129,13 @@ impl CompiledPatterns {
             Rung::Kernel => self.kernel.as_ref(),
             Rung::RootMounted => self.root_mounted.as_ref(),
             Rung::Login => self.login.as_ref(),
-            Rung::InstanceRunning | Rung::Canary | Rung::Isolation => None,
+            Rung::InstanceRunning
+            | Rung::Canary
+            | Rung::NetworkAddress
+            | Rung::Ports
+            | Rung::Http
+            | Rung::GuestAgent
+            | Rung::Isolation => None,
         }
     }
 }

@@ -1,12 +1,14 @@
-//! Probing a running instance: feeds the ladder until it is climbed, then holds if asked to.
+//! Looking at a running instance: feeds the ladder until it is climbed, then holds if asked to.
 //!
-//! The only place where the engine looks at a running instance. Decisions are the ladder's.
+//! The only place where the engine looks at a running instance; what it asks of the machine over its
+//! network is asked by the [`Prober`]. Decisions are the ladder's.
 
 use std::time::Duration;
 
 use super::{
     Ladder, LadderState, RungResult,
     engine::{Drill, Halt},
+    prober::Prober,
 };
 use crate::target::{
     ConsoleOffset, InstanceRecord, InstanceState, IsolationSample, IsolationVerdict, Observation,
@@ -36,6 +38,7 @@ pub(super) struct Schedule {
     isolation: Duration,
     console: ConsoleOffset,
     failed_looks: u32,
+    prober: Prober,
 }
 
 impl Schedule {
@@ -45,6 +48,7 @@ impl Schedule {
             isolation: now,
             console: ConsoleOffset::default(),
             failed_looks: 0,
+            prober: Prober::default(),
         }
     }
 }
@@ -169,7 +173,10 @@ async fn look(drill: &mut Drill<'_>, record: &InstanceRecord, schedule: &mut Sch
         schedule.isolation = drill.now() + ISOLATION_PAUSE;
     }
     let now = drill.now();
+    let ways = || drill.target.ways_in(record);
+    let timeout = drill.request.settings.probes.timeout();
     if let Some(ladder) = drill.ladder.as_mut() {
+        schedule.prober.go_on(ladder, ways, timeout, now).await;
         ladder.handle_time(now);
     }
 }
@@ -292,12 +299,13 @@ fn ladder<'d>(drill: &'d Drill<'_>) -> Result<&'d Ladder, Halt> {
         .ok_or_else(|| Halt::Failed("no ladder was set up".to_owned()))
 }
 
-/// How many rungs are decided; a change is worth announcing.
+/// How many rungs and probes are decided; a change is worth announcing.
 fn decided(rungs: &[RungResult]) -> usize {
-    rungs
-        .iter()
-        .filter(|rung| rung.at_seconds.is_some())
-        .count()
+    let times = rungs.iter().flat_map(|rung| {
+        let probes = rung.probes.iter().map(|probe| probe.at_seconds);
+        probes.chain([rung.at_seconds])
+    });
+    times.flatten().count()
 }
 
 /// The failed rung and its reason, as one sentence.

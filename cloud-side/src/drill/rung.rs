@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::target::ProbeKind;
+
 /// One rung; the order of the variants is the order of the climb.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
@@ -22,19 +24,31 @@ pub enum Rung {
     Login,
     /// The machine showed the last canary on its disk.
     Canary,
+    /// The machine showed an address in its isolated network and answered at it.
+    NetworkAddress,
+    /// The ports that were asked for took connections.
+    Ports,
+    /// The pages that were asked for were given out.
+    Http,
+    /// The guest agent answered.
+    GuestAgent,
     /// The instance was observed to reach no network.
     Isolation,
 }
 
 impl Rung {
     /// All rungs, lowest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::InstanceRunning,
         Self::Firmware,
         Self::Kernel,
         Self::RootMounted,
         Self::Login,
         Self::Canary,
+        Self::NetworkAddress,
+        Self::Ports,
+        Self::Http,
+        Self::GuestAgent,
         Self::Isolation,
     ];
 
@@ -47,8 +61,30 @@ impl Rung {
             Self::RootMounted => "root_mounted",
             Self::Login => "login",
             Self::Canary => "canary",
+            Self::NetworkAddress => "network_address",
+            Self::Ports => "ports",
+            Self::Http => "http",
+            Self::GuestAgent => "guest_agent",
             Self::Isolation => "isolation",
         }
+    }
+
+    /// The rung that a probe belongs to.
+    pub(super) fn of(probe: &ProbeKind) -> Self {
+        match probe {
+            ProbeKind::NetworkAddress => Self::NetworkAddress,
+            ProbeKind::Port(_) => Self::Ports,
+            ProbeKind::Page(_) => Self::Http,
+            ProbeKind::GuestAgent => Self::GuestAgent,
+        }
+    }
+
+    /// Whether it is climbed by probes.
+    pub(super) fn is_probed(self) -> bool {
+        matches!(
+            self,
+            Self::NetworkAddress | Self::Ports | Self::Http | Self::GuestAgent
+        )
     }
 
     /// The next higher rung.
@@ -81,6 +117,26 @@ pub struct RungResult {
     /// Why it failed or did not run.
     pub reason: Option<String>,
     /// The console line or the observation that decided.
+    pub observed: Option<String>,
+    /// The probes that it consists of, in the order in which they are made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeResult>,
+}
+
+/// A probe of the machine with its result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ProbeResult {
+    /// The probe, such as `port:22`.
+    pub name: String,
+    /// What came out.
+    pub verdict: RungVerdict,
+    /// When it was decided, in seconds since the drill was requested.
+    pub at_seconds: Option<f64>,
+    /// How long it was tried for, in seconds.
+    pub took_seconds: Option<f64>,
+    /// Why it failed or did not run.
+    pub reason: Option<String>,
+    /// What was seen.
     pub observed: Option<String>,
 }
 

@@ -190,18 +190,32 @@ fn phases(report: &DrillReport) -> Vec<Phase> {
 }
 
 fn rungs(report: &DrillReport) -> Vec<Rung> {
-    let rung = |rung: &crate::drill::RungResult| Rung {
-        name: rung.rung.name().to_owned(),
-        verdict: match rung.verdict {
-            RungVerdict::Passed => Verdict::Passed,
-            RungVerdict::Failed => Verdict::Failed,
-            RungVerdict::NotRun => Verdict::NotRun,
-        },
-        at_ms: rung.at_seconds.map(milliseconds),
-        reason: rung.reason.clone(),
-        observed: rung.observed.clone(),
+    let verdict = |verdict: RungVerdict| match verdict {
+        RungVerdict::Passed => Verdict::Passed,
+        RungVerdict::Failed => Verdict::Failed,
+        RungVerdict::NotRun => Verdict::NotRun,
     };
-    report.rungs.iter().map(rung).collect()
+    let mut rungs = Vec::new();
+    for rung in &report.rungs {
+        let name = rung.rung.name();
+        rungs.push(Rung {
+            name: name.to_owned(),
+            verdict: verdict(rung.verdict),
+            at_ms: rung.at_seconds.map(milliseconds),
+            reason: rung.reason.clone(),
+            observed: rung.observed.clone(),
+        });
+        // A rung that is one probe says all of it already.
+        let probes = rung.probes.iter().filter(|probe| probe.name != name);
+        rungs.extend(probes.map(|probe| Rung {
+            name: probe.name.clone(),
+            verdict: verdict(probe.verdict),
+            at_ms: probe.at_seconds.map(milliseconds),
+            reason: probe.reason.clone(),
+            observed: probe.observed.clone(),
+        }));
+    }
+    rungs
 }
 
 fn canary(report: &DrillReport) -> Option<Canary> {

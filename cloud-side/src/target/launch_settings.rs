@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RungPatterns;
+use super::{Probes, ProbesError, RungPatterns};
 use crate::drill::{CompiledPatterns, PatternError};
 
 /// Most memory a machine may ask for, in MiB (1 TiB).
@@ -87,6 +87,9 @@ pub struct LaunchSettings {
     pub power_off: bool,
     /// How the rungs of the verification ladder are recognised.
     pub rungs: RungPatterns,
+    /// What is asked of the machine of a drill over its isolated network, after its login. Nothing
+    /// by default; then the machine's cards are connected to nothing at all.
+    pub probes: Probes,
 }
 
 impl Default for LaunchSettings {
@@ -103,6 +106,7 @@ impl Default for LaunchSettings {
             shut_down_seconds: 300,
             power_off: false,
             rungs: RungPatterns::default(),
+            probes: Probes::default(),
         }
     }
 }
@@ -146,6 +150,9 @@ pub enum LaunchSettingsError {
     /// A pattern is wrong.
     #[error("launch settings: {0}")]
     Pattern(#[from] PatternError),
+    /// A probe is wrong.
+    #[error("launch settings: {0}")]
+    Probes(#[from] ProbesError),
 }
 
 impl LaunchSettings {
@@ -189,6 +196,7 @@ impl LaunchSettings {
             }
         }
         CompiledPatterns::compile(&self.rungs)?;
+        self.probes.check()?;
         Ok(())
     }
 

@@ -22,6 +22,7 @@ mod precheck;
 mod process;
 mod qmp;
 mod record;
+mod stations;
 mod tools;
 
 #[cfg(test)]
@@ -44,7 +45,7 @@ pub use tools::ToolPaths;
 use super::{
     ConsoleChunk, ConsoleOffset, DiskSource, EvidenceText, InstanceDetail, InstanceId,
     InstancePurpose, InstanceRecord, InstanceState, IsolationSample, LaunchRequest, LaunchSettings,
-    Observation, PrecheckReport, Proof, Target, TargetError, TargetFuture,
+    Observation, PrecheckReport, Proof, Target, TargetError, TargetFuture, WaysIn,
 };
 use launch::LiveInstance;
 
@@ -125,8 +126,9 @@ impl QemuTarget {
                 instance: record.instance.to_string(),
             });
         };
+        let stations = live.stations();
         off_thread("observing the isolation", move || {
-            isolation::sample(&process, network)
+            isolation::sample(&process, network, &stations)
         })
         .await
     }
@@ -226,12 +228,16 @@ impl Target for QemuTarget {
                 let networks = command::networks_of(&instance.arguments).join("; ");
                 return Ok(format!("as its cards say: {networks}"));
             }
-            command::only_hub_ports(&instance.arguments)
+            command::only_isolated(&instance.arguments, &instance.stations)
                 .map_err(|reason| TargetError::NotIsolated { reason })?;
-            Ok(
+            Ok(if instance.stations.is_empty() {
                 "a virtual hub inside the QEMU process for each card, with the card as its only port"
-                    .to_owned(),
-            )
+                    .to_owned()
+            } else {
+                "a probe station of this process for each card, as the only other station of its \
+                 network"
+                    .to_owned()
+            })
         })
     }
 
@@ -299,6 +305,10 @@ impl Target for QemuTarget {
 
     fn isolation<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, IsolationSample> {
         Box::pin(self.sample_isolation(record))
+    }
+
+    fn ways_in(&self, record: &InstanceRecord) -> Option<Arc<dyn WaysIn>> {
+        self.live(record).ok()?.ways_in()
     }
 
     fn screenshot<'a>(

@@ -80,6 +80,21 @@ pub(crate) struct Rung {
     reason: Option<String>,
     #[serde(default)]
     observed: Option<String>,
+    #[serde(default)]
+    probes: Vec<Probe>,
+}
+
+/// A probe of a rung with its result.
+#[derive(Debug, Deserialize)]
+struct Probe {
+    name: String,
+    verdict: String,
+    #[serde(default)]
+    at_seconds: Option<f64>,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    observed: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -180,16 +195,23 @@ impl Rung {
     }
 
     fn at(&self) -> String {
-        self.at_seconds
-            .map_or_else(|| NONE.to_owned(), units::seconds)
+        at(self.at_seconds)
     }
 
     fn seen(&self) -> String {
-        match (&self.reason, &self.observed) {
-            (Some(reason), Some(observed)) => line(&format!("{reason}: {observed}")),
-            (Some(text), None) | (None, Some(text)) => line(text),
-            (None, None) => String::new(),
-        }
+        seen(self.reason.as_ref(), self.observed.as_ref())
+    }
+}
+
+fn at(seconds: Option<f64>) -> String {
+    seconds.map_or_else(|| NONE.to_owned(), units::seconds)
+}
+
+fn seen(reason: Option<&String>, observed: Option<&String>) -> String {
+    match (reason, observed) {
+        (Some(reason), Some(observed)) => line(&format!("{reason}: {observed}")),
+        (Some(text), None) | (None, Some(text)) => line(text),
+        (None, None) => String::new(),
     }
 }
 
@@ -349,6 +371,15 @@ pub(super) fn rungs(rungs: &[Rung]) -> Grid {
             rung.at(),
             rung.seen(),
         ]);
+        // A rung that is one probe says all of it already.
+        for probe in rung.probes.iter().filter(|probe| probe.name != rung.rung) {
+            grid.row([
+                format!("  {}", super::plain(&probe.name)),
+                probe.verdict.clone(),
+                at(probe.at_seconds),
+                seen(probe.reason.as_ref(), probe.observed.as_ref()),
+            ]);
+        }
     }
     grid
 }

@@ -2449,6 +2449,27 @@ export interface components {
             /** @description What was checked, such as `overlay of root`. */
             what: string;
         };
+        /** @description A probe of the machine with its result. */
+        ProbeResult: {
+            /**
+             * Format: double
+             * @description When it was decided, in seconds since the drill was requested.
+             */
+            at_seconds?: number | null;
+            /** @description The probe, such as `port:22`. */
+            name: string;
+            /** @description What was seen. */
+            observed?: string | null;
+            /** @description Why it failed or did not run. */
+            reason?: string | null;
+            /**
+             * Format: double
+             * @description How long it was tried for, in seconds.
+             */
+            took_seconds?: number | null;
+            /** @description What came out. */
+            verdict: components["schemas"]["RungVerdict"];
+        };
         /**
          * @description The answer to the question of the title.
          * @enum {string}
@@ -2684,7 +2705,7 @@ export interface components {
          * @description One rung; the order of the variants is the order of the climb.
          * @enum {string}
          */
-        Rung: "instance_running" | "firmware" | "kernel" | "root_mounted" | "login" | "canary" | "isolation";
+        Rung: "instance_running" | "firmware" | "kernel" | "root_mounted" | "login" | "canary" | "network_address" | "ports" | "http" | "guest_agent" | "isolation";
         /**
          * @description Regular expressions, each matched against one console line at a time.
          *
@@ -2774,6 +2795,8 @@ export interface components {
             at_seconds?: number | null;
             /** @description The console line or the observation that decided. */
             observed?: string | null;
+            /** @description The probes that it consists of, in the order in which they are made. */
+            probes?: components["schemas"]["ProbeResult"][];
             /** @description Why it failed or did not run. */
             reason?: string | null;
             /** @description The rung. */

@@ -5,12 +5,15 @@ use super::{
     judge::{BODY_MAX, Verdict, judge},
 };
 use crate::{
-    http::{Answer, Exchange, ExchangeError, Tls, exchange},
+    http::{Answer, Exchange, ExchangeError, Tls, exchange, exchange_over},
     webhook::Networks,
 };
 use hyper::{Method, body::Bytes};
-use std::net::SocketAddr;
-use tokio::time::Instant;
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 use url::Url;
 
 /// What was seen, as success or as failure.
@@ -33,6 +36,39 @@ pub(super) async fn ask(
     }
 }
 
+/// The same over a connection that stands already. It leads to one place, so a redirection is an
+/// answer that does not pass.
+pub(super) async fn ask_over(
+    probe: &HttpProbe,
+    url: &Url,
+    tls: &Tls,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    deadline: Instant,
+) -> Result<String, String> {
+    let somewhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let address = probe.connect_to.unwrap_or(somewhere);
+    let answer = exchange_over(&question(url, address, deadline), tls, stream)
+        .await
+        .map_err(|error| error.to_string())?;
+    match judge(probe, url, 0, &answer) {
+        Verdict::Passed(observed) => Ok(observed),
+        Verdict::Failed(observed) => Err(observed),
+        Verdict::Ask(next) => Err(format!("redirected to {next}")),
+    }
+}
+
+fn question(url: &Url, address: SocketAddr, deadline: Instant) -> Exchange<'_> {
+    Exchange {
+        method: Method::GET,
+        url,
+        address,
+        headers: Vec::new(),
+        body: Bytes::new(),
+        answer_max: BODY_MAX,
+        deadline,
+    }
+}
+
 /// Asks the first of the host's addresses that takes a connection.
 async fn answer(
     probe: &HttpProbe,
@@ -44,16 +80,7 @@ async fn answer(
 ) -> Result<Answer, String> {
     let mut problem = None;
     for address in addresses(probe, url, followed, networks, deadline).await? {
-        let request = Exchange {
-            method: Method::GET,
-            url,
-            address,
-            headers: Vec::new(),
-            body: Bytes::new(),
-            answer_max: BODY_MAX,
-            deadline,
-        };
-        match exchange(&request, tls).await {
+        match exchange(&question(url, address, deadline), tls).await {
             Ok(answer) => return Ok(answer),
             Err(error @ ExchangeError::Connect { .. }) => problem = Some(error.to_string()),
             Err(error) => return Err(error.to_string()),

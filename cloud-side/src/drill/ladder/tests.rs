@@ -1,7 +1,7 @@
 //! The ladder against recorded console texts.
 
 use super::*;
-use crate::target::RungPatterns;
+use crate::target::{PortProbe, RungPatterns};
 
 const GOOD_BOOT: &str = include_str!("console/good_boot.txt");
 const AHCI_FAILURE: &str = include_str!("console/no_driver.txt");
@@ -32,6 +32,8 @@ fn verdicts(ladder: &Ladder) -> Vec<RungVerdict> {
     ladder
         .results()
         .iter()
+        // Those of probes are in tests of their own.
+        .filter(|result| !result.rung.is_probed())
         .map(|result| result.verdict)
         .collect()
 }
@@ -344,4 +346,113 @@ fn a_switched_off_rung_is_stepped_over_and_not_run() {
     );
     assert_eq!(ladder.state(), LadderState::Passed);
     assert_eq!(verdicts(&ladder), [P, P, N, P, P, N, P]);
+}
+
+fn probed_ladder() -> Ladder {
+    let port = |port| ProbeKind::Port(PortProbe { port, says: None });
+    // Whatever the order in which they are given.
+    let probes = vec![
+        ProbeKind::GuestAgent,
+        port(22),
+        ProbeKind::NetworkAddress,
+        port(80),
+    ];
+    ladder_with(|_| {}).with_probes(probes)
+}
+
+fn awaited(ladder: &Ladder) -> Option<String> {
+    ladder.awaited_probe().map(ProbeKind::name)
+}
+
+fn probe(ladder: &mut Ladder, outcome: Result<&str, &str>, began: u64, now: u64) {
+    let outcome = outcome.map(str::to_owned).map_err(str::to_owned);
+    let began = at(began);
+    ladder.handle_probe(Probed { began, outcome }, at(now));
+}
+
+#[test]
+fn probes_are_made_in_order_after_the_login_and_each_is_told() {
+    let mut ladder = probed_ladder();
+    isolated(&mut ladder, at(2));
+    probe(&mut ladder, Ok("before its turn"), 2, 2);
+    ladder.handle_instance_running(at(2));
+    assert_eq!(awaited(&ladder), None);
+    ladder.handle_console(GOOD_BOOT.as_bytes(), at(20));
+    for (name, seen) in [
+        ("network_address", "it has one"),
+        ("port:22", "open"),
+        ("port:80", "open too"),
+        ("guest_agent", "Debian"),
+    ] {
+        assert_eq!(awaited(&ladder).as_deref(), Some(name));
+        assert!(matches!(ladder.state(), LadderState::Climbing(_)));
+        probe(&mut ladder, Ok(seen), 20, 23);
+    }
+    assert_eq!(ladder.state(), LadderState::Passed);
+    let ports = &ladder.results()[Rung::Ports as usize];
+    assert_eq!(ports.verdict, P);
+    assert_eq!(
+        ports.observed.as_deref(),
+        Some("port:22: open; port:80: open too")
+    );
+    let took: Vec<_> = ports
+        .probes
+        .iter()
+        .map(|probe| probe.took_seconds)
+        .collect();
+    assert_eq!(took, [Some(3.0), Some(3.0)]);
+    let agent = &ladder.results()[Rung::GuestAgent as usize];
+    assert_eq!(agent.observed.as_deref(), Some("Debian"));
+    let pages = &ladder.results()[Rung::Http as usize];
+    assert_eq!(
+        (pages.verdict, pages.reason.as_deref()),
+        (N, Some("no probe is asked for"))
+    );
+}
+
+#[test]
+fn a_failed_probe_ends_the_climb_and_those_above_are_not_run() {
+    let mut ladder = probed_ladder();
+    isolated(&mut ladder, at(2));
+    ladder.handle_instance_running(at(2));
+    ladder.handle_console(GOOD_BOOT.as_bytes(), at(20));
+    probe(&mut ladder, Ok("it has one"), 20, 21);
+    probe(&mut ladder, Err("refused"), 21, 81);
+    assert_eq!(ladder.state(), LadderState::Failed(Rung::Ports));
+    assert_eq!(reason(&ladder, Rung::Ports), "port:22: refused");
+    let probes = &ladder.results()[Rung::Ports as usize].probes;
+    let verdicts: Vec<_> = probes.iter().map(|probe| probe.verdict).collect();
+    assert_eq!(verdicts, [F, N]);
+    assert_eq!(
+        reason(&ladder, Rung::GuestAgent),
+        "the climb ended at ports"
+    );
+    assert_eq!(ladder.results()[Rung::Isolation as usize].verdict, N);
+}
+
+#[test]
+fn the_time_of_probes_is_none_of_the_boots() {
+    let mut ladder = probed_ladder();
+    ladder.handle_instance_running(at(2));
+    ladder.handle_console(GOOD_BOOT.as_bytes(), at(20));
+    // The boot began at 1 and has 180 s.
+    ladder.handle_time(at(500));
+    for now in [500, 501, 502, 503] {
+        probe(&mut ladder, Ok("fine"), 20, now);
+    }
+    assert_eq!(ladder.state(), LadderState::Climbing(Rung::Isolation));
+    ladder.handle_time(at(660));
+    assert_eq!(ladder.state(), LadderState::Climbing(Rung::Isolation));
+    ladder.handle_time(at(665));
+    assert_eq!(ladder.state(), LadderState::Failed(Rung::Isolation));
+}
+
+#[test]
+fn a_connected_machine_is_not_probed() {
+    let patterns = CompiledPatterns::compile(&RungPatterns::default()).unwrap();
+    let mut ladder = Ladder::of_connected(patterns, at(1), TIMEOUT);
+    ladder.handle_instance_running(at(2));
+    ladder.handle_console(GOOD_BOOT.as_bytes(), at(20));
+    assert_eq!(ladder.state(), LadderState::Passed);
+    assert_eq!(reason(&ladder, Rung::Ports), "probes are made in drills");
 }

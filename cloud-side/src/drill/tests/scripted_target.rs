@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::target::{
     ConsoleChunk, ConsoleOffset, DiskSource, EvidenceText, InstanceDetail, InstancePurpose,
     InstanceRecord, InstanceState, IsolationSample, IsolationVerdict, LaunchRequest,
-    LaunchSettings, Observation, PrecheckReport, Proof, Target, TargetError, TargetFuture,
+    LaunchSettings, Observation, PrecheckReport, Proof, Target, TargetError, TargetFuture, WaysIn,
     qemu::QemuInstance,
 };
 
@@ -33,6 +33,7 @@ pub(crate) struct ScriptedTarget {
     pub(crate) keeps_file: AtomicBool,
     pub(crate) destroyed: AtomicU32,
     pub(crate) calls: Mutex<Vec<&'static str>>,
+    pub(crate) ways: Option<Arc<dyn WaysIn>>,
 }
 
 impl ScriptedTarget {
@@ -49,6 +50,7 @@ impl ScriptedTarget {
             keeps_file: AtomicBool::new(false),
             destroyed: AtomicU32::new(0),
             calls: Mutex::new(Vec::new()),
+            ways: None,
         }
     }
 
@@ -99,6 +101,8 @@ impl Target for ScriptedTarget {
             directory: request.runtime_directory.join(request.instance.as_str()),
             short_directory: None,
             control_socket: "/nonexistent".into(),
+            stations: Vec::new(),
+            agent_socket: None,
             overlays: Vec::new(),
             uefi_variables: None,
             console_log: "/nonexistent".into(),
@@ -208,6 +212,10 @@ impl Target for ScriptedTarget {
                 network: None,
             })
         })
+    }
+
+    fn ways_in(&self, _record: &InstanceRecord) -> Option<Arc<dyn WaysIn>> {
+        self.ways.clone()
     }
 
     fn screenshot<'a>(

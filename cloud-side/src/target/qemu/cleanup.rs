@@ -141,6 +141,13 @@ pub(super) fn prove(instance: &QemuInstance) -> Proof {
         "control socket".to_owned(),
         &instance.control_socket,
     );
+    if let Some(agent) = &instance.agent_socket {
+        absent(&mut proof, "guest agent's socket".to_owned(), agent);
+    }
+    for station in &instance.stations {
+        let what = format!("network socket of card {}", station.card);
+        absent(&mut proof, what, &station.socket);
+    }
     absent(
         &mut proof,
         "runtime directory".to_owned(),

@@ -1,8 +1,8 @@
 //! The command line of the emulator.
 //!
 //! Pure: settings and names in, arguments out. The invariant is that no argument can give the
-//! machine of a drill a way out: one hub without an uplink, no default devices, no configuration
-//! files. The machine of a failover gets the connections of its cards, and nothing else.
+//! machine of a drill a way out: a hub without an uplink or the socket of a probe station, no default
+//! devices, no configuration files. The machine of a failover gets the connections of its cards, and nothing else.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::QemuInstance;
 use crate::target::{
     DiskBus, DiskSource, InstancePurpose, LaunchRequest, LaunchSettings, Machine,
-    NetworkConnection, TargetError,
+    NetworkConnection, StationPlan, TargetError,
 };
 
 /// Disks on one AHCI controller.
@@ -54,7 +54,8 @@ pub(super) fn arguments(
     for argument in disk_devices(settings.disk_bus, disks.len()) {
         line.pair("-device", &argument);
     }
-    networks(&mut line, request);
+    networks(&mut line, request, instance);
+    agent(&mut line, instance);
     line.pair("-boot", "strict=on");
     line.pair("-rtc", "base=utc");
     // A machine that ends stays there to be looked at. In a drill one that resets did not boot; in
@@ -75,21 +76,34 @@ pub(super) fn sandbox_arguments() -> [String; 2] {
     ["-sandbox".to_owned(), deny.to_owned()]
 }
 
-/// Checks that the arguments name no network but hub ports.
+/// Checks that the arguments name no network but hub ports and these stations.
 ///
 /// # Errors
 /// Names the argument that could reach a network.
-pub(super) fn only_hub_ports(arguments: &[String]) -> Result<(), String> {
+pub(super) fn only_isolated(arguments: &[String], stations: &[StationPlan]) -> Result<(), String> {
+    let mut own: Vec<String> = stations
+        .iter()
+        .enumerate()
+        .map(backend_of_station)
+        .collect();
     for (index, argument) in arguments.iter().enumerate() {
         let value = arguments.get(index + 1).map_or("", String::as_str);
         let allowed = match argument.as_str() {
-            "-netdev" => value.starts_with("hubport,") && !value.contains("netdev="),
+            "-netdev" if value.starts_with("hubport,") => !value.contains("netdev="),
+            "-netdev" => match own.iter().position(|station| station == value) {
+                // Each station serves one card.
+                Some(found) => {
+                    own.swap_remove(found);
+                    true
+                }
+                None => false,
+            },
             "-nic" | "-net" => false,
             _ => true,
         };
         if !allowed {
             return Err(format!(
-                "the argument {argument} {value} is no port of an isolated hub"
+                "the argument {argument} {value} is neither a port of an isolated hub nor a probe station"
             ));
         }
     }
@@ -164,6 +178,24 @@ fn console_and_control(line: &mut Line, instance: &QemuInstance) {
     line.pair("-mon", "chardev=control,mode=control");
 }
 
+/// The channel of the guest agent. It comes behind all other devices, so that these have the places on
+/// the bus that they have in a failover.
+fn agent(line: &mut Line, instance: &QemuInstance) {
+    let Some(socket) = &instance.agent_socket else {
+        return;
+    };
+    let socket = escaped(socket);
+    line.pair(
+        "-chardev",
+        &format!("socket,id=agent,server=on,wait=off,path={socket}"),
+    );
+    line.pair("-device", "virtio-serial-pci");
+    line.pair(
+        "-device",
+        "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+    );
+}
+
 /// The read-only export.
 fn source_node(index: usize, disk: &DiskSource) -> Result<Value, TargetError> {
     let address = disk.address()?;
@@ -200,18 +232,20 @@ fn own_node(index: usize, disk: &DiskSource) -> Result<Value, TargetError> {
 }
 
 /// The cards, and what they are plugged into.
-fn networks(line: &mut Line, request: &LaunchRequest) {
+fn networks(line: &mut Line, request: &LaunchRequest, instance: &QemuInstance) {
     let model = match request.settings.disk_bus {
         DiskBus::Virtio => "virtio-net-pci",
         DiskBus::Ahci => "e1000",
     };
     for (index, card) in request.networks.iter().enumerate() {
-        let backend = match (request.purpose, &card.connection) {
+        let station = instance.stations.get(index);
+        let backend = match (request.purpose, &card.connection, station) {
+            (InstancePurpose::Drill, _, Some(station)) => backend_of_station((index, station)),
             // A hub to which nothing but the machine's own card is plugged.
-            (InstancePurpose::Drill, _) | (_, NetworkConnection::Isolated) => {
+            (InstancePurpose::Drill, _, None) | (_, NetworkConnection::Isolated, _) => {
                 format!("hubport,id=net{index},hubid={index}")
             }
-            (InstancePurpose::Failover, NetworkConnection::HostNat { forward }) => {
+            (InstancePurpose::Failover, NetworkConnection::HostNat { forward }, _) => {
                 let mut backend = format!("user,id=net{index}");
                 for one in forward {
                     backend.push_str(&format!(
@@ -223,9 +257,9 @@ fn networks(line: &mut Line, request: &LaunchRequest) {
             }
         };
         line.pair("-netdev", &backend);
-        let address = card
-            .address
-            .as_ref()
+        let address = station
+            .map(|station| &station.card)
+            .or(card.address.as_ref())
             .map(|address| format!(",mac={address}"))
             .unwrap_or_default();
         line.pair(
@@ -233,6 +267,14 @@ fn networks(line: &mut Line, request: &LaunchRequest) {
             &format!("{model},netdev=net{index},romfile={address}"),
         );
     }
+}
+
+/// QEMU connects to the station, which listens already and takes one connection.
+fn backend_of_station((index, station): (usize, &StationPlan)) -> String {
+    format!(
+        "stream,id=net{index},server=off,addr.type=unix,addr.path={}",
+        escaped(&station.socket)
+    )
 }
 
 /// An overlay whose backing is named here, whatever the file's own header says.
@@ -387,16 +429,20 @@ mod tests {
     #[test]
     fn the_planned_command_is_isolated_and_any_other_network_is_noticed() {
         let mut arguments = planned(LaunchSettings::default(), &["a"]);
-        only_hub_ports(&arguments).unwrap();
+        only_isolated(&arguments, &[]).unwrap();
         for extra in [
             ["-netdev", "user,id=u"],
             ["-netdev", "hubport,id=h,hubid=0,netdev=u"],
             ["-nic", "tap"],
+            [
+                "-netdev",
+                "stream,id=s,server=off,addr.type=unix,addr.path=/run/other.sock",
+            ],
             ["-net", "user"],
         ] {
             arguments.extend(extra.map(str::to_owned));
             assert!(
-                only_hub_ports(&arguments).is_err(),
+                only_isolated(&arguments, &[]).is_err(),
                 "{extra:?} was accepted"
             );
             arguments.truncate(arguments.len() - 2);
@@ -425,10 +471,48 @@ mod tests {
     }
 
     #[test]
+    fn a_drill_with_probes_ends_every_card_in_a_station_of_its_own() {
+        let mut settings = LaunchSettings::default();
+        settings.probes.network_address = true;
+        settings.probes.guest_agent = true;
+        let plan = |purpose| planned_for(purpose, settings.clone(), connected(), &["a"]);
+        let arguments = plan(InstancePurpose::Drill);
+        let last = values(&arguments, "-device").pop();
+        assert_eq!(
+            last,
+            Some("virtserialport,chardev=agent,name=org.qemu.guest_agent.0")
+        );
+        let station = |number: usize, card: &str| StationPlan {
+            socket: format!("/run/with,comma/instance-test/net-{number}.sock").into(),
+            card: card.to_owned(),
+            network: None,
+        };
+        let own = [
+            station(0, "52:54:00:12:34:56"),
+            station(1, "52:54:00:12:34:57"),
+        ];
+        only_isolated(&arguments, &own).unwrap();
+        assert!(only_isolated(&arguments, &own[..1]).is_err());
+        let mut twice = arguments.clone();
+        let backend = values(&arguments, "-netdev")[0].to_owned();
+        assert!(backend.ends_with("/run/with,,comma/instance-test/net-0.sock"));
+        twice.extend(["-netdev".to_owned(), backend]);
+        assert!(only_isolated(&twice, &own).is_err());
+        // In a failover nobody asks.
+        let arguments = plan(InstancePurpose::Failover);
+        assert!(!arguments.iter().any(|one| one.contains("guest_agent")));
+        assert!(
+            !values(&arguments, "-netdev")
+                .iter()
+                .any(|one| one.starts_with("stream"))
+        );
+    }
+
+    #[test]
     fn a_drill_is_isolated_whatever_its_cards_say() {
         let settings = LaunchSettings::default();
         let arguments = planned_for(InstancePurpose::Drill, settings, connected(), &["a"]);
-        only_hub_ports(&arguments).unwrap();
+        only_isolated(&arguments, &[]).unwrap();
         let devices = values(&arguments, "-device");
         let card = "virtio-net-pci,netdev=net0,romfile=,mac=52:54:00:12:34:56";
         assert!(devices.contains(&card), "{devices:?}");

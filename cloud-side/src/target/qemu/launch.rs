@@ -15,10 +15,12 @@ use tokio::{
 };
 
 use super::{
-    CONTROL_DEADLINE, QemuInstance, QmpClient, QmpError, QmpEvent, command, files,
-    process::ProcessIdentity, tools,
+    CONTROL_DEADLINE, QemuInstance, QmpClient, QmpError, QmpEvent, command, files, isolation,
+    process::ProcessIdentity,
+    stations::{self, LiveStation, Ways},
+    tools,
 };
-use crate::target::{InstancePurpose, InstanceState, TargetError};
+use crate::target::{InstancePurpose, InstanceState, TargetError, WaysIn};
 
 /// Longest wait until a new process answers on its control socket.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -38,9 +40,41 @@ pub(super) struct LiveInstance {
     control: Mutex<QmpClient>,
     kill: mpsc::Sender<()>,
     exited: watch::Receiver<Option<String>>,
+    stations: Vec<LiveStation>,
+    agent: Option<std::path::PathBuf>,
 }
 
 impl LiveInstance {
+    /// Our ends of its network.
+    pub(super) fn stations(&self) -> Vec<stations::StationEnd> {
+        self.stations.iter().map(LiveStation::end).collect()
+    }
+
+    /// Waits until the emulator knows that it is connected to its stations; it hears of it a moment
+    /// after they do.
+    async fn connected(&self) -> Result<(), TargetError> {
+        let deadline = Instant::now() + START_DEADLINE;
+        while !self.stations.is_empty() {
+            let network = self.monitor("info network").await?;
+            if !network.contains(isolation::CONNECTING) {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return Err(TargetError::Deadline {
+                    what: "the emulator's connection to its network".to_owned(),
+                    limit: START_DEADLINE,
+                });
+            }
+            tokio::time::sleep(CONNECT_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// The ways into it.
+    pub(super) fn ways_in(&self) -> Option<Arc<dyn WaysIn>> {
+        Some(Arc::new(Ways::new(&self.stations, self.agent.clone())?))
+    }
+
     /// How the process ended; `None` while it lives.
     pub(super) fn exited(&self) -> Option<String> {
         self.exited.borrow().clone()
@@ -152,7 +186,7 @@ pub(super) async fn start(
     instance: &QemuInstance,
 ) -> Result<(LiveInstance, QemuInstance), TargetError> {
     if instance.purpose == InstancePurpose::Drill {
-        command::only_hub_ports(&instance.arguments)
+        command::only_isolated(&instance.arguments, &instance.stations)
             .map_err(|reason| TargetError::NotIsolated { reason })?;
     }
     let mut instance = instance.clone();
@@ -160,6 +194,8 @@ pub(super) async fn start(
         instance.arguments.extend(command::sandbox_arguments());
     }
     files::create_private(&**storage, &instance.error_log)?;
+    // The emulator connects to them when it starts.
+    let listeners = stations::listen(&instance.stations)?;
     let child = spawn(tools, &instance)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
     instance.process = pid.and_then(ProcessIdentity::of);
@@ -167,18 +203,23 @@ pub(super) async fn start(
     let (exit_sender, exited) = watch::channel(None);
     let supervised = supervise(child, instance.clone(), kill_wishes, exit_sender);
     tokio::spawn(supervised);
-    match connect(&instance, exited.clone()).await {
-        Ok(control) => {
-            let control = Mutex::new(control);
-            Ok((
-                LiveInstance {
-                    control,
-                    kill,
-                    exited,
-                },
-                instance,
-            ))
-        }
+    let connected = async {
+        let control = connect(&instance, exited.clone()).await?;
+        let process = instance.process.as_ref();
+        let stations = stations::accept(listeners, process, exited.clone()).await?;
+        let control = Mutex::new(control);
+        let live = LiveInstance {
+            control,
+            kill: kill.clone(),
+            exited: exited.clone(),
+            stations,
+            agent: instance.agent_socket.clone(),
+        };
+        live.connected().await?;
+        Ok(live)
+    };
+    match connected.await {
+        Ok(live) => Ok((live, instance)),
         Err(error) => {
             // A machine that nobody can control is not wanted; the clean-up proves its end.
             let _already_wished = kill.try_send(());
@@ -205,6 +246,9 @@ pub(super) async fn adopt(instance: &QemuInstance) -> Result<Option<LiveInstance
         control,
         kill,
         exited,
+        // Only machines of a drill have any, and those do not outlive their process.
+        stations: Vec::new(),
+        agent: None,
     }))
 }
 

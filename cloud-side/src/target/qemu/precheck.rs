@@ -8,6 +8,9 @@ use crate::target::{DiskSource, Firmware, LaunchSettings, PrecheckReport};
 /// Memory the emulator itself needs beside the machine's, in MiB.
 const EMULATOR_MEMORY_MIB: u64 = 192;
 
+/// The first version of QEMU that has `-netdev stream`.
+const STATION_VERSION: (u32, u32) = (7, 2);
+
 /// Looks at programs, firmware, memory, settings and every disk source.
 pub(super) async fn precheck(
     tools: &ToolPaths,
@@ -16,7 +19,7 @@ pub(super) async fn precheck(
 ) -> PrecheckReport {
     let mut report = PrecheckReport::default();
     check_settings(&mut report, settings, disks);
-    check_programs(&mut report, tools).await;
+    check_programs(&mut report, tools, settings).await;
     check_firmware(&mut report, settings);
     check_memory(
         &mut report,
@@ -45,7 +48,7 @@ fn check_settings(report: &mut PrecheckReport, settings: &LaunchSettings, disks:
     }
 }
 
-async fn check_programs(report: &mut PrecheckReport, tools: &ToolPaths) {
+async fn check_programs(report: &mut PrecheckReport, tools: &ToolPaths, settings: &LaunchSettings) {
     match tools::probe_emulator(tools).await {
         Ok(emulator) => {
             let sandbox = if emulator.sandbox {
@@ -54,6 +57,9 @@ async fn check_programs(report: &mut PrecheckReport, tools: &ToolPaths) {
                 "without a sandbox"
             };
             report.pass("emulator", format!("{}, {sandbox}", emulator.version));
+            if settings.probes.need_network() {
+                check_stations(report, &emulator.version);
+            }
         }
         Err(error) => report.fail("emulator", error.to_string(), "repair the installation"),
     }
@@ -65,6 +71,29 @@ async fn check_programs(report: &mut PrecheckReport, tools: &ToolPaths) {
         "accelerator",
         "tcg: machines run under emulation on this target",
     );
+}
+
+/// Whether the emulator can end a card in the socket of a probe station.
+fn check_stations(report: &mut PrecheckReport, version: &str) {
+    let name = "network for probes";
+    match numbers(version) {
+        Some(have) if have >= STATION_VERSION => {
+            report.pass(name, "a probe station for each card");
+        }
+        Some((major, minor)) => report.fail(
+            name,
+            format!("QEMU {major}.{minor} has no network over a Unix socket"),
+            "install QEMU 7.2 or newer, or take the probes off",
+        ),
+        None => report.unknown(name, format!("{version:?} says no version of QEMU")),
+    }
+}
+
+/// Major and minor number in the first line of `-version`.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let (_, behind) = version.split_once("version ")?;
+    let mut parts = behind.split(|character: char| !character.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 fn check_firmware(report: &mut PrecheckReport, settings: &LaunchSettings) {
@@ -167,6 +196,25 @@ mod tests {
         };
         check_memory(&mut report, &greedy, Some(meminfo));
         assert!(report.obstacles().unwrap().contains("memory_mib"));
+    }
+
+    #[test]
+    fn an_emulator_without_sockets_for_networks_is_an_obstacle_to_probes() {
+        let verdict = |version: &str| {
+            let mut report = PrecheckReport::default();
+            check_stations(&mut report, version);
+            report.items[0].verdict
+        };
+        use crate::target::PrecheckVerdict::{Failed, Passed, Unknown};
+        for (version, expected) in [
+            ("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds)", Passed),
+            ("QEMU emulator version 7.2.0", Passed),
+            ("QEMU emulator version 7.1.9", Failed),
+            ("QEMU emulator version 6.2.0 (Debian)", Failed),
+            ("something else", Unknown),
+        ] {
+            assert_eq!(verdict(version), expected, "{version}");
+        }
     }
 
     #[test]

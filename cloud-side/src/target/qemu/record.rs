@@ -9,12 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{command, process::ProcessIdentity, tools::find_uefi};
 use crate::target::{
-    DiskSource, Firmware, InstancePurpose, LaunchRequest, TargetError,
+    DiskSource, Firmware, InstancePurpose, LaunchRequest, NetworkCard, StationPlan, TargetError,
     disk_source::SOCKET_PATH_BYTES_MAX, network,
 };
 
 /// Name of the control socket in its directory.
 const CONTROL_SOCKET: &str = "control.sock";
+/// Name of the guest agent's socket beside it.
+const AGENT_SOCKET: &str = "agent.sock";
+/// The longest name of a socket beside it.
+const LONGEST_SOCKET: &str = "control.sock";
+/// Where QEMU's own hardware addresses begin.
+const FIRST_CARD: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
 /// Random bytes in the name of a short socket directory, enough that nobody guesses it.
 const SHORT_NAME_BYTES: usize = 8;
 
@@ -33,6 +39,12 @@ pub struct QemuInstance {
     pub short_directory: Option<PathBuf>,
     /// The control socket.
     pub control_socket: PathBuf,
+    /// The probe stations of its network, one for each card; none without probes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stations: Vec<StationPlan>,
+    /// The socket of the guest agent's channel, when a probe asks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_socket: Option<PathBuf>,
     /// One overlay per disk, in the machine's order; none when it writes to its sources.
     pub overlays: Vec<Overlay>,
     /// Copy of the UEFI variables, when the firmware is UEFI.
@@ -100,6 +112,10 @@ pub(super) fn plan(request: &LaunchRequest) -> Result<QemuInstance, TargetError>
         uefi_variables: uefi.is_some().then(|| directory.join("uefi-variables.fd")),
         directory,
         short_directory,
+        stations: stations(request, &control_socket),
+        agent_socket: (request.purpose == InstancePurpose::Drill
+            && request.settings.probes.guest_agent)
+            .then(|| control_socket.with_file_name(AGENT_SOCKET)),
         control_socket,
         overlays,
         console_log: request.evidence_directory.join("serial.log"),
@@ -112,12 +128,54 @@ pub(super) fn plan(request: &LaunchRequest) -> Result<QemuInstance, TargetError>
     Ok(instance)
 }
 
-/// Where the control socket goes: beside the overlays, or in a short directory of its own when its
-/// address would not fit.
+/// A station for each card of a drill that asks something over the network.
+fn stations(request: &LaunchRequest, control_socket: &Path) -> Vec<StationPlan> {
+    let probes = &request.settings.probes;
+    if request.purpose == InstancePurpose::Failover || !probes.need_network() {
+        return Vec::new();
+    }
+    let cards = hardware_addresses(&request.networks);
+    let stations = cards
+        .into_iter()
+        .enumerate()
+        .map(|(index, card)| StationPlan {
+            socket: control_socket.with_file_name(format!("net-{index}.sock")),
+            card,
+            // The launch settings speak of the first card.
+            network: probes.guest_address.filter(|_| index == 0),
+        });
+    stations.collect()
+}
+
+/// The cards' hardware addresses: theirs, or the next one that QEMU would give.
+fn hardware_addresses(cards: &[NetworkCard]) -> Vec<String> {
+    let written = |bytes: [u8; 6]| bytes.map(|byte| format!("{byte:02x}")).join(":");
+    let mut free = (0..).map(|number: u8| {
+        let mut bytes = FIRST_CARD;
+        bytes[5] = bytes[5].wrapping_add(number);
+        written(bytes)
+    });
+    let given: Vec<String> = cards
+        .iter()
+        .filter_map(|card| card.address.as_ref().map(|own| own.to_ascii_lowercase()))
+        .collect();
+    cards
+        .iter()
+        .map(|card| match &card.address {
+            Some(own) => own.to_ascii_lowercase(),
+            None => free
+                .find(|one| !given.contains(one))
+                .expect("there are more addresses than cards"),
+        })
+        .collect()
+}
+
+/// Where the control socket goes, and with it all others: beside the overlays, or in a short directory
+/// of its own when an address would not fit.
 fn socket_place(directory: &Path) -> Result<(Option<PathBuf>, PathBuf), TargetError> {
-    let beside = directory.join(CONTROL_SOCKET);
-    if beside.as_os_str().as_bytes().len() <= SOCKET_PATH_BYTES_MAX {
-        return Ok((None, beside));
+    let longest = |directory: &Path| directory.join(LONGEST_SOCKET).as_os_str().as_bytes().len();
+    if longest(directory) <= SOCKET_PATH_BYTES_MAX {
+        return Ok((None, directory.join(CONTROL_SOCKET)));
     }
     let mut random = [0_u8; SHORT_NAME_BYTES];
     getrandom::fill(&mut random).map_err(|source| TargetError::Tool {
@@ -128,7 +186,7 @@ fn socket_place(directory: &Path) -> Result<(Option<PathBuf>, PathBuf), TargetEr
     let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let short = std::env::temp_dir().join(format!("bcdr-{name}"));
     let socket = short.join(CONTROL_SOCKET);
-    let bytes = socket.as_os_str().as_bytes().len();
+    let bytes = longest(&short);
     if bytes > SOCKET_PATH_BYTES_MAX {
         return Err(TargetError::Tool {
             tool: format!("directory {} for a control socket", short.display()),
