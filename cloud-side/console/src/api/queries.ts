@@ -179,6 +179,48 @@ export const failback = (id: string) =>
     refetchInterval: ({ state }) => (state.data?.finished_at ? SLOW : QUICK),
   });
 
+export const restores = (name: string | undefined, cursor: Cursor, limit = PAGE_SIZE) =>
+  queryOptions({
+    queryKey: ['restores', 'list', name ?? null, cursor ?? null, limit],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/restores', { params: { query: { group: name, cursor, limit } }, signal })),
+    refetchInterval: STEADY,
+    placeholderData: keepPreviousData,
+  });
+
+export const restore = (id: string) =>
+  queryOptions({
+    queryKey: ['restores', id],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/restores/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) => (state.data?.finished_at ? SLOW : QUICK),
+  });
+
+export const restorePreview = (name: string, at: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'restore-preview', at],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/restore-preview', {
+          params: { path: { group: name }, query: { at } },
+          signal,
+        }),
+      ),
+    refetchInterval: STEADY,
+    retry: false,
+    placeholderData: keepPreviousData,
+  });
+
+export const branches = (name: string | undefined, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['branches', 'list', name ?? null, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/branches', { params: { query: { group: name, cursor, limit: PAGE_SIZE } }, signal }),
+      ),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
 export const jobs = (name: string | undefined, cursor: Cursor) =>
   queryOptions({
     queryKey: ['jobs', 'list', name ?? null, cursor ?? null],

@@ -7,3 +7,6 @@ export const toFailover = (id: string) => `/failovers/${part(id)}`;
 export const toFailback = (id: string) => `/failbacks/${part(id)}`;
 export const toJob = (id: string) => `/jobs/${part(id)}`;
 export const toReport = (id: string) => `/reports/${part(id)}`;
+export const toRestore = (id: string) => `/restores/${part(id)}`;
+export const toPlan = (name: string, page = '') => `/plans/${part(name)}${page ? `/${page}` : ''}`;
+export const toPlanRun = (id: string) => `/plan-runs/${part(id)}`;

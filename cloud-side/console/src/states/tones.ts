@@ -17,6 +17,7 @@ import type {
   Readiness,
   ReadinessVerdict,
   ReplicationState,
+  RestoreEnd,
   RungVerdict,
   SourceServing,
   Stage,
@@ -44,6 +45,8 @@ const replication: Record<ReplicationState, Tone> = {
 
 const placement: Record<PlacementState, Tone> = {
   source_active: 'good',
+  // Its volumes take no writes meanwhile.
+  restoring: 'warn',
   failing_over: 'busy',
   target_uncommitted: 'warn',
   // Production is well there, but nothing protects what it writes.
@@ -130,6 +133,16 @@ const failbackEnd: Record<FailbackEnd, Tone> = {
   source_kept: 'warn',
 };
 
+const restoreEnd: Record<RestoreEnd, Tone> = {
+  restored: 'good',
+  // The volumes hold what was asked for, but nothing protects them.
+  unprotected: 'warn',
+  put_back: 'plain',
+  failed: 'bad',
+  cancelled: 'plain',
+  failed_over: 'warn',
+};
+
 const serving: Record<SourceServing, Tone> = { writable: 'plain', read_only: 'plain', no: 'plain' };
 
 const view: Record<ViewState, Tone> = { open: 'good', failed: 'bad' };
@@ -152,6 +165,7 @@ export const TONES = {
   stage,
   failoverEnd,
   failbackEnd,
+  restoreEnd,
   serving,
   view,
 } as const;

@@ -62,6 +62,7 @@ describe('the states of the API', () => {
     stage: 'Stage',
     failoverEnd: 'FailoverEnd',
     failbackEnd: 'FailbackEnd',
+    restoreEnd: 'RestoreEnd',
     serving: 'SourceServing',
     view: 'ViewState',
   };
