@@ -7,7 +7,12 @@ import { DrillPage } from './pages/drill/DrillPage';
 import { GroupsPage } from './pages/GroupsPage';
 import { GroupDrillsPage } from './pages/group/GroupDrillsPage';
 import { GroupFrame } from './pages/group/GroupFrame';
-import { GroupJobsPage, GroupReportsPage, GroupViewsPage } from './pages/group/GroupListsPages';
+import {
+  GroupJobsPage,
+  GroupReportsPage,
+  GroupRestoresPage,
+  GroupViewsPage,
+} from './pages/group/GroupListsPages';
 import { GroupMovesPage } from './pages/group/GroupMovesPage';
 import { NowPage } from './pages/group/NowPage';
 import { PointsPage } from './pages/group/PointsPage';
@@ -18,7 +23,9 @@ import { FailbackPage } from './pages/move/FailbackPage';
 import { FailoverPage } from './pages/move/FailoverPage';
 import { NotFoundPage } from './pages/NotFoundPage';
 import { ReportsPage } from './pages/ReportsPage';
+import { RestoresPage } from './pages/RestoresPage';
 import { ReportPage } from './pages/report/ReportPage';
+import { RestorePage } from './pages/restore/RestorePage';
 import { SignInPage } from './pages/SignInPage';
 import { SystemPage } from './pages/SystemPage';
 import { ViewsPage } from './pages/ViewsPage';
@@ -39,6 +46,7 @@ const routes: RouteObject[] = [
           { path: 'points', element: <PointsPage /> },
           { path: 'drills', element: <GroupDrillsPage /> },
           { path: 'moves', element: <GroupMovesPage /> },
+          { path: 'restores', element: <GroupRestoresPage /> },
           { path: 'views', element: <GroupViewsPage /> },
           { path: 'reports', element: <GroupReportsPage /> },
           { path: 'jobs', element: <GroupJobsPage /> },
@@ -49,6 +57,8 @@ const routes: RouteObject[] = [
       { path: 'moves', element: <MovesPage /> },
       { path: 'failovers/:id', element: <FailoverPage /> },
       { path: 'failbacks/:id', element: <FailbackPage /> },
+      { path: 'restores', element: <RestoresPage /> },
+      { path: 'restores/:id', element: <RestorePage /> },
       { path: 'jobs', element: <JobsPage /> },
       { path: 'jobs/:id', element: <JobPage /> },
       { path: 'views', element: <ViewsPage /> },

@@ -81,6 +81,7 @@ export type ReportKey = Schemas['ReportKey'];
 export type Restore = Schemas['Restore'];
 export type RestoreEnd = Schemas['RestoreEnd'];
 export type RestorePreview = Schemas['RestorePreview'];
+export type RestoreProgress = Schemas['RestoreProgress'];
 export type Rung = Schemas['Rung'];
 export type RungPatterns = Schemas['RungPatterns'];
 export type RungResult = Schemas['RungResult'];

@@ -16,6 +16,7 @@ const PLACES: { to: string; name: Key }[] = [
   { to: '/', name: 'nav.groups' },
   { to: '/drills', name: 'nav.drills' },
   { to: '/moves', name: 'nav.moves' },
+  { to: '/restores', name: 'nav.restores' },
   { to: '/reports', name: 'nav.reports' },
   { to: '/views', name: 'nav.views' },
   { to: '/jobs', name: 'nav.jobs' },

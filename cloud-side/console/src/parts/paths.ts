@@ -8,5 +8,12 @@ export const toFailback = (id: string) => `/failbacks/${part(id)}`;
 export const toJob = (id: string) => `/jobs/${part(id)}`;
 export const toReport = (id: string) => `/reports/${part(id)}`;
 export const toRestore = (id: string) => `/restores/${part(id)}`;
+
+/** The page of the failover, failback or restore with this id; null for an id of none of them. */
+export function toMaker(id: string): string | null {
+  if (id.startsWith('fov-')) return toFailover(id);
+  if (id.startsWith('fbk-')) return toFailback(id);
+  return id.startsWith('rst-') ? toRestore(id) : null;
+}
 export const toPlan = (name: string, page = '') => `/plans/${part(name)}${page ? `/${page}` : ''}`;
 export const toPlanRun = (id: string) => `/plan-runs/${part(id)}`;

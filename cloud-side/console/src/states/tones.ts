@@ -4,6 +4,7 @@
  * not known is never green.
  */
 import type {
+  BranchState,
   DrillAxisState,
   DrillState,
   FailbackEnd,
@@ -145,6 +146,13 @@ const restoreEnd: Record<RestoreEnd, Tone> = {
 
 const serving: Record<SourceServing, Tone> = { writable: 'plain', read_only: 'plain', no: 'plain' };
 
+const branch: Record<BranchState, Tone> = {
+  ready: 'good',
+  sealed: 'plain',
+  removing: 'busy',
+  unusable: 'bad',
+};
+
 const view: Record<ViewState, Tone> = { open: 'good', failed: 'bad' };
 
 /** All tables, by the name under which the catalogues have the words of the same states. */
@@ -167,6 +175,7 @@ export const TONES = {
   failbackEnd,
   restoreEnd,
   serving,
+  branch,
   view,
 } as const;
 

@@ -4,8 +4,9 @@ import { drill } from './en/drill';
 import { group } from './en/group';
 import { move } from './en/move';
 import { report } from './en/report';
+import { restore } from './en/restore';
 import { states } from './en/states';
 
-export const en = { ...common, ...states, ...group, ...drill, ...move, ...report };
+export const en = { ...common, ...states, ...group, ...drill, ...move, ...report, ...restore };
 
 export type Key = keyof typeof en;

@@ -64,6 +64,7 @@ describe('the states of the API', () => {
     failbackEnd: 'FailbackEnd',
     restoreEnd: 'RestoreEnd',
     serving: 'SourceServing',
+    branch: 'BranchState',
     view: 'ViewState',
   };
 
@@ -89,6 +90,7 @@ describe('the states of the API', () => {
     FailoverMode: ['mode.{}', 'failover.mode.{}', 'failover.mode.{}.what'],
     PlacementState: ['place.{}.what'],
     SourceDuty: ['duty.{}'],
+    BranchReason: ['branchReason.{}', 'branches.remove.{}'],
     Site: ['site.{}', 'keep.{}.do', 'keep.{}.title'],
     SplitReason: ['split.reason.{}'],
     UnknownLoss: ['loss.unknown.{}'],

@@ -5,6 +5,15 @@ import { drill } from './zh/drill';
 import { group } from './zh/group';
 import { move } from './zh/move';
 import { report } from './zh/report';
+import { restore } from './zh/restore';
 import { states } from './zh/states';
 
-export const zh: Record<Key, string> = { ...common, ...states, ...group, ...drill, ...move, ...report };
+export const zh: Record<Key, string> = {
+  ...common,
+  ...states,
+  ...group,
+  ...drill,
+  ...move,
+  ...report,
+  ...restore,
+};
