@@ -22,6 +22,10 @@ import { MovesPage } from './pages/MovesPage';
 import { FailbackPage } from './pages/move/FailbackPage';
 import { FailoverPage } from './pages/move/FailoverPage';
 import { NotFoundPage } from './pages/NotFoundPage';
+import { PlansPage } from './pages/PlansPage';
+import { EditPage, NewPlanPage } from './pages/plan/EditPage';
+import { PlanPage } from './pages/plan/PlanPage';
+import { RunPage } from './pages/plan/RunPage';
 import { ReportsPage } from './pages/ReportsPage';
 import { RestoresPage } from './pages/RestoresPage';
 import { ReportPage } from './pages/report/ReportPage';
@@ -52,6 +56,11 @@ const routes: RouteObject[] = [
           { path: 'jobs', element: <GroupJobsPage /> },
         ],
       },
+      { path: 'plans', element: <PlansPage /> },
+      { path: 'plans/:plan', element: <PlanPage /> },
+      { path: 'plans/:plan/edit', element: <EditPage /> },
+      { path: 'new-plan', element: <NewPlanPage /> },
+      { path: 'plan-runs/:id', element: <RunPage /> },
       { path: 'drills', element: <DrillsPage /> },
       { path: 'drills/:id', element: <DrillPage /> },
       { path: 'moves', element: <MovesPage /> },

@@ -1,7 +1,7 @@
 /** What pages read, and how often. Each is named by its path, so that an action can have the right ones read again. */
 import { keepPreviousData, type QueryClient, queryOptions } from '@tanstack/react-query';
 import { api, body, file } from './client';
-import type { PointKind } from './types';
+import type { PlanMode, PointKind } from './types';
 
 /** Something is happening: look closely. */
 export const QUICK = 1000;
@@ -219,6 +219,72 @@ export const branches = (name: string | undefined, cursor: Cursor) =>
       ),
     refetchInterval: SLOW,
     placeholderData: keepPreviousData,
+  });
+
+export const plans = (cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['plans', 'list', cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/plans', { params: { query: { cursor, limit: PAGE_SIZE } }, signal })),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+export const plan = (name: string) =>
+  queryOptions({
+    queryKey: ['plans', name],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/plans/{plan}', { params: { path: { plan: name } }, signal })),
+    refetchInterval: SLOW,
+  });
+
+export const planCheck = (name: string, mode: PlanMode, at: string | undefined) =>
+  queryOptions({
+    queryKey: ['plans', name, 'check', mode, at ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/plans/{plan}/check', {
+          params: { path: { plan: name }, query: { mode, at } },
+          signal,
+        }),
+      ),
+    refetchInterval: SLOW,
+    retry: false,
+    placeholderData: keepPreviousData,
+  });
+
+export const planForecast = (name: string, mode: PlanMode, priority?: number, only?: string[]) =>
+  queryOptions({
+    queryKey: ['plans', name, 'forecast', mode, priority ?? null, only ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/plans/{plan}/forecast', {
+          params: {
+            path: { plan: name },
+            query: { mode, priority, only: only?.length ? only.join(',') : undefined },
+          },
+          signal,
+        }),
+      ),
+    refetchInterval: SLOW,
+    retry: false,
+    placeholderData: keepPreviousData,
+  });
+
+export const planRuns = (name: string | undefined, cursor: Cursor, limit = PAGE_SIZE) =>
+  queryOptions({
+    queryKey: ['plan-runs', 'list', name ?? null, cursor ?? null, limit],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/plan-runs', { params: { query: { plan: name, cursor, limit } }, signal })),
+    refetchInterval: STEADY,
+    placeholderData: keepPreviousData,
+  });
+
+export const planRun = (id: string) =>
+  queryOptions({
+    queryKey: ['plan-runs', id],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/plan-runs/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) => (state.data?.ended_at ? SLOW : QUICK),
   });
 
 export const jobs = (name: string | undefined, cursor: Cursor) =>

@@ -83,6 +83,7 @@ export function BranchList({ group }: { group?: string }) {
           ]}
           confirm={removing.group_name}
           why={t('confirm.why.remove')}
+          frame="none"
           send={(confirm) =>
             body(
               api.POST('/api/v1/branches/{id}/actions/remove', {

@@ -14,6 +14,7 @@ import { Preferences } from './Preferences';
 
 const PLACES: { to: string; name: Key }[] = [
   { to: '/', name: 'nav.groups' },
+  { to: '/plans', name: 'nav.plans' },
   { to: '/drills', name: 'nav.drills' },
   { to: '/moves', name: 'nav.moves' },
   { to: '/restores', name: 'nav.restores' },
@@ -23,7 +24,13 @@ const PLACES: { to: string; name: Key }[] = [
   { to: '/system', name: 'nav.system' },
 ];
 
-const UNDER: Record<string, string> = { '/groups': '/', '/failovers': '/moves', '/failbacks': '/moves' };
+const UNDER: Record<string, string> = {
+  '/groups': '/',
+  '/failovers': '/moves',
+  '/failbacks': '/moves',
+  '/plan-runs': '/plans',
+  '/new-plan': '/plans',
+};
 
 export function Shell() {
   const { t } = useWords();

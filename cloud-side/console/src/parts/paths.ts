@@ -16,4 +16,6 @@ export function toMaker(id: string): string | null {
   return id.startsWith('rst-') ? toRestore(id) : null;
 }
 export const toPlan = (name: string, page = '') => `/plans/${part(name)}${page ? `/${page}` : ''}`;
+/** Not under `/plans/`, where a plan could have the name. */
+export const NEW_PLAN = '/new-plan';
 export const toPlanRun = (id: string) => `/plan-runs/${part(id)}`;

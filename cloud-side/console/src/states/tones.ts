@@ -14,6 +14,9 @@ import type {
   JobState,
   PhaseOutcome,
   PlacementState,
+  PlanCheckVerdict,
+  PlanRunState,
+  PlanStepState,
   PrecheckVerdict,
   Readiness,
   ReadinessVerdict,
@@ -153,6 +156,28 @@ const branch: Record<BranchState, Tone> = {
   unusable: 'bad',
 };
 
+const planRun: Record<PlanRunState, Tone> = {
+  running: 'busy',
+  awaiting_approval: 'warn',
+  paused: 'bad',
+  cancelling: 'busy',
+  succeeded: 'good',
+  succeeded_in_part: 'warn',
+  cancelled: 'plain',
+};
+
+const planStep: Record<PlanStepState, Tone> = {
+  waiting: 'plain',
+  running: 'busy',
+  awaiting_approval: 'warn',
+  done: 'good',
+  failed: 'bad',
+  skipped: 'warn',
+  not_run: 'plain',
+};
+
+const planCheck: Record<PlanCheckVerdict, Tone> = { passed: 'good', warning: 'warn', failed: 'bad' };
+
 const view: Record<ViewState, Tone> = { open: 'good', failed: 'bad' };
 
 /** All tables, by the name under which the catalogues have the words of the same states. */
@@ -176,6 +201,9 @@ export const TONES = {
   restoreEnd,
   serving,
   branch,
+  planRun,
+  planStep,
+  planCheck,
   view,
 } as const;
 

@@ -3,10 +3,11 @@ import { common } from './en/common';
 import { drill } from './en/drill';
 import { group } from './en/group';
 import { move } from './en/move';
+import { plan } from './en/plan';
 import { report } from './en/report';
 import { restore } from './en/restore';
 import { states } from './en/states';
 
-export const en = { ...common, ...states, ...group, ...drill, ...move, ...report, ...restore };
+export const en = { ...common, ...states, ...group, ...drill, ...move, ...report, ...restore, ...plan };
 
 export type Key = keyof typeof en;

@@ -65,6 +65,9 @@ describe('the states of the API', () => {
     restoreEnd: 'RestoreEnd',
     serving: 'SourceServing',
     branch: 'BranchState',
+    planRun: 'PlanRunState',
+    planStep: 'PlanStepState',
+    planCheck: 'PlanCheckVerdict',
     view: 'ViewState',
   };
 
@@ -91,6 +94,7 @@ describe('the states of the API', () => {
     PlacementState: ['place.{}.what'],
     SourceDuty: ['duty.{}'],
     BranchReason: ['branchReason.{}', 'branches.remove.{}'],
+    PlanMode: ['planMode.{}', 'plan.mode.{}', 'plan.mode.{}.what'],
     Site: ['site.{}', 'keep.{}.do', 'keep.{}.title'],
     SplitReason: ['split.reason.{}'],
     UnknownLoss: ['loss.unknown.{}'],

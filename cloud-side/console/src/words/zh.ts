@@ -4,6 +4,7 @@ import { common } from './zh/common';
 import { drill } from './zh/drill';
 import { group } from './zh/group';
 import { move } from './zh/move';
+import { plan } from './zh/plan';
 import { report } from './zh/report';
 import { restore } from './zh/restore';
 import { states } from './zh/states';
@@ -16,4 +17,5 @@ export const zh: Record<Key, string> = {
   ...move,
   ...report,
   ...restore,
+  ...plan,
 };

@@ -19,7 +19,7 @@ interface Props {
   keyed?: boolean;
   send: (confirm: string, key: string) => Promise<unknown>;
   onClose: () => void;
-  frame?: 'test' | 'live';
+  frame?: 'test' | 'live' | 'none';
   /** Fields before the name. */
   children?: ReactNode;
   /** Whether those fields are filled. */
@@ -34,7 +34,7 @@ export function VerbDialogue(props: Props) {
   return (
     <Dialogue
       title={title}
-      frame={frame}
+      frame={frame === 'none' ? undefined : frame}
       verb={verb}
       ready={filled && (confirm === undefined || typed === confirm)}
       busy={wish.busy}
