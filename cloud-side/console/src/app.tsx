@@ -1,6 +1,6 @@
 /** Which address is which page. All of them are the server's `index.html`; see the README. */
 import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router';
-import { useSession } from './api/session';
+import { useSignedIn } from './api/signedIn';
 import { BrokenPage } from './pages/BrokenPage';
 import { DrillsPage } from './pages/DrillsPage';
 import { DrillPage } from './pages/drill/DrillPage';
@@ -30,7 +30,8 @@ import { ReportsPage } from './pages/ReportsPage';
 import { RestoresPage } from './pages/RestoresPage';
 import { ReportPage } from './pages/report/ReportPage';
 import { RestorePage } from './pages/restore/RestorePage';
-import { SignInPage } from './pages/SignInPage';
+import { SetupPage } from './pages/SetupPage';
+import { AskingPage, SignInPage } from './pages/SignInPage';
 import { SystemPage } from './pages/SystemPage';
 import { ViewsPage } from './pages/ViewsPage';
 import { Shell } from './parts/Shell';
@@ -82,6 +83,15 @@ const routes: RouteObject[] = [
 const router = createBrowserRouter(routes);
 
 export function App() {
-  const { signedIn } = useSession();
-  return signedIn ? <RouterProvider router={router} /> : <SignInPage />;
+  const signedIn = useSignedIn();
+  switch (signedIn.way) {
+    case 'asking':
+      return <AskingPage />;
+    case 'out':
+      // In the place of the page that one was on: its address stays, and so one comes back to it.
+      return signedIn.may === 'setup' ? <SetupPage /> : <SignInPage why={signedIn.why} may={signedIn.may} />;
+    case 'token':
+    case 'name':
+      return <RouterProvider router={router} />;
+  }
 }

@@ -1,4 +1,5 @@
 /** English, which says what keys there are. */
+import { access } from './en/access';
 import { common } from './en/common';
 import { drill } from './en/drill';
 import { group } from './en/group';
@@ -8,6 +9,16 @@ import { report } from './en/report';
 import { restore } from './en/restore';
 import { states } from './en/states';
 
-export const en = { ...common, ...states, ...group, ...drill, ...move, ...report, ...restore, ...plan };
+export const en = {
+  ...common,
+  ...access,
+  ...states,
+  ...group,
+  ...drill,
+  ...move,
+  ...report,
+  ...restore,
+  ...plan,
+};
 
 export type Key = keyof typeof en;

@@ -1,5 +1,6 @@
 /** Chinese, with the words of docs/glossary.md. A key that is missing does not compile. */
 import type { Key } from './en';
+import { access } from './zh/access';
 import { common } from './zh/common';
 import { drill } from './zh/drill';
 import { group } from './zh/group';
@@ -11,6 +12,7 @@ import { states } from './zh/states';
 
 export const zh: Record<Key, string> = {
   ...common,
+  ...access,
   ...states,
   ...group,
   ...drill,

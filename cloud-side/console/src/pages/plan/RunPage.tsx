@@ -194,6 +194,9 @@ interface StepsProps {
   onAsk: (verb: StepVerb, step: PlanRunStep) => void;
 }
 
+/** Steps that somebody may have to decide about; on others no verb means anything yet. */
+const OPEN: ReadonlySet<PlanRunStep['state']> = new Set(['running', 'awaiting_approval', 'failed']);
+
 const VERBS: { verb: StepVerb; look: 'main' | 'plain' }[] = [
   { verb: 'approve', look: 'main' },
   { verb: 'retry-step', look: 'main' },
@@ -221,7 +224,7 @@ function RunSteps({ run, onAsk }: StepsProps) {
           className={step.state === 'waiting' || step.state === 'not_run' ? 'to-come' : undefined}
         >
           <Cell>
-            <div className="mono">{step.id}</div>
+            <div className="mono step-name">{step.id}</div>
             {step.after.length > 0 && (
               <div className="quiet small">{t('run.after', { steps: step.after.join(', ') })}</div>
             )}
@@ -231,7 +234,7 @@ function RunSteps({ run, onAsk }: StepsProps) {
             <div className="small observed">
               {step.kind === 'group' ? <Link to={toGroup(step.about)}>{step.about}</Link> : step.about}
             </div>
-            {!step.critical && <div className="quiet small">{t('plan.optional')}</div>}
+            {!step.critical && <div className="quiet small">{t('run.optional')}</div>}
           </Cell>
           <Cell>
             <StateBadge kind="planStep" value={step.state} />
@@ -245,7 +248,7 @@ function RunSteps({ run, onAsk }: StepsProps) {
           </Cell>
           <Cell>
             <div className="button-row step-do">
-              {isOver(run)
+              {isOver(run) || !OPEN.has(step.state)
                 ? null
                 : VERBS.map(({ verb, look }) => (
                     <ActionButton

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, body } from '../../api/client';
-import { restore as restoreQuery } from '../../api/queries';
+import { placement as placementQuery, restore as restoreQuery } from '../../api/queries';
 import type { Restore } from '../../api/types';
 import { ActionButton, actionOf } from '../../parts/ActionButton';
 import { Bytes } from '../../parts/Bytes';
@@ -165,7 +165,11 @@ export function RestorePage() {
 /** What somebody who shut a machine down waits to hear. */
 function Volumes({ restore }: { restore: Restore }) {
   const { t } = useWords();
+  const { data: placement } = useQuery(placementQuery(restore.group_name));
   const now = volumesAre(restore);
+  // A restore that is over says nothing of what happened to its volumes since.
+  const since = placement?.state !== 'source_active' || placement.source?.serving !== 'writable';
+  if (restore.end && (since || placement.job)) return null;
   return (
     <p className="countdown">
       <Badge tone={VOLUME_TONES[now]}>{t(`restore.volumes.${now}`)}</Badge>{' '}

@@ -13,15 +13,6 @@ export const common = {
   'shell.leave': 'Sign out',
   'shell.dark': 'Dark',
   'shell.light': 'Light',
-  'signin.title': 'Sign in',
-  'signin.what': 'Console of this installation: replication, drills, failover and failback.',
-  'signin.token': 'Access token',
-  'signin.token.where':
-    'It begins with bcdr_. `bcdr cloud init` printed it; a lab keeps it in the file `token` of its directory.',
-  'signin.do': 'Sign in',
-  'signin.expired': 'The token is no longer accepted. Sign in again.',
-  'signin.kept':
-    'The token is checked against the API and kept in this tab only, until it is closed or you sign out.',
   'fresh.none': 'nothing heard yet',
   'fresh.heard': 'heard {span} ago',
   'fresh.silent': 'No answer from the API for {span}.',
