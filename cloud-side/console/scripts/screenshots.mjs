@@ -74,6 +74,7 @@ try {
   const pages = [
     { name: 'groups', path: '/', settle: 3500 },
     { name: 'group-now', path: `/groups/${group}`, settle: 5000 },
+    { name: 'group-timeline', path: `/groups/${group}/timeline`, settle: 3500 },
     { name: 'group-points', path: `/groups/${group}/points` },
     { name: 'group-drills', path: `/groups/${group}/drills` },
     { name: 'group-moves', path: `/groups/${group}/moves` },

@@ -16,6 +16,7 @@ import {
 import { GroupMovesPage } from './pages/group/GroupMovesPage';
 import { NowPage } from './pages/group/NowPage';
 import { PointsPage } from './pages/group/PointsPage';
+import { TimelinePage } from './pages/group/TimelinePage';
 import { JobPage } from './pages/JobPage';
 import { JobsPage } from './pages/JobsPage';
 import { MovesPage } from './pages/MovesPage';
@@ -48,6 +49,7 @@ const routes: RouteObject[] = [
         element: <GroupFrame />,
         children: [
           { index: true, element: <NowPage /> },
+          { path: 'timeline', element: <TimelinePage /> },
           { path: 'points', element: <PointsPage /> },
           { path: 'drills', element: <GroupDrillsPage /> },
           { path: 'moves', element: <GroupMovesPage /> },

@@ -1,5 +1,10 @@
 /** What pages read, and how often. Each is named by its path, so that an action can have the right ones read again. */
-import { keepPreviousData, type QueryClient, queryOptions } from '@tanstack/react-query';
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  type QueryClient,
+  queryOptions,
+} from '@tanstack/react-query';
 import { api, body, file } from './client';
 import type { PlanMode, PointKind } from './types';
 
@@ -70,6 +75,23 @@ export const points = (name: string, kind: PointKind | undefined, cursor: Cursor
       ),
     refetchInterval: SLOW,
     placeholderData: keepPreviousData,
+  });
+
+/** Points by the thousand, for what shows a long time at once. Read once: what is new is in `points`. */
+export const allPoints = (name: string) =>
+  infiniteQueryOptions({
+    queryKey: ['groups', name, 'all-points'],
+    queryFn: ({ pageParam, signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/points', {
+          params: { path: { group: name }, query: { cursor: pageParam, limit: 1000 } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as Cursor,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
   });
 
 export const nearest = (name: string, at: string) =>
@@ -352,6 +374,7 @@ export const evidence = (drillId: string, name: string) =>
 /** Has everything read again that an action may have changed. */
 export function readAgain(client: QueryClient) {
   return client.invalidateQueries({
-    predicate: ({ queryKey }) => queryKey[2] !== 'evidence' && queryKey[2] !== 'text',
+    predicate: ({ queryKey }) =>
+      queryKey[2] !== 'evidence' && queryKey[2] !== 'text' && queryKey[2] !== 'all-points',
   });
 }

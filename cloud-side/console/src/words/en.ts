@@ -3,6 +3,7 @@ import { access } from './en/access';
 import { common } from './en/common';
 import { drill } from './en/drill';
 import { group } from './en/group';
+import { line } from './en/line';
 import { move } from './en/move';
 import { plan } from './en/plan';
 import { report } from './en/report';
@@ -19,6 +20,7 @@ export const en = {
   ...report,
   ...restore,
   ...plan,
+  ...line,
 };
 
 export type Key = keyof typeof en;

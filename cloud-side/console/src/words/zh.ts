@@ -4,6 +4,7 @@ import { access } from './zh/access';
 import { common } from './zh/common';
 import { drill } from './zh/drill';
 import { group } from './zh/group';
+import { line } from './zh/line';
 import { move } from './zh/move';
 import { plan } from './zh/plan';
 import { report } from './zh/report';
@@ -20,4 +21,5 @@ export const zh: Record<Key, string> = {
   ...report,
   ...restore,
   ...plan,
+  ...line,
 };

@@ -24,6 +24,7 @@ import { SplitBrainPanel } from './SplitBrainPanel';
 
 const TABS: { page: string; name: Key }[] = [
   { page: '', name: 'group.tab.now' },
+  { page: 'timeline', name: 'group.tab.timeline' },
   { page: 'points', name: 'group.tab.points' },
   { page: 'drills', name: 'nav.drills' },
   { page: 'moves', name: 'nav.moves' },
