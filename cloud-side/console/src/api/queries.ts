@@ -345,6 +345,16 @@ export const reports = (name: string | undefined, cursor: Cursor, limit = PAGE_S
     placeholderData: keepPreviousData,
   });
 
+/** Recovery times and points over the drills of a group, or of all. */
+export const trend = (name: string | undefined) =>
+  queryOptions({
+    queryKey: ['reports', 'trend', name ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/reports/trend', { params: { query: { group: name, limit: 100 } }, signal })),
+    refetchInterval: SLOW,
+    retry: false,
+  });
+
 /** The signed document as the server sends it: its text is what the signature is checked against. */
 export const reportText = (id: string) =>
   queryOptions({

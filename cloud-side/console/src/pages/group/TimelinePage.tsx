@@ -17,7 +17,8 @@ import { Live } from '../../parts/Live';
 import { useNow } from '../../parts/now';
 import { Panel } from '../../parts/Panel';
 import { toDrill, toFailback, toFailover, toRestore } from '../../parts/paths';
-import { Badge } from '../../parts/StateBadge';
+import { Badge, StateBadge } from '../../parts/StateBadge';
+import { Cell, Row, Table } from '../../parts/Table';
 import { remembered, series } from '../../states/samples';
 import {
   apart,
@@ -189,8 +190,7 @@ function Lines({ points, more }: LinesProps) {
               look={() => 'lane-bookmark'}
             />
           </Lane>
-          <DrillLane within={within} />
-          <MoveLane within={within} now={now} />
+          <HappenedLanes within={within} now={now} />
           <span className="lane-name">
             <label htmlFor="instant">{t('line.instant')}</label>
           </span>
@@ -258,6 +258,7 @@ function Lines({ points, more }: LinesProps) {
         </div>
         {point ? <Chosen point={point} instant={instant} newest={newest} /> : <Empty>{t('line.none')}</Empty>}
       </Panel>
+      <HappenedPanel within={within} now={now} />
     </>
   );
 }
@@ -268,7 +269,8 @@ function Chosen({ point, instant, newest }: { point: Point; instant: number; new
   const { group, ask } = useGroup();
   const action = (verb: string) => actionOf(group.allowed_actions, verb);
   const until = Date.parse(point.covers_until);
-  const exact = instant <= until || Date.parse(point.time) === newest;
+  const exact = instant <= until;
+  const short = Date.parse(point.time) === newest ? 'line.short.newest' : 'line.short';
   return (
     <>
       <p>
@@ -279,7 +281,7 @@ function Chosen({ point, instant, newest }: { point: Point; instant: number; new
         <span className="quiet">{t(`pointKind.${point.kind}`)}</span>
       </p>
       <p className={exact ? 'quiet' : undefined}>
-        {exact ? t('line.exact') : t('line.short', { span: span((instant - until) / 1000) })}
+        {exact ? t('line.exact') : t(short, { span: span((instant - until) / 1000) })}
       </p>
       <div className="button-row">
         <ActionButton
@@ -347,67 +349,130 @@ function Marks({ items, within, look }: MarksProps) {
   });
 }
 
-/** When a drill's point was, which is what it says something about. */
-function drilled(drill: Drill): number {
-  return Date.parse(drill.report?.point.time ?? drill.requested_at);
-}
-
-/** The newest drills, each at the point that it booted. */
-function DrillLane({ within }: { within: Stretch }) {
-  const { t, state } = useWords();
+/** The newest drills and moves of the group; null while some of them are not known yet. */
+function useHappened() {
   const { group } = useGroup();
-  const { data } = useQuery(drills(group.name, undefined));
-  const all = data?.items ?? [];
-  return (
-    <Lane name={t('line.drills')} note={data ? t('line.newest', { count: all.length }) : t('common.unknown')}>
-      {apart(all, drilled, within).map((drill) => (
-        <Link key={drill.id} to={toDrill(drill.id)} tabIndex={-1}>
-          {/* A dot is the round end of a line: a circle would be drawn as wide as the time is stretched. */}
-          <path className={`lane-drill is-${drill.state}`} d={`M${place(drilled(drill), within)} 20h0.01`}>
-            <title>{state('drill', drill.state)}</title>
-          </path>
-        </Link>
-      ))}
-    </Lane>
-  );
-}
-
-/** Failovers, failbacks and restores, as long as they took. */
-function MoveLane({ within, now }: { within: Stretch; now: number }) {
-  const { t, known } = useWords();
-  const { group } = useGroup();
+  const drilled = useQuery(drills(group.name, undefined));
   const over = useQuery(failovers(group.name, undefined));
   const back = useQuery(failbacks(group.name, undefined));
   const home = useQuery(restores(group.name, undefined));
-  const told = over.data && back.data && home.data;
-  const moves = [
-    ...(over.data?.items ?? []).map((one) => ({ ...one, kind: 'failover', to: toFailover(one.id) })),
-    ...(back.data?.items ?? []).map((one) => ({ ...one, kind: 'failback', to: toFailback(one.id) })),
-    ...(home.data?.items ?? []).map((one) => ({ ...one, kind: 'restore', to: toRestore(one.id) })),
-  ];
+  if (!drilled.data || !over.data || !back.data || !home.data) return null;
+  return {
+    drills: drilled.data.items,
+    moves: [
+      ...over.data.items.map((one) => ({ ...one, kind: 'failover' as const, to: toFailover(one.id) })),
+      ...back.data.items.map((one) => ({ ...one, kind: 'failback' as const, to: toFailback(one.id) })),
+      ...home.data.items.map((one) => ({ ...one, kind: 'restore' as const, to: toRestore(one.id) })),
+    ],
+  };
+}
+
+/** When a drill's point was, which is what it says something about. */
+function drilledAt(drill: Drill): number {
+  return Date.parse(drill.report?.point.time ?? drill.requested_at);
+}
+
+function overlaps(move: { requested_at: string; finished_at?: string | null }, within: Stretch, now: number) {
+  const from = Date.parse(move.requested_at);
+  const to = move.finished_at ? Date.parse(move.finished_at) : now;
+  return from <= within.to && to >= within.from ? { from, to } : null;
+}
+
+/** Drills at the points that they booted; moves as long as they took. */
+function HappenedLanes({ within, now }: { within: Stretch; now: number }) {
+  const { t } = useWords();
+  const told = useHappened();
   return (
-    <Lane
-      name={t('line.moves')}
-      note={told ? t('line.newest', { count: moves.length }) : t('common.unknown')}
-    >
-      {moves.map((move) => {
-        const from = Math.max(Date.parse(move.requested_at), within.from);
-        const to = Math.min(move.finished_at ? Date.parse(move.finished_at) : now, within.to);
-        if (to < within.from || from > within.to) return null;
-        return (
-          <Link key={move.id} to={move.to} tabIndex={-1}>
+    <>
+      <Lane
+        name={t('line.drills')}
+        note={told ? t('line.newest', { count: told.drills.length }) : t('common.unknown')}
+      >
+        {apart(told?.drills ?? [], drilledAt, within).map((drill) => (
+          // A dot is the round end of a line: a circle would be drawn as wide as the time is stretched.
+          <path
+            key={drill.id}
+            className={`lane-drill is-${drill.state}`}
+            d={`M${place(drilledAt(drill), within)} 20h0.01`}
+          />
+        ))}
+      </Lane>
+      <Lane
+        name={t('line.moves')}
+        note={told ? t('line.newest', { count: told.moves.length }) : t('common.unknown')}
+      >
+        {told?.moves.map((move) => {
+          const shown = overlaps(move, within, now);
+          if (!shown) return null;
+          const from = place(Math.max(shown.from, within.from), within);
+          return (
             <rect
+              key={move.id}
               className={`lane-move is-${move.kind}`}
-              x={place(from, within)}
-              width={Math.max(3, place(to, within) - place(from, within))}
+              x={from}
+              width={Math.max(3, place(Math.min(shown.to, within.to), within) - from)}
               y={12}
               height={16}
-            >
-              <title>{known('kind', move.kind) ?? move.kind}</title>
-            </rect>
-          </Link>
-        );
-      })}
-    </Lane>
+            />
+          );
+        })}
+      </Lane>
+    </>
+  );
+}
+
+/** The same in words, with the way to each. */
+function HappenedPanel({ within, now }: { within: Stretch; now: number }) {
+  const { t } = useWords();
+  const told = useHappened();
+  if (!told) return null;
+  const rows = [
+    ...told.drills
+      .filter((drill) => drilledAt(drill) >= within.from && drilledAt(drill) <= within.to)
+      .map((drill) => ({
+        id: drill.id,
+        at: drill.requested_at,
+        kind: 'drill' as const,
+        to: toDrill(drill.id),
+        state: <StateBadge kind="drill" value={drill.state} />,
+      })),
+    ...told.moves
+      .filter((move) => overlaps(move, within, now))
+      .map((move) => ({
+        id: move.id,
+        at: move.requested_at,
+        kind: move.kind,
+        to: move.to,
+        state: !move.end ? (
+          <StateBadge kind="stage" value={move.stage} />
+        ) : move.kind === 'failover' ? (
+          <StateBadge kind="failoverEnd" value={move.end} />
+        ) : move.kind === 'failback' ? (
+          <StateBadge kind="failbackEnd" value={move.end} />
+        ) : (
+          <StateBadge kind="restoreEnd" value={move.end} />
+        ),
+      })),
+  ].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
+  if (rows.length === 0) return null;
+  return (
+    <Panel title={t('line.happened')}>
+      <Table
+        caption={t('line.happened')}
+        columns={[{ name: t('moves.requested') }, { name: t('jobs.kind') }, { name: t('moves.state') }]}
+      >
+        {rows.map((row) => (
+          <Row key={row.id}>
+            <Cell>
+              <Link to={row.to}>
+                <Instant at={row.at} age />
+              </Link>
+            </Cell>
+            <Cell>{t(`kind.${row.kind}`)}</Cell>
+            <Cell>{row.state}</Cell>
+          </Row>
+        ))}
+      </Table>
+    </Panel>
   );
 }

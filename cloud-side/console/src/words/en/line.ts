@@ -20,6 +20,7 @@ export const line = {
   'line.drills': 'Drills, at their points',
   'line.newest': 'the newest {count}',
   'line.moves': 'Failovers, failbacks, restores',
+  'line.happened': 'In this time',
   'line.instant': 'Instant',
   'line.chosen': 'The point of this instant',
   'line.follows': 'follows the present',
@@ -28,5 +29,7 @@ export const line = {
   'line.present': 'The present',
   'line.none': 'No point that was read is so old.',
   'line.exact': 'It holds everything that was written until then.',
+  'line.short.newest':
+    'It is the newest. What was written in the {span} before the instant is not known to be in a point yet.',
   'line.short': 'What was written in the {span} before the instant is in a later point only, or in none.',
 } as const;

@@ -20,6 +20,7 @@ export const line = {
   'line.drills': '演练（位于其恢复点）',
   'line.newest': '最新 {count} 次',
   'line.moves': '切换、回切与还原',
+  'line.happened': '这段时间内',
   'line.instant': '时刻',
   'line.chosen': '此时刻的恢复点',
   'line.follows': '跟随当前',
@@ -28,5 +29,6 @@ export const line = {
   'line.present': '回到当前',
   'line.none': '已读取的恢复点都没有这么早。',
   'line.exact': '包含此时刻之前的全部写入。',
+  'line.short.newest': '这是最新的恢复点。此时刻之前 {span}内的写入是否已进入恢复点尚不可知。',
   'line.short': '此时刻之前 {span}内的写入只在更晚的恢复点中，或不在任何恢复点中。',
 };
