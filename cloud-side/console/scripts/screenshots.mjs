@@ -150,9 +150,23 @@ try {
     }
     if (wanted.length > 0) continue;
     await page.evaluate(() => sessionStorage.clear());
-    await page.goto(origin);
-    await page.locator('input[type=password]').waitFor();
-    await page.screenshot({ path: join(folder, `signin-${look}.png`) });
+    for (const [name, code] of [
+      ['signin', null],
+      ['signin-name', 'session_missing'],
+      ['setup', 'setup_required'],
+    ]) {
+      if (code !== null)
+        await page.route(
+          (url) => url.pathname === '/api/v1/session',
+          (asked) =>
+            asked.fulfill({ status: 401, json: { type: 'x', title: code, status: 401, code, detail: code } }),
+        );
+      await page.goto(origin);
+      await page.locator('input[type=password]').first().waitFor();
+      await page.screenshot({ path: join(folder, `${name}-${look}.png`) });
+      await examine(`${name}-${look}`);
+      await page.unrouteAll({ behavior: 'ignoreErrors' });
+    }
   }
 } finally {
   await site.close();

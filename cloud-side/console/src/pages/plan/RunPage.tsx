@@ -197,11 +197,11 @@ interface StepsProps {
 /** Steps that somebody may have to decide about; on others no verb means anything yet. */
 const OPEN: ReadonlySet<PlanRunStep['state']> = new Set(['running', 'awaiting_approval', 'failed']);
 
-const VERBS: { verb: StepVerb; look: 'main' | 'plain' }[] = [
-  { verb: 'approve', look: 'main' },
-  { verb: 'retry-step', look: 'main' },
-  { verb: 'skip-step', look: 'plain' },
-];
+/** What can be decided about a step of a kind at all: nobody releases a group, and an approval is not skipped. */
+function verbsOf({ kind }: PlanRunStep): StepVerb[] {
+  if (kind === 'approval') return ['approve'];
+  return kind === 'wait' ? ['skip-step'] : ['retry-step', 'skip-step'];
+}
 
 function RunSteps({ run, onAsk }: StepsProps) {
   const { t, known } = useWords();
@@ -250,12 +250,12 @@ function RunSteps({ run, onAsk }: StepsProps) {
             <div className="button-row step-do">
               {isOver(run) || !OPEN.has(step.state)
                 ? null
-                : VERBS.map(({ verb, look }) => (
+                : verbsOf(step).map((verb) => (
                     <ActionButton
                       key={verb}
                       action={actionOf(step.allowed_actions, verb)}
                       label={t(`run.${verb}`)}
-                      look={look}
+                      look={verb === 'skip-step' ? 'plain' : 'main'}
                       onClick={() => onAsk(verb, step)}
                     />
                   ))}

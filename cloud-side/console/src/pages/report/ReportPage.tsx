@@ -203,6 +203,22 @@ function Event({ what }: { what: string }) {
   return words ?? <Served>{what}</Served>;
 }
 
+/** A check of many has the part it belongs to before its name, as `cleanup:control socket`. */
+function CheckName({ name }: { name: string }) {
+  const { known } = useWords();
+  const [, part, rest] = /^(\w+):(.+)$/.exec(name) ?? [];
+  if (part && rest) {
+    const words = known('report.check', part) ?? known('phase', part);
+    if (words)
+      return (
+        <>
+          {words}: <Served>{rest}</Served>
+        </>
+      );
+  }
+  return known('report.check', name) ?? <Served>{name}</Served>;
+}
+
 /** What was checked besides the rungs: who had authority, what was sent, and digests. */
 function Proof({ content }: { content: ReportContent }) {
   const { t, known } = useWords();
@@ -217,7 +233,9 @@ function Proof({ content }: { content: ReportContent }) {
         >
           {checks.map((check) => (
             <Row key={check.name}>
-              <Cell>{known('report.check', check.name) ?? check.name}</Cell>
+              <Cell>
+                <CheckName name={check.name} />
+              </Cell>
               <Cell>
                 <Badge tone={rungTone(check.verdict)}>
                   {known('state.precheckVerdict', check.verdict) ??
