@@ -60,6 +60,8 @@ export async function open() {
 }
 
 /** Signs in with a language and colours, from nothing. */
+const byToken = { en: 'Sign in with a token', zh: '使用令牌登录' };
+
 export async function signIn({ page, origin, token }, language, scheme) {
   await page.goto(origin);
   await page.evaluate(
@@ -71,6 +73,9 @@ export async function signIn({ page, origin, token }, language, scheme) {
     [language, scheme],
   );
   await page.goto(origin);
+  await page.locator('input[type=password]').waitFor();
+  const other = page.getByRole('button', { name: byToken[language] });
+  if (await other.isVisible()) await other.click();
   await page.locator('input[type=password]').fill(token);
   await page.keyboard.press('Enter');
   await page.locator('.shell').waitFor();

@@ -46,6 +46,14 @@ const press = (en, zh) => async (language) => {
   if (await button.isEnabled()) await button.click();
 };
 
+/** Takes one of the ways of a switch. */
+const choose = (en, zh) => async (language) => {
+  await page
+    .getByText(language === 'zh' ? zh : en, { exact: true })
+    .first()
+    .click();
+};
+
 const looks = [
   { language: 'en', scheme: 'light', width: 1440 },
   { language: 'zh', scheme: 'dark', width: 1440 },
@@ -58,6 +66,7 @@ try {
   const first = await newest('groups');
   const group = first?.name;
   const placement = await get(`groups/${group}/placement`);
+  const plan = await newest('plans');
   const shown = async (list, path = list) => {
     const item = await newest(list);
     return item && `/${path}/${item.id}`;
@@ -65,17 +74,31 @@ try {
   const pages = [
     { name: 'groups', path: '/', settle: 3500 },
     { name: 'group-now', path: `/groups/${group}`, settle: 5000 },
+    { name: 'group-timeline', path: `/groups/${group}/timeline`, settle: 3500 },
     { name: 'group-points', path: `/groups/${group}/points` },
     { name: 'group-drills', path: `/groups/${group}/drills` },
     { name: 'group-moves', path: `/groups/${group}/moves` },
     { name: 'group-views', path: `/groups/${group}/views` },
+    { name: 'group-restores', path: `/groups/${group}/restores` },
     { name: 'group-reports', path: `/groups/${group}/reports` },
     { name: 'group-jobs', path: `/groups/${group}/jobs` },
+    { name: 'plans', path: '/plans' },
+    { name: 'plan', path: plan && `/plans/${plan.name}`, settle: 1200 },
+    { name: 'plan-edit', path: plan && `/plans/${plan.name}/edit` },
+    {
+      name: 'plan-text',
+      path: plan && `/plans/${plan.name}/edit`,
+      after: choose('Text (JSON)', '文本（JSON）'),
+    },
+    { name: 'plan-new', path: '/new-plan' },
+    { name: 'plan-run', path: await shown('plan-runs') },
     { name: 'drills', path: '/drills' },
     { name: 'drill', path: await shown('drills'), settle: 1500 },
     { name: 'moves', path: '/moves' },
     { name: 'failover', path: await shown('failovers') },
     { name: 'failback', path: await shown('failbacks') },
+    { name: 'restores', path: '/restores' },
+    { name: 'restore', path: await shown('restores') },
     { name: 'jobs', path: '/jobs' },
     { name: 'job', path: await shown('jobs') },
     { name: 'reports', path: '/reports' },
@@ -86,6 +109,17 @@ try {
     { name: 'dialogue-failover', path: `/groups/${group}`, after: press('Fail over', '故障切换') },
     { name: 'dialogue-bookmark', path: `/groups/${group}`, after: press('Create bookmark', '创建书签') },
     { name: 'dialogue-view', path: `/groups/${group}`, after: press('Open view', '打开视图') },
+    { name: 'dialogue-restore', path: `/groups/${group}`, after: press('Restore', '还原') },
+    {
+      name: 'dialogue-plan-drill',
+      path: plan && `/plans/${plan.name}`,
+      after: press('Drill the plan', '演练此计划'),
+    },
+    {
+      name: 'dialogue-plan-failover',
+      path: plan && `/plans/${plan.name}`,
+      after: press('Fail over by plan', '按计划切换'),
+    },
     ...staged(first, placement),
     { name: 'dialogue-schedule', path: `/groups/${group}/drills`, after: press('Change', '修改') },
   ].filter(
@@ -116,9 +150,23 @@ try {
     }
     if (wanted.length > 0) continue;
     await page.evaluate(() => sessionStorage.clear());
-    await page.goto(origin);
-    await page.locator('input[type=password]').waitFor();
-    await page.screenshot({ path: join(folder, `signin-${look}.png`) });
+    for (const [name, code] of [
+      ['signin', null],
+      ['signin-name', 'session_missing'],
+      ['setup', 'setup_required'],
+    ]) {
+      if (code !== null)
+        await page.route(
+          (url) => url.pathname === '/api/v1/session',
+          (asked) =>
+            asked.fulfill({ status: 401, json: { type: 'x', title: code, status: 401, code, detail: code } }),
+        );
+      await page.goto(origin);
+      await page.locator('input[type=password]').first().waitFor();
+      await page.screenshot({ path: join(folder, `${name}-${look}.png`) });
+      await examine(`${name}-${look}`);
+      await page.unrouteAll({ behavior: 'ignoreErrors' });
+    }
   }
 } finally {
   await site.close();

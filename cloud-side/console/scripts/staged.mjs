@@ -94,6 +94,29 @@ function failback(group, part) {
   };
 }
 
+function restore(group, part) {
+  return {
+    id: 'rst-01m83staged000000000000000',
+    group: group.id,
+    group_name: group.name,
+    job: 'job-01m83staged000000000000002',
+    operator: 'first administrator',
+    requested_at: ago(300),
+    set_aside: false,
+    turned_back: false,
+    point: '1-48211',
+    point_time: ago(7200),
+    undo_label: 'before-rst-01m83staged000000000000000',
+    undo_point: '1-50012',
+    undo_time: ago(290),
+    fetched_bytes: 81_264_640,
+    written_bytes: 73_400_320,
+    loss: { seconds: { at_least: 7200 }, bytes: { exactly: 734_003_200 } },
+    progress: { done_bytes: 3_435_973_836, total_bytes: 10_737_418_240 },
+    ...part,
+  };
+}
+
 /** The states, by the name of their picture: where the page is, and what the API is made to have said. */
 export function staged(group, placement) {
   const decide = failover(group);
@@ -173,6 +196,32 @@ export function staged(group, placement) {
       refused('failover_start', 'a split brain is suspected', 'say which site is kept'),
     ],
   };
+  const blockedRestore = restore(group, {
+    step: 'restore_disks',
+    stage: 'blocked',
+    steps: steps(
+      [
+        'precheck',
+        'quiesce_source',
+        'drain_source',
+        'place_bookmark',
+        'hold_home',
+        'inspect_home',
+        'restore_disks',
+      ],
+      null,
+    ),
+    failure: {
+      step: 'restore_disks',
+      code: 'home_silent',
+      cause: 'nothing was heard of the source for 120 s',
+      remedy: 'see that the capture runs and reaches its gateway; then try again',
+    },
+    allowed_actions: [
+      ...allowed('retry', 'cancel'),
+      refused('undo', 'the restore has not ended', 'cancel it, or wait for its end'),
+    ],
+  });
   const name = encodeURIComponent(group.name);
   return [
     {
@@ -189,6 +238,11 @@ export function staged(group, placement) {
       name: 'staged-failback-blocked',
       path: `/failbacks/${blocked.id}`,
       answers: { [`failbacks/${blocked.id}`]: blocked },
+    },
+    {
+      name: 'staged-restore-blocked',
+      path: `/restores/${blockedRestore.id}`,
+      answers: { [`restores/${blockedRestore.id}`]: blockedRestore },
     },
     {
       name: 'staged-split-brain',

@@ -1,25 +1,38 @@
 /** Which address is which page. All of them are the server's `index.html`; see the README. */
 import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router';
-import { useSession } from './api/session';
+import { useSignedIn } from './api/signedIn';
 import { BrokenPage } from './pages/BrokenPage';
 import { DrillsPage } from './pages/DrillsPage';
 import { DrillPage } from './pages/drill/DrillPage';
 import { GroupsPage } from './pages/GroupsPage';
 import { GroupDrillsPage } from './pages/group/GroupDrillsPage';
 import { GroupFrame } from './pages/group/GroupFrame';
-import { GroupJobsPage, GroupReportsPage, GroupViewsPage } from './pages/group/GroupListsPages';
+import {
+  GroupJobsPage,
+  GroupReportsPage,
+  GroupRestoresPage,
+  GroupViewsPage,
+} from './pages/group/GroupListsPages';
 import { GroupMovesPage } from './pages/group/GroupMovesPage';
 import { NowPage } from './pages/group/NowPage';
 import { PointsPage } from './pages/group/PointsPage';
+import { TimelinePage } from './pages/group/TimelinePage';
 import { JobPage } from './pages/JobPage';
 import { JobsPage } from './pages/JobsPage';
 import { MovesPage } from './pages/MovesPage';
 import { FailbackPage } from './pages/move/FailbackPage';
 import { FailoverPage } from './pages/move/FailoverPage';
 import { NotFoundPage } from './pages/NotFoundPage';
+import { PlansPage } from './pages/PlansPage';
+import { EditPage, NewPlanPage } from './pages/plan/EditPage';
+import { PlanPage } from './pages/plan/PlanPage';
+import { RunPage } from './pages/plan/RunPage';
 import { ReportsPage } from './pages/ReportsPage';
+import { RestoresPage } from './pages/RestoresPage';
 import { ReportPage } from './pages/report/ReportPage';
-import { SignInPage } from './pages/SignInPage';
+import { RestorePage } from './pages/restore/RestorePage';
+import { SetupPage } from './pages/SetupPage';
+import { AskingPage, SignInPage } from './pages/SignInPage';
 import { SystemPage } from './pages/SystemPage';
 import { ViewsPage } from './pages/ViewsPage';
 import { Shell } from './parts/Shell';
@@ -36,19 +49,28 @@ const routes: RouteObject[] = [
         element: <GroupFrame />,
         children: [
           { index: true, element: <NowPage /> },
+          { path: 'timeline', element: <TimelinePage /> },
           { path: 'points', element: <PointsPage /> },
           { path: 'drills', element: <GroupDrillsPage /> },
           { path: 'moves', element: <GroupMovesPage /> },
+          { path: 'restores', element: <GroupRestoresPage /> },
           { path: 'views', element: <GroupViewsPage /> },
           { path: 'reports', element: <GroupReportsPage /> },
           { path: 'jobs', element: <GroupJobsPage /> },
         ],
       },
+      { path: 'plans', element: <PlansPage /> },
+      { path: 'plans/:plan', element: <PlanPage /> },
+      { path: 'plans/:plan/edit', element: <EditPage /> },
+      { path: 'new-plan', element: <NewPlanPage /> },
+      { path: 'plan-runs/:id', element: <RunPage /> },
       { path: 'drills', element: <DrillsPage /> },
       { path: 'drills/:id', element: <DrillPage /> },
       { path: 'moves', element: <MovesPage /> },
       { path: 'failovers/:id', element: <FailoverPage /> },
       { path: 'failbacks/:id', element: <FailbackPage /> },
+      { path: 'restores', element: <RestoresPage /> },
+      { path: 'restores/:id', element: <RestorePage /> },
       { path: 'jobs', element: <JobsPage /> },
       { path: 'jobs/:id', element: <JobPage /> },
       { path: 'views', element: <ViewsPage /> },
@@ -63,6 +85,15 @@ const routes: RouteObject[] = [
 const router = createBrowserRouter(routes);
 
 export function App() {
-  const { signedIn } = useSession();
-  return signedIn ? <RouterProvider router={router} /> : <SignInPage />;
+  const signedIn = useSignedIn();
+  switch (signedIn.way) {
+    case 'asking':
+      return <AskingPage />;
+    case 'out':
+      // In the place of the page that one was on: its address stays, and so one comes back to it.
+      return signedIn.may === 'setup' ? <SetupPage /> : <SignInPage why={signedIn.why} may={signedIn.may} />;
+    case 'token':
+    case 'name':
+      return <RouterProvider router={router} />;
+  }
 }

@@ -1,12 +1,12 @@
 /**
- * The one way to the API: typed by the checked-in document, with the tab's token, telling `hearing` about each
+ * The one way to the API: typed by the checked-in document, as who is signed in to this tab, telling `hearing` about each
  * answer and throwing an `ApiProblem` for everything that is not a success.
  */
 import createClient from 'openapi-fetch';
 import { heard, notHeard } from './hearing';
 import { ApiProblem, isProblem } from './problem';
 import type { paths } from './schema';
-import { currentToken, signOut } from './session';
+import { current, refused, type SignedIn } from './signedIn';
 
 /** An API that hangs is gone too: what is only read is given up early, what changes something is not. */
 const PATIENCE_READING_MS = 8_000;
@@ -14,13 +14,20 @@ const PATIENCE_CHANGING_MS = 30_000;
 /** Files may be large and the way slow. */
 const PATIENCE_FILE_MS = 300_000;
 
-async function send(request: Request, token: string | null, patience: number): Promise<Response> {
-  if (token !== null) request.headers.set('Authorization', `Bearer ${token}`);
+function origin(): string {
+  return typeof location === 'undefined' ? '' : location.origin;
+}
+
+async function send(request: Request, asker: SignedIn, patience: number): Promise<Response> {
+  if (asker.way === 'token') request.headers.set('Authorization', `Bearer ${asker.token}`);
+  // No other site can make a browser send this header, so a cookie alone changes nothing.
+  if (request.method !== 'GET') request.headers.set('X-BCDR-Request', '1');
   let response: Response;
   try {
     response = await fetch(request, {
       cache: 'no-store',
-      credentials: 'same-origin',
+      // A token speaks for itself: a cookie beside it would leave it open who asks.
+      credentials: asker.way === 'token' ? 'omit' : 'same-origin',
       signal: AbortSignal.any([request.signal, AbortSignal.timeout(patience)]),
     });
   } catch (error) {
@@ -40,14 +47,14 @@ async function send(request: Request, token: string | null, patience: number): P
     .json()
     .catch(() => null);
   if (!isProblem(problem)) throw ApiProblem.unreadable(response.status);
-  if (response.status === 401 && token !== null && token === currentToken()) signOut('expired');
+  if (response.status === 401) refused(asker);
   throw ApiProblem.refused(problem);
 }
 
 export const api = createClient<paths>({
-  baseUrl: typeof location === 'undefined' ? '' : location.origin,
+  baseUrl: origin(),
   fetch: (request) =>
-    send(request, currentToken(), request.method === 'GET' ? PATIENCE_READING_MS : PATIENCE_CHANGING_MS),
+    send(request, current(), request.method === 'GET' ? PATIENCE_READING_MS : PATIENCE_CHANGING_MS),
 });
 
 /** What a request brought. Failures were thrown already, so a body that is absent is an empty answer. */
@@ -58,16 +65,18 @@ export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
 
 /** Whether the API takes this token; throws why not. */
 export async function tryToken(token: string): Promise<void> {
-  await send(new Request(`${location.origin}/api/v1/system`), token, PATIENCE_READING_MS);
+  await send(new Request(`${origin()}/api/v1/system`), { way: 'token', token }, PATIENCE_READING_MS);
+}
+
+/** A route that the document does not have; see `session.ts`. */
+export function ask(path: string, init?: RequestInit): Promise<Response> {
+  const patience = init?.method ? PATIENCE_CHANGING_MS : PATIENCE_READING_MS;
+  return send(new Request(`${origin()}/api/v1/${path}`, init), current(), patience);
 }
 
 /** A file of the API, which needs the token's header and so cannot be a plain link. */
 export async function file(path: string): Promise<Blob> {
-  const response = await send(
-    new Request(`${location.origin}/api/v1/${path}`),
-    currentToken(),
-    PATIENCE_FILE_MS,
-  );
+  const response = await send(new Request(`${origin()}/api/v1/${path}`), current(), PATIENCE_FILE_MS);
   return response.blob();
 }
 

@@ -1,7 +1,12 @@
 /** What pages read, and how often. Each is named by its path, so that an action can have the right ones read again. */
-import { keepPreviousData, type QueryClient, queryOptions } from '@tanstack/react-query';
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  type QueryClient,
+  queryOptions,
+} from '@tanstack/react-query';
 import { api, body, file } from './client';
-import type { PointKind } from './types';
+import type { PlanMode, PointKind } from './types';
 
 /** Something is happening: look closely. */
 export const QUICK = 1000;
@@ -70,6 +75,23 @@ export const points = (name: string, kind: PointKind | undefined, cursor: Cursor
       ),
     refetchInterval: SLOW,
     placeholderData: keepPreviousData,
+  });
+
+/** Points by the thousand, for what shows a long time at once. Read once: what is new is in `points`. */
+export const allPoints = (name: string) =>
+  infiniteQueryOptions({
+    queryKey: ['groups', name, 'all-points'],
+    queryFn: ({ pageParam, signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/points', {
+          params: { path: { group: name }, query: { cursor: pageParam, limit: 1000 } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as Cursor,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
   });
 
 export const nearest = (name: string, at: string) =>
@@ -179,6 +201,114 @@ export const failback = (id: string) =>
     refetchInterval: ({ state }) => (state.data?.finished_at ? SLOW : QUICK),
   });
 
+export const restores = (name: string | undefined, cursor: Cursor, limit = PAGE_SIZE) =>
+  queryOptions({
+    queryKey: ['restores', 'list', name ?? null, cursor ?? null, limit],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/restores', { params: { query: { group: name, cursor, limit } }, signal })),
+    refetchInterval: STEADY,
+    placeholderData: keepPreviousData,
+  });
+
+export const restore = (id: string) =>
+  queryOptions({
+    queryKey: ['restores', id],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/restores/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) => (state.data?.finished_at ? SLOW : QUICK),
+  });
+
+export const restorePreview = (name: string, at: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'restore-preview', at],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/groups/{group}/restore-preview', {
+          params: { path: { group: name }, query: { at } },
+          signal,
+        }),
+      ),
+    refetchInterval: STEADY,
+    retry: false,
+    placeholderData: keepPreviousData,
+  });
+
+export const branches = (name: string | undefined, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['branches', 'list', name ?? null, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/branches', { params: { query: { group: name, cursor, limit: PAGE_SIZE } }, signal }),
+      ),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+export const plans = (cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['plans', 'list', cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/plans', { params: { query: { cursor, limit: PAGE_SIZE } }, signal })),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+export const plan = (name: string) =>
+  queryOptions({
+    queryKey: ['plans', name],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/plans/{plan}', { params: { path: { plan: name } }, signal })),
+    refetchInterval: SLOW,
+  });
+
+export const planCheck = (name: string, mode: PlanMode, at: string | undefined) =>
+  queryOptions({
+    queryKey: ['plans', name, 'check', mode, at ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/plans/{plan}/check', {
+          params: { path: { plan: name }, query: { mode, at } },
+          signal,
+        }),
+      ),
+    refetchInterval: SLOW,
+    retry: false,
+    placeholderData: keepPreviousData,
+  });
+
+export const planForecast = (name: string, mode: PlanMode, priority?: number, only?: string[]) =>
+  queryOptions({
+    queryKey: ['plans', name, 'forecast', mode, priority ?? null, only ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/plans/{plan}/forecast', {
+          params: {
+            path: { plan: name },
+            query: { mode, priority, only: only?.length ? only.join(',') : undefined },
+          },
+          signal,
+        }),
+      ),
+    refetchInterval: SLOW,
+    retry: false,
+    placeholderData: keepPreviousData,
+  });
+
+export const planRuns = (name: string | undefined, cursor: Cursor, limit = PAGE_SIZE) =>
+  queryOptions({
+    queryKey: ['plan-runs', 'list', name ?? null, cursor ?? null, limit],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/plan-runs', { params: { query: { plan: name, cursor, limit } }, signal })),
+    refetchInterval: STEADY,
+    placeholderData: keepPreviousData,
+  });
+
+export const planRun = (id: string) =>
+  queryOptions({
+    queryKey: ['plan-runs', id],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/plan-runs/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: ({ state }) => (state.data?.ended_at ? SLOW : QUICK),
+  });
+
 export const jobs = (name: string | undefined, cursor: Cursor) =>
   queryOptions({
     queryKey: ['jobs', 'list', name ?? null, cursor ?? null],
@@ -215,6 +345,16 @@ export const reports = (name: string | undefined, cursor: Cursor, limit = PAGE_S
     placeholderData: keepPreviousData,
   });
 
+/** Recovery times and points over the drills of a group, or of all. */
+export const trend = (name: string | undefined) =>
+  queryOptions({
+    queryKey: ['reports', 'trend', name ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/reports/trend', { params: { query: { group: name, limit: 100 } }, signal })),
+    refetchInterval: SLOW,
+    retry: false,
+  });
+
 /** The signed document as the server sends it: its text is what the signature is checked against. */
 export const reportText = (id: string) =>
   queryOptions({
@@ -244,6 +384,7 @@ export const evidence = (drillId: string, name: string) =>
 /** Has everything read again that an action may have changed. */
 export function readAgain(client: QueryClient) {
   return client.invalidateQueries({
-    predicate: ({ queryKey }) => queryKey[2] !== 'evidence' && queryKey[2] !== 'text',
+    predicate: ({ queryKey }) =>
+      queryKey[2] !== 'evidence' && queryKey[2] !== 'text' && queryKey[2] !== 'all-points',
   });
 }

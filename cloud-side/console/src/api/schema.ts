@@ -1,6 +1,60 @@
 // Made by `npm run generate` from cloud-side/openapi.json. Not edited by hand.
 
 export interface paths {
+    "/api/v1/branches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists branches, oldest first. */
+        get: operations["list_branches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/branches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a branch. */
+        get: operations["show_branch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/branches/{id}/actions/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Removes a branch with its history, for good. Refused while production runs on it, a job needs it, a
+         *     view shows it or another branch lies above it.
+         */
+        post: operations["remove_branch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/drills": {
         parameters: {
             query?: never;
@@ -447,6 +501,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups/{group}/placement/actions/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries the blocked step again, be it of a decision about a split brain or of the job on its way. */
+        post: operations["retry_placement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups/{group}/points": {
         parameters: {
             query?: never;
@@ -520,6 +591,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups/{group}/restore-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows, without changing anything, what a restore in place would put back. */
+        get: operations["preview_restore"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups/{group}/runbook": {
         parameters: {
             query?: never;
@@ -563,6 +651,182 @@ export interface paths {
         };
         /** Shows a job, now or at its end. */
         get: operations["show_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plan-runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists runs of plans, newest first. */
+        get: operations["list_plan_runs"];
+        put?: never;
+        /** Runs a plan. */
+        post: operations["start_plan_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plan-runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a run of a plan. */
+        get: operations["show_plan_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plan-runs/{id}/actions/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Releases a step that awaits approval. */
+        post: operations["approve_plan_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plan-runs/{id}/actions/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a run up: nothing more begins, drills are stopped and cleaned, failovers before their fence
+         *     are cancelled. Failovers behind it stay, and await their own decision.
+         */
+        post: operations["cancel_plan_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plan-runs/{id}/actions/retry-step": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins a failed step again that holds the run up. */
+        post: operations["retry_plan_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plan-runs/{id}/actions/skip-step": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on without a step that failed, or cuts a wait short. */
+        post: operations["skip_plan_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists plans, by name. */
+        get: operations["list_plans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{plan}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a plan. Its ETag is that of its version. */
+        get: operations["show_plan"];
+        /** Applies a plan, as its next version. The same document again changes nothing. */
+        put: operations["apply_plan"];
+        post?: never;
+        /** Removes a plan. Its versions and runs stay; one that is run is not removed. */
+        delete: operations["remove_plan"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{plan}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says whether a plan could be run now, and what stands in the way. Changes nothing. */
+        get: operations["check_plan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{plan}/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says how long a run of a plan would take, from what earlier runs took. */
+        get: operations["forecast_plan"];
         put?: never;
         post?: never;
         delete?: never;
@@ -646,7 +910,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows results, recovery times and recovery points over time, the oldest first. */
+        /** Shows results, recovery times and recovery points of drills over time, the oldest first. */
         get: operations["show_report_trend"];
         put?: never;
         post?: never;
@@ -667,6 +931,101 @@ export interface paths {
         get: operations["read_report_trend"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists restores, newest first. */
+        get: operations["list_restores"];
+        put?: never;
+        /**
+         * Starts a restore in place: the source stops writes, all it holds is bookmarked, its disks are
+         *     brought to the point, and it serves them again.
+         */
+        post: operations["start_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restores/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a restore. */
+        get: operations["show_restore"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restores/{id}/actions/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives up a restore that does not serve yet. If nothing was written the source serves what it has;
+         *     else its disks are brought back to the bookmark first.
+         */
+        post: operations["cancel_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restores/{id}/actions/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries the step again in which a restore is blocked. */
+        post: operations["retry_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restores/{id}/actions/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undoes a restore: another restore, to the bookmark of what the source held before. What was
+         *     written since is bookmarked in turn.
+         */
+        post: operations["undo_restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -778,6 +1137,48 @@ export interface components {
             /** @description What makes it allowed. */
             remedy?: string | null;
         };
+        /** @description A branch: a writable image of a point with a history of its own, or what is kept of one. */
+        Branch: {
+            /** @description The branch it lies above; null when that is the group's own history. */
+            base_branch?: string | null;
+            /** @description The point it began as. */
+            base_point: string;
+            /** @description Why it cannot be used, or takes no more writes. */
+            cause?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description The group's generation when it was made.
+             */
+            generation: number;
+            /** @description Its group. */
+            group: string;
+            /** @description The name of its group. */
+            group_name: string;
+            /** @description Its id. */
+            id: string;
+            latest_point?: components["schemas"]["Point"] | null;
+            /** @description The failover, failback or restore that it was made for. */
+            made_for?: string | null;
+            /** @description What it is for. */
+            reason: components["schemas"]["BranchReason"];
+            /** @description How it stands. */
+            state: components["schemas"]["BranchState"];
+        };
+        /**
+         * @description What a branch is for.
+         * @enum {string}
+         */
+        BranchReason: "failover" | "left_behind" | "copy";
+        /**
+         * @description How a branch stands.
+         * @enum {string}
+         */
+        BranchState: "ready" | "sealed" | "removing" | "unusable";
         /** @description The canary against the point. */
         CanaryReport: {
             /**
@@ -1458,7 +1859,7 @@ export interface components {
          * @description What a job does.
          * @enum {string}
          */
-        JobKind: "create_point" | "drill" | "failover" | "failback" | "readiness";
+        JobKind: "create_point" | "drill" | "failover" | "failback" | "restore" | "readiness";
         /** @description What came of a job. */
         JobResult: {
             /** @description Its drill. */
@@ -1470,6 +1871,16 @@ export interface components {
          * @enum {string}
          */
         JobState: "queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted";
+        /** @description A decision about a suspected split brain that is being carried out. */
+        Keeping: {
+            failure?: components["schemas"]["Failure"] | null;
+            /** @description The site whose data is kept. */
+            site: components["schemas"]["Site"];
+            /** @description What it does there. */
+            stage: components["schemas"]["Stage"];
+            /** @description The step it is in. */
+            step: components["schemas"]["Step"];
+        };
         /**
          * @description Whether a key is there.
          * @enum {string}
@@ -1689,8 +2100,9 @@ export interface components {
             volumes: components["schemas"]["NewVolume"][];
         };
         /**
-         * @description For which machine a point is inspected. What is not said is as the last time, and at first a BIOS
-         *     machine with virtio disks and one network card.
+         * @description For which machine a point is inspected. What is not said is as in the launch settings of the group's
+         *     drill schedule; without those as the last time, and at first a BIOS machine with virtio disks and one
+         *     network card.
          */
         NewInspection: {
             disk_bus?: components["schemas"]["ReadinessDiskBus"] | null;
@@ -1701,10 +2113,47 @@ export interface components {
              */
             network_cards?: number | null;
         };
+        /** @description A run to be started. */
+        NewPlanRun: {
+            /**
+             * @description The one time of all groups (RFC 3339): each is recovered from its greatest point that is not
+             *     after it. `latest`, the default, is the newest point of each. A planned run takes that only.
+             */
+            at?: string | null;
+            /** @description The plan's name, as somebody typed it; for everything that is no drill. */
+            confirm?: string | null;
+            /**
+             * Format: date-time
+             * @description When production stopped, as far as the operator knows: reports count from it.
+             */
+            interrupted_at?: string | null;
+            /** @description The operator vouches that all sources are isolated, although they were seen serving. */
+            isolation_confirmed?: boolean;
+            /** @description What is done with the groups. */
+            mode: components["schemas"]["PlanMode"];
+            /** @description Only these steps; what they come after counts as settled. */
+            only?: string[];
+            /** @description The plan's name. */
+            plan: string;
+            /**
+             * Format: int32
+             * @description Only steps at least as urgent.
+             */
+            priority?: number | null;
+        };
         /** @description A bookmark to be made. */
         NewPoint: {
             /** @description Its label, unique in the group. */
             label: string;
+        };
+        /** @description A restore to be started. */
+        NewRestore: {
+            /** @description The instant: a point id, a label, or an RFC 3339 time for the newest point at or before it. */
+            at: string;
+            /** @description The group's name, as somebody typed it. */
+            confirm: string;
+            /** @description The group, by id or name. All of its volumes are put back together. */
+            group: string;
         };
         /** @description A schedule to be set. */
         NewSchedule: {
@@ -1732,6 +2181,8 @@ export interface components {
              *     `latest`.
              */
             at: string;
+            /** @description A branch of the group, by id: its own history is meant then, and not the group's. */
+            branch?: string | null;
             /** @description The group, by id or name. */
             group: string;
             /**
@@ -1749,6 +2200,43 @@ export interface components {
              * @description Its size in bytes, a multiple of 512.
              */
             size_bytes: number;
+        };
+        /** @description A page of a list. */
+        Page_Branch: {
+            /** @description The items. */
+            items: {
+                /** @description The branch it lies above; null when that is the group's own history. */
+                base_branch?: string | null;
+                /** @description The point it began as. */
+                base_point: string;
+                /** @description Why it cannot be used, or takes no more writes. */
+                cause?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: int64
+                 * @description The group's generation when it was made.
+                 */
+                generation: number;
+                /** @description Its group. */
+                group: string;
+                /** @description The name of its group. */
+                group_name: string;
+                /** @description Its id. */
+                id: string;
+                latest_point?: components["schemas"]["Point"] | null;
+                /** @description The failover, failback or restore that it was made for. */
+                made_for?: string | null;
+                /** @description What it is for. */
+                reason: components["schemas"]["BranchReason"];
+                /** @description How it stands. */
+                state: components["schemas"]["BranchState"];
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
         };
         /** @description A page of a list. */
         Page_Drill: {
@@ -2042,6 +2530,99 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A page of a list. */
+        Page_Plan: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When this version was applied.
+                 */
+                applied_at: string;
+                /** @description Who applied it. */
+                applied_by: string;
+                /** @description The document, with every default. */
+                document: Record<string, never>;
+                /** @description The groups it recovers. */
+                groups: string[];
+                /** @description Its name. */
+                name: string;
+                /**
+                 * Format: int32
+                 * @description Its version; the first is 1.
+                 */
+                version: number;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_PlanRun: {
+            /** @description The items. */
+            items: {
+                /** @description What may be done with the run now. */
+                allowed_actions: components["schemas"]["Action"][];
+                /**
+                 * Format: date-time
+                 * @description The one time of all groups; null for the newest point of each.
+                 */
+                at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                began_at: string;
+                cancelled?: components["schemas"]["PlanDecision"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                ended_at?: string | null;
+                /** @description Its id. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When production stopped, as far as the operator knew.
+                 */
+                interrupted_at?: string | null;
+                /** @description What is done with the groups. */
+                mode: components["schemas"]["PlanMode"];
+                /** @description Only these steps were asked for; empty for all. */
+                only: string[];
+                /** @description Who asked. */
+                operator: string;
+                /** @description The plan. */
+                plan: string;
+                /** @description Each group's greatest point that is not after that time, as it was at the start. */
+                points: components["schemas"]["PlanPoint"][];
+                /**
+                 * Format: int32
+                 * @description Only steps at least as urgent were asked for; null for all.
+                 */
+                priority?: number | null;
+                /**
+                 * Format: double
+                 * @description How far the earliest of these is before the latest, in seconds; null for fewer than two.
+                 */
+                skew_seconds?: number | null;
+                /** @description How it stands. */
+                state: components["schemas"]["PlanRunState"];
+                /** @description The steps, in the plan's order. */
+                steps: components["schemas"]["PlanRunStep"][];
+                /**
+                 * Format: double
+                 * @description The same of the points that were really taken.
+                 */
+                taken_skew_seconds?: number | null;
+                /**
+                 * Format: int32
+                 * @description The version of the plan that is run.
+                 */
+                version: number;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
         Page_Point: {
             /** @description The items. */
             items: {
@@ -2086,6 +2667,8 @@ export interface components {
                 group_name: string;
                 /** @description Its id. */
                 id: string;
+                /** @description Whether it is of a failover that was not over: its ladder was climbed, and it could be undone. */
+                interim: boolean;
                 /** @description What it is about: `drill`, `failover`, `failback` or `restore`. */
                 kind: string;
                 /**
@@ -2132,9 +2715,88 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A page of a list. */
+        Page_Restore: {
+            /** @description The items. */
+            items: {
+                /** @description What may be done with it now. */
+                allowed_actions: components["schemas"]["Action"][];
+                end?: components["schemas"]["RestoreEnd"] | null;
+                failure?: components["schemas"]["Failure"] | null;
+                /**
+                 * Format: int64
+                 * @description Bytes of content that went to the source.
+                 */
+                fetched_bytes: number;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at?: string | null;
+                /**
+                 * Format: int64
+                 * @description The generation that it took last.
+                 */
+                generation?: number | null;
+                /** @description Its group. */
+                group: string;
+                /** @description The name of its group. */
+                group_name: string;
+                /** @description Its id. */
+                id: string;
+                /** @description Its job. */
+                job: string;
+                loss?: components["schemas"]["LossWindow"] | null;
+                /** @description Who asked. */
+                operator: string;
+                /** @description The point that the disks are put back to. */
+                point?: string | null;
+                /**
+                 * Format: date-time
+                 * @description The time of that point.
+                 */
+                point_time?: string | null;
+                progress?: components["schemas"]["RestoreProgress"] | null;
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                requested_at: string;
+                /** @description Whether a failover interrupted it; it goes on if that does not become final. */
+                set_aside: boolean;
+                /** @description What it does there. */
+                stage: components["schemas"]["Stage"];
+                /** @description The step it is in, or ended in. */
+                step: components["schemas"]["Step"];
+                /** @description Every step that was begun. */
+                steps: components["schemas"]["PlacementStep"][];
+                /** @description Whether it is on its way back. */
+                turned_back: boolean;
+                /** @description Its label. */
+                undo_label?: string | null;
+                /** @description The point with all that the source held before; the restore is undone with it. */
+                undo_point?: string | null;
+                /**
+                 * Format: date-time
+                 * @description The time of that point.
+                 */
+                undo_time?: string | null;
+                /** @description The restore that it undoes, if it does. */
+                undoes?: string | null;
+                /**
+                 * Format: int64
+                 * @description Bytes written to its disks.
+                 */
+                written_bytes: number;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
         Page_View: {
             /** @description The items. */
             items: {
+                /** @description The branch whose history it shows; null when that is the group's own. */
+                branch?: string | null;
                 /** @description The drill that it is for. */
                 drill?: string | null;
                 /** @description Its group. */
@@ -2252,7 +2914,7 @@ export interface components {
             state: components["schemas"]["PlacementState"];
             target?: components["schemas"]["TargetSide"] | null;
         };
-        /** @description A failover or failback that is on its way. */
+        /** @description A failover, failback or restore that is on its way. */
         PlacementJob: {
             failure?: components["schemas"]["Failure"] | null;
             /** @description Its id. */
@@ -2268,13 +2930,13 @@ export interface components {
          * @description The kinds of jobs that change a placement.
          * @enum {string}
          */
-        PlacementJobKind: "failover" | "failback";
+        PlacementJobKind: "failover" | "failback" | "restore";
         /**
          * @description Where a group's production is, for people.
          * @enum {string}
          */
-        PlacementState: "source_active" | "failing_over" | "target_uncommitted" | "target_active" | "reversing" | "reverse_protected" | "failing_back" | "source_uncommitted" | "rolling_back" | "split_brain_suspected";
-        /** @description One step of a failover or failback. */
+        PlacementState: "source_active" | "restoring" | "failing_over" | "target_uncommitted" | "target_active" | "reversing" | "reverse_protected" | "failing_back" | "source_uncommitted" | "rolling_back" | "split_brain_suspected";
+        /** @description One step of a failover, failback or restore. */
         PlacementStep: {
             /**
              * Format: int32
@@ -2300,6 +2962,312 @@ export interface components {
             /** @description The step. */
             step: components["schemas"]["Step"];
         };
+        /** @description A recovery plan. */
+        Plan: {
+            /**
+             * Format: date-time
+             * @description When this version was applied.
+             */
+            applied_at: string;
+            /** @description Who applied it. */
+            applied_by: string;
+            /** @description The document, with every default. */
+            document: Record<string, never>;
+            /** @description The groups it recovers. */
+            groups: string[];
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version; the first is 1.
+             */
+            version: number;
+        };
+        /** @description What a look at a plan showed. */
+        PlanCheck: {
+            /** @description Everything that was looked at. */
+            items: components["schemas"]["PlanCheckItem"][];
+            /** @description For which run. */
+            mode: components["schemas"]["PlanMode"];
+            /** @description The plan. */
+            plan: string;
+            /** @description The point that each group would be recovered from. */
+            points: components["schemas"]["PlanPoint"][];
+            /**
+             * Format: double
+             * @description How far the earliest of these points is before the latest, in seconds; null for fewer than two.
+             */
+            skew_seconds?: number | null;
+            /** @description The worst verdict. */
+            verdict: components["schemas"]["PlanCheckVerdict"];
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+        };
+        /** @description One thing that was looked at. */
+        PlanCheckItem: {
+            /** @description What was looked at. */
+            check: string;
+            /** @description What was seen. */
+            detail: string;
+            /** @description What to do about it; null where nothing has to be done. */
+            remedy?: string | null;
+            /** @description The step; null for the plan itself. */
+            step?: string | null;
+            /** @description What that showed. */
+            verdict: components["schemas"]["PlanCheckVerdict"];
+        };
+        /**
+         * @description What a look at something showed.
+         * @enum {string}
+         */
+        PlanCheckVerdict: "passed" | "warning" | "failed";
+        /** @description What an operator decided. */
+        PlanDecision: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description Why, as it was given. */
+            reason?: string | null;
+        };
+        /** @description A plan to be applied: steps with what they come after. */
+        PlanDocument: Record<string, never>;
+        /** @description How long a run would take, as far as that is known. */
+        PlanForecast: {
+            /**
+             * Format: double
+             * @description From the start to the end, at least, in seconds.
+             */
+            at_least_seconds: number;
+            /** @description Whether that is all; without it there are steps whose time nobody knows. */
+            is_complete: boolean;
+            /** @description For which run. */
+            mode: components["schemas"]["PlanMode"];
+            /** @description The plan. */
+            plan: string;
+            /** @description The steps, in the plan's order. */
+            steps: components["schemas"]["PlanForecastStep"][];
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+        };
+        /** @description How long a step would take. */
+        PlanForecastStep: {
+            /** @description What the time is based on, in words. */
+            basis: string;
+            /**
+             * Format: double
+             * @description When it would begin after the start, at the earliest, in seconds; null when it is left out.
+             */
+            begins_after_seconds?: number | null;
+            /** @description How many earlier runs that is the median of; null when it is not based on runs. */
+            runs?: number | null;
+            /**
+             * Format: double
+             * @description How long it takes, in seconds; null when that is not known or it is left out.
+             */
+            seconds?: number | null;
+            /** @description The step. */
+            step: string;
+        };
+        /**
+         * @description What a run does with the groups.
+         * @enum {string}
+         */
+        PlanMode: "drill" | "planned" | "emergency";
+        /** @description The point that was chosen for a group. */
+        PlanPoint: {
+            /** @description The group. */
+            group: string;
+            /** @description Its name. */
+            group_name: string;
+            /** @description The point. */
+            point: string;
+            /** @description The step that recovers it. */
+            step: string;
+            /**
+             * Format: date-time
+             * @description The point's time.
+             */
+            time: string;
+        };
+        /** @description A run of a plan. */
+        PlanRun: {
+            /** @description What may be done with the run now. */
+            allowed_actions: components["schemas"]["Action"][];
+            /**
+             * Format: date-time
+             * @description The one time of all groups; null for the newest point of each.
+             */
+            at?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            began_at: string;
+            cancelled?: components["schemas"]["PlanDecision"] | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string | null;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When production stopped, as far as the operator knew.
+             */
+            interrupted_at?: string | null;
+            /** @description What is done with the groups. */
+            mode: components["schemas"]["PlanMode"];
+            /** @description Only these steps were asked for; empty for all. */
+            only: string[];
+            /** @description Who asked. */
+            operator: string;
+            /** @description The plan. */
+            plan: string;
+            /** @description Each group's greatest point that is not after that time, as it was at the start. */
+            points: components["schemas"]["PlanPoint"][];
+            /**
+             * Format: int32
+             * @description Only steps at least as urgent were asked for; null for all.
+             */
+            priority?: number | null;
+            /**
+             * Format: double
+             * @description How far the earliest of these is before the latest, in seconds; null for fewer than two.
+             */
+            skew_seconds?: number | null;
+            /** @description How it stands. */
+            state: components["schemas"]["PlanRunState"];
+            /** @description The steps, in the plan's order. */
+            steps: components["schemas"]["PlanRunStep"][];
+            /**
+             * Format: double
+             * @description The same of the points that were really taken.
+             */
+            taken_skew_seconds?: number | null;
+            /**
+             * Format: int32
+             * @description The version of the plan that is run.
+             */
+            version: number;
+        };
+        /** @description Why the run is given up. */
+        PlanRunCancellation: {
+            /** @description Why. */
+            reason?: string | null;
+        };
+        /**
+         * @description How a run stands.
+         * @enum {string}
+         */
+        PlanRunState: "running" | "awaiting_approval" | "paused" | "cancelling" | "succeeded" | "succeeded_in_part" | "cancelled";
+        /** @description A step of a run. */
+        PlanRunStep: {
+            /** @description What it is about: a group's name, what is asked, how long is waited, or what it reaches. */
+            about: string;
+            /** @description What has to be settled before it begins. */
+            after: string[];
+            /** @description What may be done with the step now. */
+            allowed_actions: components["schemas"]["Action"][];
+            /**
+             * Format: int32
+             * @description How often it was begun.
+             */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description When it was begun first.
+             */
+            began_at?: string | null;
+            /** @description Whether its failure holds the run up. */
+            critical: boolean;
+            decided?: components["schemas"]["PlanDecision"] | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string | null;
+            failure?: components["schemas"]["PlanStepFailure"] | null;
+            /** @description Its id. */
+            id: string;
+            /** @description What it does: group, wait, approval, script, probe, dns or webhook. */
+            kind: string;
+            /** @description What was observed. */
+            note?: string | null;
+            /** @description The point that was taken. */
+            point?: string | null;
+            /**
+             * Format: date-time
+             * @description The time of that point.
+             */
+            point_time?: string | null;
+            /**
+             * Format: int32
+             * @description How urgent it is.
+             */
+            priority: number;
+            /** @description Why it was left out or skipped; null otherwise. */
+            reason?: string | null;
+            /** @description What carries it out, such as a drill or failover. */
+            reference?: string | null;
+            /**
+             * Format: double
+             * @description What is left of a wait, in seconds; null when nothing is being waited for.
+             */
+            remaining_seconds?: number | null;
+            /**
+             * Format: double
+             * @description How long its last attempt took, in seconds; null before it ended.
+             */
+            seconds?: number | null;
+            /** @description How it stands. */
+            state: components["schemas"]["PlanStepState"];
+            /** @description Who may release it; empty for everybody who may change things. */
+            who: string[];
+        };
+        /** @description Which step is released. */
+        PlanStepApproval: {
+            /** @description What is said about it. */
+            reason?: string | null;
+            /** @description The step's id. */
+            step: string;
+        };
+        /** @description Why a step failed. */
+        PlanStepFailure: {
+            /** @description What happened. */
+            cause: string;
+            /** @description The stable code that programs match on. */
+            code: string;
+            /** @description What to do about it. */
+            remedy: string;
+        };
+        /** @description Which step is begun again. */
+        PlanStepRetry: {
+            /** @description The step's id. */
+            step: string;
+        };
+        /** @description Which step, and why. */
+        PlanStepSkip: {
+            /** @description Why the run goes on without it. */
+            reason: string;
+            /** @description The step's id. */
+            step: string;
+        };
+        /**
+         * @description How a step of a run stands.
+         * @enum {string}
+         */
+        PlanStepState: "waiting" | "running" | "awaiting_approval" | "done" | "failed" | "skipped" | "not_run";
         /** @description A recovery point: an exact prefix of the source's write history. */
         Point: {
             /**
@@ -2363,6 +3331,8 @@ export interface components {
              * @description When it was inspected.
              */
             checked_at: string;
+            /** @description The order of the machine's disks, as launch settings give it; empty for the declared one. */
+            disk_order: string[];
             /** @description The group. */
             group: string;
             /** @description The point. */
@@ -2482,10 +3452,20 @@ export interface components {
              * @description When.
              */
             checked_at?: string | null;
+            /** @description The order of that machine's disks, as launch settings give it. */
+            disk_order: string[];
+            /** @description Whether that is the newest point still; null before the first inspection. */
+            is_newest_point?: boolean | null;
             /** @description The point that was inspected. */
             point?: string | null;
-            /** @description What the newest inspection said; unknown before the first. */
+            /** @description Why it is unknown although a point was inspected; null otherwise. */
+            reason?: string | null;
+            /**
+             * @description What the newest inspection said; unknown before the first, and when the launch settings
+             *     changed since.
+             */
             state: components["schemas"]["Readiness"];
+            target?: components["schemas"]["ReadinessTarget"] | null;
         };
         /** @description An answer. */
         ReadinessCheck: {
@@ -2502,7 +3482,7 @@ export interface components {
          * @description What was asked.
          * @enum {string}
          */
-        ReadinessCheckCode: "partition_table" | "partition_table_backup" | "partition_bounds" | "partition_overlap" | "boot_code" | "boot_loader" | "efi_system_partition" | "efi_loader" | "file_system" | "file_system_errors" | "file_system_size" | "root_file_system" | "boot_configuration" | "kernel" | "initrd" | "kernel_root" | "disk_driver" | "file_system_driver" | "network_driver" | "fstab" | "network_configuration" | "serial_console" | "windows";
+        ReadinessCheckCode: "partition_table" | "partition_table_backup" | "partition_bounds" | "partition_overlap" | "boot_code" | "boot_loader" | "efi_system_partition" | "efi_loader" | "efi_configuration" | "file_system" | "file_system_errors" | "file_system_size" | "root_file_system" | "boot_configuration" | "kernel" | "initrd" | "kernel_root" | "disk_driver" | "file_system_driver" | "network_driver" | "fstab" | "network_configuration" | "serial_console" | "windows" | "inspection_completed" | "inspection_bounds";
         /**
          * @description How the disks are attached.
          * @enum {string}
@@ -2641,6 +3621,8 @@ export interface components {
             group_name: string;
             /** @description Its id. */
             id: string;
+            /** @description Whether it is of a failover that was not over: its ladder was climbed, and it could be undone. */
+            interim: boolean;
             /** @description What it is about: `drill`, `failover`, `failback` or `restore`. */
             kind: string;
             /**
@@ -2700,6 +3682,128 @@ export interface components {
             key: string;
             /** @description The same as PEM. */
             pem: string;
+        };
+        /** @description A restore in place: the source's own disks put back to a point. */
+        Restore: {
+            /** @description What may be done with it now. */
+            allowed_actions: components["schemas"]["Action"][];
+            end?: components["schemas"]["RestoreEnd"] | null;
+            failure?: components["schemas"]["Failure"] | null;
+            /**
+             * Format: int64
+             * @description Bytes of content that went to the source.
+             */
+            fetched_bytes: number;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at?: string | null;
+            /**
+             * Format: int64
+             * @description The generation that it took last.
+             */
+            generation?: number | null;
+            /** @description Its group. */
+            group: string;
+            /** @description The name of its group. */
+            group_name: string;
+            /** @description Its id. */
+            id: string;
+            /** @description Its job. */
+            job: string;
+            loss?: components["schemas"]["LossWindow"] | null;
+            /** @description Who asked. */
+            operator: string;
+            /** @description The point that the disks are put back to. */
+            point?: string | null;
+            /**
+             * Format: date-time
+             * @description The time of that point.
+             */
+            point_time?: string | null;
+            progress?: components["schemas"]["RestoreProgress"] | null;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            requested_at: string;
+            /** @description Whether a failover interrupted it; it goes on if that does not become final. */
+            set_aside: boolean;
+            /** @description What it does there. */
+            stage: components["schemas"]["Stage"];
+            /** @description The step it is in, or ended in. */
+            step: components["schemas"]["Step"];
+            /** @description Every step that was begun. */
+            steps: components["schemas"]["PlacementStep"][];
+            /** @description Whether it is on its way back. */
+            turned_back: boolean;
+            /** @description Its label. */
+            undo_label?: string | null;
+            /** @description The point with all that the source held before; the restore is undone with it. */
+            undo_point?: string | null;
+            /**
+             * Format: date-time
+             * @description The time of that point.
+             */
+            undo_time?: string | null;
+            /** @description The restore that it undoes, if it does. */
+            undoes?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes written to its disks.
+             */
+            written_bytes: number;
+        };
+        /**
+         * @description How a restore ended.
+         * @enum {string}
+         */
+        RestoreEnd: "restored" | "unprotected" | "put_back" | "failed" | "cancelled" | "failed_over";
+        /** @description What a restore would put back. */
+        RestorePreview: {
+            /** @description Whether a restore can be started now, and why not. */
+            allowed_actions: components["schemas"]["Action"][];
+            /** @description What was written after it. The restore bookmarks all of it first. */
+            loss: components["schemas"]["LossWindow"];
+            /** @description The point that the volumes would be put back to. */
+            point: components["schemas"]["Point"];
+            source?: components["schemas"]["SourceStanding"] | null;
+            /** @description The same in a sentence. */
+            summary: string;
+            /** @description The volumes; all of a group are put back together. */
+            volumes: components["schemas"]["RestoreVolume"][];
+        };
+        /** @description How far the host of the disks is. */
+        RestoreProgress: {
+            /**
+             * Format: int64
+             * @description Bytes looked at so far; each is written or compared, and then read back.
+             */
+            done_bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes to look at in all.
+             */
+            total_bytes: number;
+        };
+        /** @description A volume that would be put back. */
+        RestoreVolume: {
+            /**
+             * Format: int64
+             * @description Bytes that were written at any time between the point and the newest one, and may differ; null
+             *     when that is not known. The source's host compares all of it in any case.
+             */
+            may_differ_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Its size in bytes.
+             */
+            size_bytes?: number | null;
+            /** @description Its id. */
+            volume: string;
+            /** @description Its name. */
+            volume_name: string;
         };
         /**
          * @description One rung; the order of the variants is the order of the climb.
@@ -2868,7 +3972,7 @@ export interface components {
         };
         /** @description Two sites may be taking writes. */
         SplitBrain: {
-            keeping?: components["schemas"]["Site"] | null;
+            keeping?: components["schemas"]["Keeping"] | null;
             /** @description Why it is suspected. */
             reason: components["schemas"]["SplitReason"];
             /**
@@ -2893,10 +3997,10 @@ export interface components {
          */
         Stage: "working" | "blocked" | "waiting" | "ended";
         /**
-         * @description One step of a failover, a failback, or the way out of a split brain.
+         * @description One step of a failover, a failback, a restore, or the way out of a split brain.
          * @enum {string}
          */
-        Step: "precheck" | "probe_source" | "quiesce_source" | "drain_source" | "fence" | "pin_point" | "create_branch" | "boot_instance" | "climb_rungs" | "await_commit" | "stop_instance" | "fence_back" | "seal_branch" | "release_source" | "inspect_home" | "await_seed" | "hold_home" | "keep_left_behind" | "plan_seed" | "copy_round" | "between_rounds" | "quiesce_target" | "final_delta" | "compare_digests" | "fence_home" | "boot_home" | "resume_forward" | "stop_home" | "keep_home_writes" | "restart_target" | "hold_source" | "adopt_generation";
+        Step: "precheck" | "probe_source" | "quiesce_source" | "drain_source" | "place_bookmark" | "fence" | "pin_point" | "create_branch" | "boot_instance" | "climb_rungs" | "await_commit" | "stop_instance" | "fence_back" | "seal_branch" | "release_source" | "inspect_home" | "await_seed" | "hold_home" | "keep_left_behind" | "plan_seed" | "copy_round" | "restore_disks" | "put_back_disks" | "between_rounds" | "quiesce_target" | "final_delta" | "compare_digests" | "fence_home" | "boot_home" | "resume_forward" | "stop_home" | "keep_home_writes" | "restart_target" | "hold_source" | "adopt_generation";
         /**
          * @description How an attempt of a step ended.
          * @enum {string}
@@ -2993,6 +4097,8 @@ export interface components {
         };
         /** @description A view: the readable image of a group's volumes at a point. */
         View: {
+            /** @description The branch whose history it shows; null when that is the group's own. */
+            branch?: string | null;
             /** @description The drill that it is for. */
             drill?: string | null;
             /** @description Its group. */
@@ -3079,6 +4185,133 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_branches: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Branch"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_branch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The branch's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branch"];
+                };
+            };
+            /** @description There is no such branch */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_branch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The branch's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            /** @description Nothing of it is left */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such branch */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is needed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_drills: {
         parameters: {
             query?: {
@@ -4385,6 +5618,46 @@ export interface operations {
             };
         };
     };
+    retry_placement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Placement"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_points: {
         parameters: {
             query?: {
@@ -4648,6 +5921,49 @@ export interface operations {
             };
         };
     };
+    preview_restore: {
+        parameters: {
+            query: {
+                /** @description The instant: a point id, a label, an RFC 3339 time, or latest. */
+                at: string;
+            };
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestorePreview"];
+                };
+            };
+            /** @description There is no such group or point */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_runbook: {
         parameters: {
             query?: {
@@ -4754,6 +6070,586 @@ export interface operations {
                 };
             };
             /** @description There is no such job */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_plan_runs: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+                /** @description Only those of this plan. */
+                plan?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PlanRun"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_plan_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key starts nothing twice */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPlanRun"];
+            };
+        };
+        responses: {
+            /** @description Started; Location names the run */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanRun"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not confirmed, or the key was used with another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_plan_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanRun"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_plan_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanStepApproval"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanRun"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_plan_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanRunCancellation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanRun"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_plan_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanStepRetry"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanRun"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    skip_plan_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanStepSkip"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanRun"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_plans: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Plan"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_plan: {
+        parameters: {
+            query?: {
+                /** @description The version; the newest by default. */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The plan's name */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description There is no such plan or version */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    apply_plan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the version that this one follows; "0" for the first */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description The plan's name, as in the document */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanDocument"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description It was changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has faults; cause names each with its step and remedy */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_plan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the version that is to be removed */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description The plan's name */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such plan */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A run of it has not ended */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_plan: {
+        parameters: {
+            query?: {
+                /** @description The one time of all groups (RFC 3339), or latest, the default. */
+                at?: string;
+                /** @description What the run is to do; drill by default. */
+                mode?: "drill" | "planned" | "emergency";
+            };
+            header?: never;
+            path: {
+                /** @description The plan's name */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanCheck"];
+                };
+            };
+            /** @description There is no such plan */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forecast_plan: {
+        parameters: {
+            query?: {
+                /** @description What the run is to do; drill by default. */
+                mode?: "drill" | "planned" | "emergency";
+                /** @description Only these steps, separated by commas. */
+                only?: string;
+                /** @description Only steps at least as urgent. */
+                priority?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The plan's name */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanForecast"];
+                };
+            };
+            /** @description There is no such plan */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4937,7 +6833,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `rows`, one for each report */
+            /** @description `rows`, one for each drill's report */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4980,6 +6876,272 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_restores: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Restore"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key starts nothing twice */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRestore"];
+            };
+        };
+        responses: {
+            /** @description Started; Location names its job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restore"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not confirmed, or the key was used with another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The restore's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restore"];
+                };
+            };
+            /** @description There is no such restore */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The restore's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restore"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The restore's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restore"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undo_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key starts nothing twice */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The restore's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            /** @description Another restore is started; Location names its job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restore"];
+                };
+            };
+            /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not confirmed, or the key was used with another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Refused */

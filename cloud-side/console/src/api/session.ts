@@ -1,61 +1,60 @@
 /**
- * The token of this tab. It lives in memory and in sessionStorage, so that a reload keeps it and closing the
- * tab forgets it; it is never put where another tab, another site or the disk's profile would find it.
+ * Signing in with a name and a password, and the first use of an installation. These routes are not in the
+ * document that `schema.ts` is made from, so this file has their forms; nothing else knows them.
  */
-import { useSyncExternalStore } from 'react';
+import { ask } from './client';
+import { ApiProblem } from './problem';
+import { nobody, signInWithName, signOut } from './signedIn';
 
-const PLACE = 'bcdr.token';
+export interface Session {
+  name: string;
+  role: string;
+  /** When it ends whatever is done. */
+  expires_at: string;
+  /** When it ends if nothing is done. */
+  idle_until: string;
+  /** What the role may do. */
+  actions: string[];
+}
 
-let token: string | null = read();
-/** Why the last token was given up, for the sign-in page. */
-let refusal: 'expired' | null = null;
-const listeners = new Set<() => void>();
+const json = (method: string, body: unknown) => ({
+  method,
+  headers: { 'Content-Type': 'application/json' },
+  body: JSON.stringify(body),
+});
 
-function read(): string | null {
+/** Whose session the browser's cookie is of. */
+export async function session(): Promise<Session> {
+  return (await ask('session')).json();
+}
+
+/** Asks who is signed in, and has the page follow. Only an answer decides: silence is thrown. */
+export async function resume(): Promise<void> {
   try {
-    return sessionStorage.getItem(PLACE);
-  } catch {
-    return null;
+    signInWithName(await session());
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || error.kind !== 'refused') throw error;
+    if (error.code === 'setup_required') nobody('setup');
+    else if (error.status === 401) nobody('names');
+    // A server that knows no sessions knows tokens.
+    else if (error.status === 404) nobody('tokens');
+    else throw error;
   }
 }
 
-function keep(value: string | null) {
-  try {
-    if (value === null) sessionStorage.removeItem(PLACE);
-    else sessionStorage.setItem(PLACE, value);
-  } catch {
-    // Storage may be forbidden: the token then lasts until the page is left.
-  }
+export async function signIn(name: string, password: string): Promise<void> {
+  await ask('session', json('POST', { name, password }));
+  signInWithName(await session());
 }
 
-function tell() {
-  for (const listener of listeners) listener();
+/** Makes the first administrator with the secret that the installation printed once, and signs in. */
+export async function setUp(secret: string, name: string, password: string): Promise<void> {
+  await ask('setup', json('POST', { secret, name, password }));
+  await signIn(name, password);
 }
 
-export function currentToken(): string | null {
-  return token;
-}
-
-export function signIn(value: string) {
-  token = value;
-  refusal = null;
-  keep(value);
-  tell();
-}
-
-export function signOut(why: 'expired' | null = null) {
-  token = null;
-  refusal = why;
-  keep(null);
-  tell();
-}
-
-function subscribe(listener: () => void) {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
-export function useSession() {
-  const value = useSyncExternalStore(subscribe, () => token);
-  return { signedIn: value !== null, refusal };
+/** Ends the session at the server too: a cookie that was only forgotten here would still be good. */
+export async function leave(): Promise<void> {
+  await ask('session', { method: 'DELETE' });
+  signOut();
 }

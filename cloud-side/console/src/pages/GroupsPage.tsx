@@ -3,7 +3,7 @@ import { TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { groups } from '../api/queries';
+import { groups, planRuns } from '../api/queries';
 import type { Group } from '../api/types';
 import { Direction } from '../parts/Direction';
 import { Empty } from '../parts/Empty';
@@ -11,7 +11,7 @@ import { Age } from '../parts/Instant';
 import { Live } from '../parts/Live';
 import { PageHead } from '../parts/PageHead';
 import { Panel } from '../parts/Panel';
-import { toGroup } from '../parts/paths';
+import { toGroup, toPlanRun } from '../parts/paths';
 import { Rpo } from '../parts/Rpo';
 import { Spark } from '../parts/Spark';
 import { Badge, StateBadge } from '../parts/StateBadge';
@@ -85,15 +85,17 @@ function Tally({ all }: { all: Group[] }) {
 
 function Inbox({ all }: { all: Group[] }) {
   const { t } = useWords();
-  const items = inbox(all);
+  // A run that waits is among the newest: a plan has one at most.
+  const runs = useQuery(planRuns(undefined, undefined, 50));
+  const items = inbox(all, runs.data?.items);
   if (items.length === 0) return null;
   return (
     <Panel title={t('inbox.title')}>
       <ul className="inbox">
         {items.map((item) => (
-          <li key={`${item.group} ${item.code}`}>
+          <li key={`${item.name} ${item.run ?? ''} ${item.code}`}>
             <Badge tone={item.tone}>{t(`inbox.${item.code}`)}</Badge>
-            <Link to={toGroup(item.group, item.path)}>{item.group}</Link>
+            <Link to={item.run ? toPlanRun(item.run) : toGroup(item.name, item.path)}>{item.name}</Link>
             <span className="quiet">{t(`inbox.${item.code}.what`)}</span>
           </li>
         ))}

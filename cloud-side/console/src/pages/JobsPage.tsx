@@ -8,7 +8,7 @@ import { Live } from '../parts/Live';
 import { PageHead } from '../parts/PageHead';
 import { Pager } from '../parts/Pager';
 import { Panel } from '../parts/Panel';
-import { toDrill, toFailback, toFailover, toGroup, toJob } from '../parts/paths';
+import { toDrill, toFailback, toFailover, toGroup, toJob, toRestore } from '../parts/paths';
 import { Served } from '../parts/Served';
 import { StateBadge } from '../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../parts/Table';
@@ -35,6 +35,8 @@ export function subjectPath({ kind, subject }: Pick<Job, 'kind' | 'subject'>): s
       return toFailover(subject);
     case 'failback':
       return toFailback(subject);
+    case 'restore':
+      return toRestore(subject);
     case 'create_point':
     case 'readiness':
       return null;

@@ -21,6 +21,7 @@ import { Cell, Row, Table } from '../parts/Table';
 import { usePages } from '../parts/usePages';
 import { useWish } from '../parts/useWish';
 import { useWords } from '../words/words';
+import { BranchList } from './BranchList';
 
 /** The open views of all groups. */
 export function ViewsPage() {
@@ -29,6 +30,7 @@ export function ViewsPage() {
     <>
       <PageHead title={t('nav.views')} />
       <ViewList />
+      <BranchList />
     </>
   );
 }

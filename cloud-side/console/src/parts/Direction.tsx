@@ -11,6 +11,8 @@ interface Way {
 /** While production moves no site is called active. */
 export const WAYS: Record<PlacementState, Way> = {
   source_active: { active: 'source', arrow: '→' },
+  // Production belongs to the source; what may be written waits, and nothing new is sent.
+  restoring: { active: 'source', arrow: '·' },
   failing_over: { active: 'none', arrow: '→' },
   target_uncommitted: { active: 'target', arrow: '·' },
   target_active: { active: 'target', arrow: '·' },

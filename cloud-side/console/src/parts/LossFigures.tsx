@@ -38,17 +38,28 @@ function Figure({ loss, name, format, exact }: FigureProps) {
   );
 }
 
-export function LossFigures({ loss }: { loss: LossWindow }) {
+interface Props {
+  loss: LossWindow;
+  /** Taken back and kept under a bookmark, not lost. */
+  undoable?: boolean;
+}
+
+export function LossFigures({ loss, undoable = false }: Props) {
   const { t, wholeSpan } = useWords();
   return (
     <div className="figures">
       <Figure
         loss={loss.seconds}
-        name={t('loss.seconds')}
+        name={t(undoable ? 'loss.seconds.undoable' : 'loss.seconds')}
         format={(value) => wholeSpan(value)}
         exact={(value) => `${value} s`}
       />
-      <Figure loss={loss.bytes} name={t('loss.bytes')} format={bytes} exact={exactBytes} />
+      <Figure
+        loss={loss.bytes}
+        name={t(undoable ? 'loss.bytes.undoable' : 'loss.bytes')}
+        format={bytes}
+        exact={exactBytes}
+      />
     </div>
   );
 }

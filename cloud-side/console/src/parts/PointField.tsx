@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, body } from '../api/client';
 import { serverNow } from '../api/hearing';
+import type { Branch } from '../api/types';
 import { fromField, toField } from '../format/instants';
 import { useWords } from '../words/words';
 import { Instant } from './Instant';
@@ -14,6 +15,10 @@ interface Props {
   /** What the API is given: `latest`, a time, an id or a label. */
   value: string;
   onChange: (at: string) => void;
+  /** False where the newest point makes no sense. */
+  latest?: boolean;
+  /** Whose own points are meant; the API resolves those of the group only. */
+  branch?: Branch;
 }
 
 type Way = 'latest' | 'time' | 'named';
@@ -23,7 +28,7 @@ function wayOf(value: string): Way {
   return /^\d{4}-\d\d-\d\dT/.test(value) ? 'time' : 'named';
 }
 
-export function PointField({ group, value, onChange }: Props) {
+export function PointField({ group, value, onChange, latest = true, branch }: Props) {
   const { t } = useWords();
   const [way, setWay] = useState<Way>(() => wayOf(value));
   const [time, setTime] = useState(() =>
@@ -44,7 +49,7 @@ export function PointField({ group, value, onChange }: Props) {
           signal,
         }),
       ),
-    enabled: value !== '',
+    enabled: value !== '' && !branch,
     refetchInterval: way === 'latest' ? 2000 : false,
     retry: false,
   });
@@ -56,7 +61,7 @@ export function PointField({ group, value, onChange }: Props) {
         onChange={(next) => choose(next as Way)}
         aria-label={t('point.which')}
         data={[
-          { value: 'latest', label: t('point.latest') },
+          ...(latest ? [{ value: 'latest', label: t('point.latest') }] : []),
           { value: 'time', label: t('point.time') },
           { value: 'named', label: t('point.named') },
         ]}
@@ -81,6 +86,18 @@ export function PointField({ group, value, onChange }: Props) {
           autoComplete="off"
           spellCheck={false}
         />
+      )}
+      {branch && (
+        <p className="quiet small">
+          {t('branches.from')} <span className="mono">{branch.base_point}</span>
+          {branch.latest_point && (
+            <>
+              {' '}
+              {t('branches.to')} <span className="mono">{branch.latest_point.id}</span>{' '}
+              <Instant at={branch.latest_point.time} />
+            </>
+          )}
+        </p>
       )}
       {value !== '' && found.error && <ProblemNotice error={found.error} compact />}
       {value !== '' && found.data && (

@@ -1,28 +1,39 @@
 /** What is around every page: where one can go, and how old what is shown is. */
 import { Button } from '@mantine/core';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { NavLink, Outlet, useLocation } from 'react-router';
 import { serverNow } from '../api/hearing';
 import { groups } from '../api/queries';
-import { signOut } from '../api/session';
+import { leave, type Session, session } from '../api/session';
+import { signOut, useSignedIn } from '../api/signedIn';
 import { forgetSamples, remember } from '../states/samples';
 import { type Key, useWords } from '../words/words';
 import { Clock } from './Clock';
 import { Freshness, SilenceBanner } from './Freshness';
+import { useNow } from './now';
 import { Preferences } from './Preferences';
+import { ProblemNotice } from './ProblemNotice';
 
 const PLACES: { to: string; name: Key }[] = [
   { to: '/', name: 'nav.groups' },
+  { to: '/plans', name: 'nav.plans' },
   { to: '/drills', name: 'nav.drills' },
   { to: '/moves', name: 'nav.moves' },
+  { to: '/restores', name: 'nav.restores' },
   { to: '/reports', name: 'nav.reports' },
   { to: '/views', name: 'nav.views' },
   { to: '/jobs', name: 'nav.jobs' },
   { to: '/system', name: 'nav.system' },
 ];
 
-const UNDER: Record<string, string> = { '/groups': '/', '/failovers': '/moves', '/failbacks': '/moves' };
+const UNDER: Record<string, string> = {
+  '/groups': '/',
+  '/failovers': '/moves',
+  '/failbacks': '/moves',
+  '/plan-runs': '/plans',
+  '/new-plan': '/plans',
+};
 
 export function Shell() {
   const { t } = useWords();
@@ -39,11 +50,14 @@ export function Shell() {
   }, [pathname]);
   const top = `/${pathname.split('/')[1] ?? ''}`;
   const here = UNDER[top] ?? top;
-  const leave = () => {
-    signOut();
-    client.clear();
-    forgetSamples();
-  };
+  const signedIn = useSignedIn();
+  const leaving = useMutation({
+    mutationFn: async () => (signedIn.way === 'name' ? leave() : signOut()),
+    onSuccess: () => {
+      client.clear();
+      forgetSamples();
+    },
+  });
   return (
     <div className="shell">
       <a className="skip" href="#page">
@@ -73,15 +87,49 @@ export function Shell() {
         <Clock />
         <div className="top-side">
           <Preferences />
-          <Button size="compact-sm" variant="subtle" color="gray" onClick={leave}>
+          {signedIn.way === 'name' && <Who session={signedIn.session} />}
+          <Button
+            size="compact-sm"
+            variant="subtle"
+            color="gray"
+            loading={leaving.isPending}
+            onClick={() => leaving.mutate()}
+          >
             {t('shell.leave')}
           </Button>
         </div>
       </section>
       <main id="page" className="page" tabIndex={-1}>
         <SilenceBanner />
+        {leaving.error && <ProblemNotice error={leaving.error} />}
         <Outlet />
       </main>
     </div>
+  );
+}
+
+/** A session's end is told this long before. */
+const ENDS_SOON_MS = 15 * 60_000;
+
+/** Whose session it is, and when it ends if that is soon. */
+function Who({ session: first }: { session: Session }) {
+  const { t, known, wholeSpan } = useWords();
+  const now = useNow();
+  const { data } = useQuery({
+    queryKey: ['session'],
+    queryFn: session,
+    initialData: first,
+    refetchInterval: 60_000,
+  });
+  const left = Date.parse(data.expires_at) - now;
+  return (
+    <span className="who">
+      {data.name} <span className="quiet">{known('role', data.role) ?? data.role}</span>
+      {left < ENDS_SOON_MS && (
+        <span role="status" className="number who-ends">
+          {t('shell.ends', { span: wholeSpan(Math.max(0, left / 1000)) })}
+        </span>
+      )}
+    </span>
   );
 }

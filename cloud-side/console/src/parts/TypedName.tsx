@@ -1,4 +1,4 @@
-/** The typed confirmation of a live verb: a group's name cannot be clicked by accident. */
+/** The typed confirmation of a live verb: a name cannot be clicked by accident. */
 import { TextInput } from '@mantine/core';
 import { useWords } from '../words/words';
 
@@ -6,15 +6,19 @@ interface Props {
   name: string;
   value: string;
   onChange: (value: string) => void;
+  /** What the name is of; a group by default. */
+  of?: 'group' | 'plan';
+  /** Why it has to be typed; by default because production moves. */
+  why?: string;
 }
 
-export function TypedName({ name, value, onChange }: Props) {
+export function TypedName({ name, value, onChange, of = 'group', why }: Props) {
   const { t } = useWords();
   const wrong = value !== '' && !name.startsWith(value);
   return (
     <TextInput
-      label={t('confirm.type', { name })}
-      description={t('confirm.why')}
+      label={t(of === 'group' ? 'confirm.type' : 'confirm.type.plan', { name })}
+      description={why ?? t('confirm.why')}
       value={value}
       onChange={(event) => onChange(event.currentTarget.value)}
       error={wrong ? t('confirm.wrong') : undefined}

@@ -7,6 +7,7 @@ import type { Tone } from './tones';
 
 export type AnswerCode =
   | 'split'
+  | 'restoring'
   | 'moving'
   | 'decide'
   | 'at_target'
@@ -34,6 +35,8 @@ export function answer({ placement, replication, rpo_known, health }: Asked): An
     case 'target_uncommitted':
     case 'source_uncommitted':
       return { code: 'decide', tone: 'warn' };
+    case 'restoring':
+      return { code: 'restoring', tone: 'warn' };
     case 'failing_over':
     case 'failing_back':
     case 'rolling_back':

@@ -31,7 +31,7 @@ it('has the most urgent first', () => {
     group('split', { placement: 'split_brain_suspected', ...may('keep_source') }),
     group('silent', { health: { level: 'critical', reasons: [] } }),
   ];
-  expect(inbox(all).map((item) => [item.group, item.code])).toEqual([
+  expect(inbox(all).map((item) => [item.name, item.code])).toEqual([
     ['split', 'split'],
     ['decide', 'failover_decide'],
     ['silent', 'health_critical'],

@@ -1,5 +1,5 @@
 /** What waits for somebody, over all groups, the most urgent first. Read from what the API says may be done. */
-import type { Group } from '../api/types';
+import type { Group, PlanRun } from '../api/types';
 import type { Tone } from './tones';
 
 export type InboxCode =
@@ -10,11 +10,16 @@ export type InboxCode =
   | 'failback_confirm'
   | 'failback_cutover'
   | 'health_critical'
+  | 'run_paused'
+  | 'run_approval'
   | 'cleanup_failed'
   | 'drill_overdue';
 
 export interface InboxItem {
-  group: string;
+  /** The group's name, or the plan's. */
+  name: string;
+  /** The run of a plan; absent where it is about a group. */
+  run?: string;
   code: InboxCode;
   tone: Tone;
   /** Where it can be done, under the group's address. */
@@ -26,6 +31,8 @@ const ORDER: InboxCode[] = [
   'blocked',
   'failover_decide',
   'failback_decide',
+  'run_paused',
+  'run_approval',
   'health_critical',
   'failback_confirm',
   'failback_cutover',
@@ -38,7 +45,7 @@ function ofGroup(group: Group): InboxItem[] {
     group.allowed_actions.some((action) => action.name === name && action.allowed);
   const items: InboxItem[] = [];
   const add = (code: InboxCode, tone: Tone, path: string) =>
-    items.push({ group: group.name, code, tone, path });
+    items.push({ name: group.name, code, tone, path });
   if (group.placement === 'split_brain_suspected') add('split', 'bad', 'moves');
   if (may('retry')) add('blocked', 'bad', 'moves');
   if (may('failover_commit')) add('failover_decide', 'warn', 'moves');
@@ -52,8 +59,15 @@ function ofGroup(group: Group): InboxItem[] {
   return items;
 }
 
-export function inbox(groups: Group[]): InboxItem[] {
-  const items = groups.flatMap(ofGroup);
+function ofRun({ id, plan, state }: PlanRun): InboxItem[] {
+  if (state === 'paused') return [{ name: plan, run: id, code: 'run_paused', tone: 'bad', path: '' }];
+  if (state === 'awaiting_approval')
+    return [{ name: plan, run: id, code: 'run_approval', tone: 'warn', path: '' }];
+  return [];
+}
+
+export function inbox(groups: Group[], runs: PlanRun[] = []): InboxItem[] {
+  const items = [...groups.flatMap(ofGroup), ...runs.flatMap(ofRun)];
   return items.sort((one, other) => ORDER.indexOf(one.code) - ORDER.indexOf(other.code));
 }
 

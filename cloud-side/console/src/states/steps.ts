@@ -40,7 +40,7 @@ export interface ShownStep {
 }
 
 /** What was begun, as it was told, and then what the way still has, unless it is over or leads back. */
-function along(way: Step[], steps: PlacementStep[], goesOn: boolean): ShownStep[] {
+export function along(way: Step[], steps: PlacementStep[], goesOn: boolean): ShownStep[] {
   const begun = steps.map((record): ShownStep => ({ step: record.step, record }));
   if (!goesOn) return begun;
   const furthest = Math.max(-1, ...steps.map(({ step }) => way.indexOf(step)));

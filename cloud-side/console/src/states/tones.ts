@@ -4,6 +4,7 @@
  * not known is never green.
  */
 import type {
+  BranchState,
   DrillAxisState,
   DrillState,
   FailbackEnd,
@@ -13,10 +14,14 @@ import type {
   JobState,
   PhaseOutcome,
   PlacementState,
+  PlanCheckVerdict,
+  PlanRunState,
+  PlanStepState,
   PrecheckVerdict,
   Readiness,
   ReadinessVerdict,
   ReplicationState,
+  RestoreEnd,
   RungVerdict,
   SourceServing,
   Stage,
@@ -44,6 +49,8 @@ const replication: Record<ReplicationState, Tone> = {
 
 const placement: Record<PlacementState, Tone> = {
   source_active: 'good',
+  // Its volumes take no writes meanwhile.
+  restoring: 'warn',
   failing_over: 'busy',
   target_uncommitted: 'warn',
   // Production is well there, but nothing protects what it writes.
@@ -130,7 +137,46 @@ const failbackEnd: Record<FailbackEnd, Tone> = {
   source_kept: 'warn',
 };
 
+const restoreEnd: Record<RestoreEnd, Tone> = {
+  restored: 'good',
+  // The volumes hold what was asked for, but nothing protects them.
+  unprotected: 'warn',
+  put_back: 'plain',
+  failed: 'bad',
+  cancelled: 'plain',
+  failed_over: 'warn',
+};
+
 const serving: Record<SourceServing, Tone> = { writable: 'plain', read_only: 'plain', no: 'plain' };
+
+const branch: Record<BranchState, Tone> = {
+  ready: 'good',
+  sealed: 'plain',
+  removing: 'busy',
+  unusable: 'bad',
+};
+
+const planRun: Record<PlanRunState, Tone> = {
+  running: 'busy',
+  awaiting_approval: 'warn',
+  paused: 'bad',
+  cancelling: 'busy',
+  succeeded: 'good',
+  succeeded_in_part: 'warn',
+  cancelled: 'plain',
+};
+
+const planStep: Record<PlanStepState, Tone> = {
+  waiting: 'plain',
+  running: 'busy',
+  awaiting_approval: 'warn',
+  done: 'good',
+  failed: 'bad',
+  skipped: 'warn',
+  not_run: 'plain',
+};
+
+const planCheck: Record<PlanCheckVerdict, Tone> = { passed: 'good', warning: 'warn', failed: 'bad' };
 
 const view: Record<ViewState, Tone> = { open: 'good', failed: 'bad' };
 
@@ -152,7 +198,12 @@ export const TONES = {
   stage,
   failoverEnd,
   failbackEnd,
+  restoreEnd,
   serving,
+  branch,
+  planRun,
+  planStep,
+  planCheck,
   view,
 } as const;
 

@@ -1,11 +1,26 @@
 /** English, which says what keys there are. */
+import { access } from './en/access';
 import { common } from './en/common';
 import { drill } from './en/drill';
 import { group } from './en/group';
+import { line } from './en/line';
 import { move } from './en/move';
+import { plan } from './en/plan';
 import { report } from './en/report';
+import { restore } from './en/restore';
 import { states } from './en/states';
 
-export const en = { ...common, ...states, ...group, ...drill, ...move, ...report };
+export const en = {
+  ...common,
+  ...access,
+  ...states,
+  ...group,
+  ...drill,
+  ...move,
+  ...report,
+  ...restore,
+  ...plan,
+  ...line,
+};
 
 export type Key = keyof typeof en;

@@ -62,7 +62,12 @@ describe('the states of the API', () => {
     stage: 'Stage',
     failoverEnd: 'FailoverEnd',
     failbackEnd: 'FailbackEnd',
+    restoreEnd: 'RestoreEnd',
     serving: 'SourceServing',
+    branch: 'BranchState',
+    planRun: 'PlanRunState',
+    planStep: 'PlanStepState',
+    planCheck: 'PlanCheckVerdict',
     view: 'ViewState',
   };
 
@@ -88,6 +93,8 @@ describe('the states of the API', () => {
     FailoverMode: ['mode.{}', 'failover.mode.{}', 'failover.mode.{}.what'],
     PlacementState: ['place.{}.what'],
     SourceDuty: ['duty.{}'],
+    BranchReason: ['branchReason.{}', 'branches.remove.{}'],
+    PlanMode: ['planMode.{}', 'plan.mode.{}', 'plan.mode.{}.what'],
     Site: ['site.{}', 'keep.{}.do', 'keep.{}.title'],
     SplitReason: ['split.reason.{}'],
     UnknownLoss: ['loss.unknown.{}'],

@@ -1,10 +1,25 @@
 /** Chinese, with the words of docs/glossary.md. A key that is missing does not compile. */
 import type { Key } from './en';
+import { access } from './zh/access';
 import { common } from './zh/common';
 import { drill } from './zh/drill';
 import { group } from './zh/group';
+import { line } from './zh/line';
 import { move } from './zh/move';
+import { plan } from './zh/plan';
 import { report } from './zh/report';
+import { restore } from './zh/restore';
 import { states } from './zh/states';
 
-export const zh: Record<Key, string> = { ...common, ...states, ...group, ...drill, ...move, ...report };
+export const zh: Record<Key, string> = {
+  ...common,
+  ...access,
+  ...states,
+  ...group,
+  ...drill,
+  ...move,
+  ...report,
+  ...restore,
+  ...plan,
+  ...line,
+};

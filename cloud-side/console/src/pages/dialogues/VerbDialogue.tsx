@@ -1,4 +1,4 @@
-/** A live verb of a failover or failback: what it does, what is lost by it, and the group's name. */
+/** A live verb: what it does, what is lost by it, and the name to be typed. */
 import type { ReactNode } from 'react';
 import { useState } from 'react';
 import { Consequences } from '../../parts/Consequences';
@@ -13,28 +13,39 @@ interface Props {
   lines: ReactNode[];
   /** The name to be typed; absent for verbs that the API takes without a confirmation. */
   confirm?: string;
-  send: (confirm: string) => Promise<unknown>;
+  /** Why a name has to be typed; by default because production moves. */
+  why?: string;
+  /** Whether `send` gives the key to the API. */
+  keyed?: boolean;
+  send: (confirm: string, key: string) => Promise<unknown>;
   onClose: () => void;
-  frame?: 'test' | 'live';
+  frame?: 'test' | 'live' | 'none';
+  /** Fields before the name. */
+  children?: ReactNode;
+  /** Whether those fields are filled. */
+  filled?: boolean;
 }
 
-export function VerbDialogue({ title, verb, lines, confirm, send, onClose, frame = 'live' }: Props) {
+export function VerbDialogue(props: Props) {
+  const { title, verb, lines, confirm, why, keyed, send, onClose, frame = 'live', filled = true } = props;
   const { t } = useWords();
   const [typed, setTyped] = useState('');
-  const wish = useWish(() => send(typed), onClose);
+  const wish = useWish((key) => send(typed, key), onClose);
   return (
     <Dialogue
       title={title}
-      frame={frame}
+      frame={frame === 'none' ? undefined : frame}
       verb={verb}
-      ready={confirm === undefined || typed === confirm}
+      ready={filled && (confirm === undefined || typed === confirm)}
       busy={wish.busy}
       error={wish.error}
+      keyed={keyed}
       onSend={wish.send}
       onClose={onClose}
     >
       <Consequences title={t('verb.consequences')} lines={lines} />
-      {confirm !== undefined && <TypedName name={confirm} value={typed} onChange={setTyped} />}
+      {props.children}
+      {confirm !== undefined && <TypedName name={confirm} value={typed} onChange={setTyped} why={why} />}
     </Dialogue>
   );
 }

@@ -3,7 +3,7 @@ import { TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { api, body } from '../../api/client';
-import type { Group } from '../../api/types';
+import type { Branch } from '../../api/types';
 import { parseSpan } from '../../format/spans';
 import { Dialogue } from '../../parts/Dialogue';
 import { PointField } from '../../parts/PointField';
@@ -12,12 +12,15 @@ import { useWish } from '../../parts/useWish';
 import { useWords } from '../../words/words';
 
 interface Props {
-  group: Group;
+  /** Its name. */
+  group: string;
+  /** Whose own history is meant, instead of the group's. */
+  branch?: Branch;
   at: string;
   onClose: () => void;
 }
 
-export function ViewDialogue({ group, at: first, onClose }: Props) {
+export function ViewDialogue({ group, branch, at: first, onClose }: Props) {
   const { t } = useWords();
   const navigate = useNavigate();
   const [at, setAt] = useState(first);
@@ -25,15 +28,16 @@ export function ViewDialogue({ group, at: first, onClose }: Props) {
   const seconds = parseSpan(lease);
   const wrong = seconds === null || seconds < 1 || seconds > 30 * 86_400;
   const wish = useWish(
-    () => body(api.POST('/api/v1/views', { body: { group: group.name, at, lease_seconds: seconds } })),
+    () =>
+      body(api.POST('/api/v1/views', { body: { group, at, branch: branch?.id, lease_seconds: seconds } })),
     () => {
       onClose();
-      navigate(toGroup(group.name, 'views'));
+      navigate(toGroup(group, 'views'));
     },
   );
   return (
     <Dialogue
-      title={t('view.title', { group: group.name })}
+      title={t(branch ? 'view.title.branch' : 'view.title', { group })}
       verb={t('view.do')}
       ready={at !== '' && !wrong}
       busy={wish.busy}
@@ -42,7 +46,7 @@ export function ViewDialogue({ group, at: first, onClose }: Props) {
       onClose={onClose}
     >
       <p>{t('view.what')}</p>
-      <PointField group={group.name} value={at} onChange={setAt} />
+      <PointField group={group} value={at} onChange={setAt} branch={branch} />
       <TextInput
         label={t('view.lease')}
         description={t('view.lease.what')}

@@ -17,21 +17,24 @@ import { BookmarkDialogue } from '../dialogues/BookmarkDialogue';
 import { DrillDialogue } from '../dialogues/DrillDialogue';
 import { FailbackDialogue } from '../dialogues/FailbackDialogue';
 import { FailoverDialogue } from '../dialogues/FailoverDialogue';
+import { RestoreDialogue } from '../dialogues/RestoreDialogue';
 import { ViewDialogue } from '../dialogues/ViewDialogue';
 import { OnItsWay } from './OnItsWay';
 import { SplitBrainPanel } from './SplitBrainPanel';
 
 const TABS: { page: string; name: Key }[] = [
   { page: '', name: 'group.tab.now' },
+  { page: 'timeline', name: 'group.tab.timeline' },
   { page: 'points', name: 'group.tab.points' },
   { page: 'drills', name: 'nav.drills' },
   { page: 'moves', name: 'nav.moves' },
+  { page: 'restores', name: 'nav.restores' },
   { page: 'views', name: 'nav.views' },
   { page: 'reports', name: 'nav.reports' },
   { page: 'jobs', name: 'nav.jobs' },
 ];
 
-export type Wish = 'bookmark' | 'drill' | 'failover' | 'failback' | 'view';
+export type Wish = 'bookmark' | 'drill' | 'failover' | 'failback' | 'restore' | 'view';
 
 interface Context {
   group: Group;
@@ -87,6 +90,12 @@ export function GroupFrame() {
                     look="main"
                     onClick={() => ask('drill')}
                   />
+                  <ActionButton
+                    action={action('restore_start')}
+                    label={t('restore.do')}
+                    look="live"
+                    onClick={() => ask('restore')}
+                  />
                   {group.placement === 'target_active' ? (
                     <ActionButton
                       action={action('failback_start')}
@@ -122,8 +131,9 @@ export function GroupFrame() {
             <Outlet context={{ group, ask } satisfies Context} />
             {asked?.wish === 'bookmark' && <BookmarkDialogue group={group} onClose={close} />}
             {asked?.wish === 'drill' && <DrillDialogue group={group} at={asked.at} onClose={close} />}
-            {asked?.wish === 'view' && <ViewDialogue group={group} at={asked.at} onClose={close} />}
+            {asked?.wish === 'view' && <ViewDialogue group={group.name} at={asked.at} onClose={close} />}
             {asked?.wish === 'failover' && <FailoverDialogue group={group} at={asked.at} onClose={close} />}
+            {asked?.wish === 'restore' && <RestoreDialogue group={group} at={asked.at} onClose={close} />}
             {asked?.wish === 'failback' && <FailbackDialogue group={group} onClose={close} />}
           </>
         );

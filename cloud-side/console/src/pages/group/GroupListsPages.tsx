@@ -1,5 +1,7 @@
+import { BranchList } from '../BranchList';
 import { JobList } from '../JobsPage';
 import { ReportList } from '../report/ReportList';
+import { RestoreList } from '../restore/RestoreList';
 import { ViewList } from '../ViewsPage';
 import { useGroup } from './GroupFrame';
 
@@ -14,7 +16,17 @@ export function GroupReportsPage() {
   return <ReportList group={group.name} />;
 }
 
+export function GroupRestoresPage() {
+  const { group } = useGroup();
+  return <RestoreList group={group.name} />;
+}
+
 export function GroupViewsPage() {
   const { group } = useGroup();
-  return <ViewList group={group.name} />;
+  return (
+    <>
+      <ViewList group={group.name} />
+      <BranchList group={group.name} />
+    </>
+  );
 }

@@ -149,6 +149,13 @@ function PointTable({ items, onInspect }: ListProps) {
                   </Menu.Item>
                   <Menu.Item
                     color="red"
+                    disabled={!may('restore_start')}
+                    onClick={() => ask('restore', point.id)}
+                  >
+                    {t('points.restore')}
+                  </Menu.Item>
+                  <Menu.Item
+                    color="red"
                     disabled={!may('failover_start')}
                     onClick={() => ask('failover', point.id)}
                   >

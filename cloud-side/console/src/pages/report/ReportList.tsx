@@ -1,8 +1,7 @@
 /** Signed reports, newest first, and how recovery times and recovery points went over them. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
-import { reports } from '../../api/queries';
-import type { Report } from '../../api/types';
+import { reports, trend } from '../../api/queries';
 import { clockDay } from '../../format/instants';
 import { Empty } from '../../parts/Empty';
 import { FileButton } from '../../parts/FileButton';
@@ -17,6 +16,7 @@ import { Badge } from '../../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../../parts/Table';
 import { usePages } from '../../parts/usePages';
 import { useWords } from '../../words/words';
+import { type TrendRow, trendRows } from './document';
 import { resultTone } from './results';
 
 export function ReportList({ group }: { group?: string }) {
@@ -74,7 +74,10 @@ export function ReportList({ group }: { group?: string }) {
                           <Link to={toGroup(report.group_name)}>{report.group_name}</Link>
                         </Cell>
                       )}
-                      <Cell>{known('kind', report.kind) ?? report.kind}</Cell>
+                      <Cell>
+                        {known('kind', report.kind) ?? report.kind}
+                        {report.interim && <div className="quiet small">{t('reports.interim')}</div>}
+                      </Cell>
                       <Cell>
                         <Badge tone={resultTone(report.result)}>
                           {known('result', report.result) ?? report.result}
@@ -100,20 +103,29 @@ export function ReportList({ group }: { group?: string }) {
   );
 }
 
-/** The newest hundred, oldest first. One report is no trend. */
+/** Of drills alone, oldest first. One is no trend. */
 function Trend({ group }: { group?: string }) {
-  const { t, span } = useWords();
-  const query = useQuery(reports(group, undefined, 100));
-  const rows = [...(query.data?.items ?? [])].sort((one, other) => one.number - other.number);
+  const { t, span, language } = useWords();
+  const query = useQuery(trend(group));
+  const rows = trendRows(query.data);
   if (rows.length < 2) return null;
-  const at = rows.map((report) => Date.parse(report.made_at) / 1000);
-  const line = (pick: (report: Report) => number | null | undefined) =>
-    rows.map((report) => {
-      const ms = pick(report);
+  const at = rows.map((row) => Date.parse(row.requested_at) / 1000);
+  const line = (pick: (row: TrendRow) => number | null) =>
+    rows.map((row) => {
+      const ms = pick(row);
       return ms == null ? null : ms / 1000;
     });
   return (
-    <Panel title={t('reports.trend')}>
+    <Panel
+      title={t('reports.trend')}
+      side={
+        <FileButton
+          path={`reports/trend/html?lang=${language}${group ? `&group=${encodeURIComponent(group)}` : ''}`}
+          name={`trend${group ? `-${group}` : ''}.html`}
+          label={t('report.html')}
+        />
+      }
+    >
       <div className="plots">
         <figure>
           <figcaption>{t('reports.rto')}</figcaption>

@@ -14,7 +14,7 @@ export interface SignedReport {
 }
 
 export interface ReportContent {
-  subject: { kind: string; id: string; target: string };
+  subject: { kind: string; id: string; target: string | null };
   group: { id: string; name: string };
   point: { id: string; label: string | null; time: string | null; covers_until: string | null } | null;
   result: string;
@@ -22,8 +22,8 @@ export interface ReportContent {
   interruption: { at: string; by: string; note: string | null } | null;
   requested_at: string;
   finished_at: string;
-  timeline: { at: string; what: string; detail: string }[];
-  phases: { name: string; outcome: string; began_ms: number; duration_ms: number; detail: string }[];
+  timeline: { at: string; what: string; detail: string | null }[];
+  phases: { name: string; outcome: string; began_ms: number; duration_ms: number; detail: string | null }[];
   recovery_time: { until: string; from_interruption_ms: number | null; from_request_ms: number | null };
   recovery_point: {
     this_point_ms: number | null;
@@ -42,8 +42,13 @@ export interface ReportContent {
     reason: string | null;
     observed: string | null;
   }[];
+  checks: { name: string; verdict: string; detail: string | null }[];
+  generations: { generation: number; at: string; authority: string; cause: string }[];
+  moved: { sent_bytes: number; changed_bytes: number } | null;
+  images: { volume: string; digest: string }[];
+  serial: { file: string; lines: string[] } | null;
   evidence: { name: string; bytes: number; blake3: string }[];
-  panel: { edition: string; replaced_by: string | null; level: number | null; lowered: unknown } | null;
+  panel: { edition: string; replaced_by: string | null; level: number | null; lowered: string[] } | null;
 }
 
 /** The document, or null for a text that is none. */
@@ -54,4 +59,40 @@ export function readReport(text: string): SignedReport | null {
   } catch {
     return null;
   }
+}
+
+/** A drill of the trend, as `GET /reports/trend` tells it. The document calls it an object only. */
+export interface TrendRow {
+  report: string;
+  number: number;
+  requested_at: string;
+  result: string;
+  rto_ms: number | null;
+  rpo_worst_ms: number | null;
+  rpo_p95_ms: number | null;
+}
+
+/** The rows of a trend; none for an answer that is none. */
+export function trendRows(answer: unknown): TrendRow[] {
+  const rows = (answer as { rows?: unknown } | null)?.rows;
+  if (!Array.isArray(rows)) return [];
+  return rows.filter(
+    (row): row is TrendRow => typeof row?.number === 'number' && typeof row?.requested_at === 'string',
+  );
+}
+
+/** What an event of a report's timeline is about: `phase:fence` is the phase `fence`. */
+export function eventParts(what: string): { kind: 'phase' | 'rung' | null; name: string } {
+  const found = /^(phase|rung):(.+)$/.exec(what);
+  return found?.[2] ? { kind: found[1] as 'phase' | 'rung', name: found[2] } : { kind: null, name: what };
+}
+
+/** The times that count in a report: from the interruption where one was entered, and from the request. */
+export function recoveryTimes({
+  recovery_time,
+  interruption,
+}: Pick<ReportContent, 'recovery_time' | 'interruption'>) {
+  const from = (start: 'interruption' | 'request', ms: number | null) => ({ start, ms });
+  const request = from('request', recovery_time.from_request_ms);
+  return interruption ? [from('interruption', recovery_time.from_interruption_ms), request] : [request];
 }

@@ -56,6 +56,7 @@ export const group = {
   'answer.unprotected': 'Not protected: nothing was received yet.',
   'answer.at_target': 'Production runs at the target. What it writes there is not protected.',
   'answer.decide': 'A decision is awaited: commit or roll back.',
+  'answer.restoring': 'The volumes are being put back to a point and take no writes.',
   'answer.moving': 'Production is being moved.',
   'answer.split': 'Two sites may be taking writes. Say which is kept.',
   'answer.placement_unknown': 'Where production is, is not known.',

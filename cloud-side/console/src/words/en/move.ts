@@ -65,6 +65,8 @@ export const move = {
   'place.instance': 'Machine',
   'place.branch': 'Branch',
   'place.source_active.what': 'Production runs at the source and is replicated to the target.',
+  'place.restoring.what':
+    'Production belongs to the source, whose volumes are being put back to a point and take no writes.',
   'place.failing_over.what': 'Production is on its way to the target.',
   'place.target_uncommitted.what': 'Production runs at the target and can still be rolled back.',
   'place.target_active.what': 'Production belongs to the target. The way home is a failback.',
@@ -96,6 +98,8 @@ export const move = {
   'keep.target.production': 'The machine at the target goes on under a new generation.',
   'keep.target.other':
     'The source is told to take no more writes. What it wrote after the fork stays on its disk; a failback from the original disk keeps it as a branch.',
+  'keep.retry.title': 'Try the step of {group} again',
+  'keep.retry.what': 'The blocked step of keeping a site begins again. Do first what the remedy says.',
   'keep.final': 'There is no way back from this choice other than a failover or failback.',
   'failover.do': 'Fail over',
   'failover.title': 'Fail over {group}',

@@ -55,6 +55,7 @@ export const group = {
   'answer.unprotected': '未受保护：尚未接收任何数据。',
   'answer.at_target': '生产运行在目标端，其新写入未受保护。',
   'answer.decide': '等待决定：提交或撤销。',
+  'answer.restoring': '各卷正在还原到恢复点，不接受写入。',
   'answer.moving': '生产正在切换。',
   'answer.split': '两端可能都在接受写入，请决定保留哪一端。',
   'answer.placement_unknown': '生产所在位置未知。',

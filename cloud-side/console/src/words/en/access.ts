@@ -1,0 +1,33 @@
+/** Signing in, and the first use. */
+export const access = {
+  'signin.title': 'Sign in',
+  'signin.what': 'Console of this installation: replication, drills, plans, failover, failback and restore.',
+  'signin.asking': 'Asking whether you are signed in',
+  'signin.asking.again': 'It is asked again every few seconds.',
+  'signin.name': 'Name',
+  'signin.password': 'Password',
+  'signin.by_token': 'Sign in with a token',
+  'signin.by_name': 'Sign in with a name and password',
+  'signin.token': 'Access token',
+  'signin.token.where':
+    'It begins with bcdr_. `bcdr cloud init` printed it; a lab keeps it in the file `token` of its directory.',
+  'signin.do': 'Sign in',
+  'signin.expired': 'You are no longer signed in. Sign in again to come back to where you were.',
+  'signin.kept':
+    'The token is checked against the API and kept in this tab only, until it is closed or you sign out.',
+  'setup.title': 'First use',
+  'setup.what': 'This installation has no administrator yet. You become the first.',
+  'setup.secret': 'One-time secret',
+  'setup.secret.where': 'It was printed once when the installation was made, and is good for this only.',
+  'setup.again': 'Password, once more',
+  'setup.differs': 'That is not the same password',
+  'setup.do': 'Make the first administrator',
+  'shell.ends': 'session ends in {span}',
+  'role.viewer': 'viewer',
+  'role.operator': 'operator',
+  'role.drill_operator': 'drill operator',
+  'role.approver': 'approver',
+  'role.admin': 'administrator',
+  'role.auditor': 'auditor',
+  'problem.code.setup_required': 'The first use comes first',
+} as const;
