@@ -43,7 +43,7 @@ const newest = async (list) => (await get(`${list}?limit=1`)).items?.[0];
 /** Opens a dialogue of the group by its button, if that is allowed now. */
 const press = (en, zh) => async (language) => {
   const button = page.getByRole('button', { name: language === 'zh' ? zh : en, exact: true }).first();
-  if (await button.isEnabled()) await button.click();
+  if ((await button.count()) > 0 && (await button.isEnabled())) await button.click();
 };
 
 /** Takes one of the ways of a switch. */

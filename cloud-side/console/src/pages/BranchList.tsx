@@ -15,6 +15,7 @@ import { Panel } from '../parts/Panel';
 import { toGroup, toMaker } from '../parts/paths';
 import { Served } from '../parts/Served';
 import { StateBadge } from '../parts/StateBadge';
+import { useStale } from '../parts/staleness';
 import { Cell, NumberCell, Row, Table } from '../parts/Table';
 import { usePages } from '../parts/usePages';
 import { useWords } from '../words/words';
@@ -108,6 +109,7 @@ interface RowProps {
 
 function BranchRow({ branch, named, onOpen, onRemove }: RowProps) {
   const { t } = useWords();
+  const stale = useStale();
   const maker = branch.made_for ? toMaker(branch.made_for) : null;
   return (
     <Row>
@@ -156,10 +158,15 @@ function BranchRow({ branch, named, onOpen, onRemove }: RowProps) {
       <NumberCell>{branch.generation}</NumberCell>
       <Cell>
         <Line gap={6} wrap="nowrap">
-          <Button size="compact-xs" variant="default" disabled={!branch.latest_point} onClick={onOpen}>
+          <Button
+            size="compact-xs"
+            variant="default"
+            disabled={stale || !branch.latest_point}
+            onClick={onOpen}
+          >
             {t('view.do')}
           </Button>
-          <Button size="compact-xs" variant="subtle" color="red" onClick={onRemove}>
+          <Button size="compact-xs" variant="subtle" color="red" disabled={stale} onClick={onRemove}>
             {t('branches.remove')}
           </Button>
         </Line>

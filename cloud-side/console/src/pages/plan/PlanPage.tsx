@@ -5,7 +5,8 @@ import { useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, body } from '../../api/client';
 import { planForecast, plan as planQuery } from '../../api/queries';
-import type { Plan, PlanForecast, PlanMode } from '../../api/types';
+import type { Action, Plan, PlanForecast, PlanMode } from '../../api/types';
+import { ActionButton } from '../../parts/ActionButton';
 import { Fact, Facts } from '../../parts/Facts';
 import { FileText } from '../../parts/FileText';
 import { Instant } from '../../parts/Instant';
@@ -24,6 +25,9 @@ import { ModeField } from './ModeField';
 import { RunList } from './RunList';
 import { StartDialogue } from './StartDialogue';
 import { StepWords, stepLine } from './StepWords';
+
+/** A plan tells no allowed actions; its check says what stands in the way. Nothing starts from a stale page. */
+const START: Action = { name: 'start', allowed: true };
 
 export function PlanPage() {
   const { t } = useWords();
@@ -52,10 +56,18 @@ export function PlanPage() {
                   <Button variant="default" component={Link} to={toPlan(plan.name, 'edit')}>
                     {t('plan.edit')}
                   </Button>
-                  <Button onClick={() => setStarting('drill')}>{t('plan.drill')}</Button>
-                  <Button variant="outline" color="red" onClick={() => setStarting('planned')}>
-                    {t('plan.failover')}
-                  </Button>
+                  <ActionButton
+                    action={START}
+                    label={t('plan.drill')}
+                    look="main"
+                    onClick={() => setStarting('drill')}
+                  />
+                  <ActionButton
+                    action={START}
+                    label={t('plan.failover')}
+                    look="live"
+                    onClick={() => setStarting('planned')}
+                  />
                 </>
               }
             />
