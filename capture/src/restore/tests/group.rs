@@ -3,6 +3,10 @@
 use std::{fs, ops::ControlFlow, sync::Arc, time::Duration};
 
 use bcdr_disk::RealStorage;
+use bcdr_format::{
+    IncarnationId, IncarnationOrdinal, Position, Sequence, continuity::Held, sync::Heals,
+};
+use bcdr_wire::restore::{BLOCK_BYTES, SeamHead};
 use bytes::Bytes;
 
 use super::world::{RESTORE, small_steps};
@@ -112,6 +116,87 @@ async fn a_served_volume_is_not_fenced_and_a_half_restored_one_not_served() {
     until(&mut group, is_continuous).await;
     assert!(close(group).await.clean);
     assert!(site.contents(0) == wanted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_was_put_back_goes_on_and_reads_only_what_differs() {
+    let site = Site::new(Engine::Auto, 1);
+    let group_config = &site.config.groups[0];
+    let config = group_config.volumes[0].clone();
+    let directory = site.config.group_directory(group_config);
+    let stamps = StampBook::of_group(Arc::new(RealStorage::new()), &directory);
+    // A life of this host that nobody heard of gives away ordinals and sequences.
+    let mut group = site.start();
+    until(&mut group, is_continuous).await;
+    let before = group.status.borrow().as_ref().unwrap().tap.clone();
+    assert!(before.sync_read_bytes >= VOLUME_BYTES);
+    assert!(close(group).await.clean);
+
+    let mut source = World::new(60).source;
+    source.points.clear();
+    let mut end = vec![0; VOLUME_BYTES as usize];
+    end[2 << 20..4 << 20].fill(0x33);
+    let mut wanted = end.clone();
+    wanted[3 << 20..(3 << 20) + 4096].fill(0x55);
+    wanted[(6 << 20) + 512..(6 << 20) + 1024].fill(0x77);
+    source.points.insert((1, config.id), wanted.clone());
+    source.points.insert((3, config.id), end);
+    let held = Held {
+        position: Position::new(IncarnationOrdinal(1), Sequence(2)),
+        id: IncarnationId::from_u128(8),
+    };
+    source.end = Ok(SeamHead {
+        stream: group_config.stream,
+        held,
+        volumes: 1,
+    });
+    let mut put_back = || {
+        source.begin(1);
+        let fenced = take(&config);
+        let typed =
+            ConfirmedOverwrite::typed(&fenced, &config.id.to_string(), &fenced.identity()).unwrap();
+        let volumes = vec![(fenced, typed)];
+        let restore =
+            Restore::begin(stamps.clone(), RESTORE, volumes, &mut source, small_steps()).unwrap();
+        restore
+            .run(&mut source, &mut |_| ControlFlow::Continue(()))
+            .unwrap();
+        assert!(site.contents(0) == wanted);
+    };
+
+    put_back();
+    let mut group = site.start();
+    until(&mut group, is_continuous).await;
+    let status = group.status.borrow().as_ref().unwrap().clone();
+    let opening = status.start.opening;
+    assert_eq!(opening.continues, Some(held.position));
+    assert!(opening.ordinal > before.ordinal);
+    assert!(opening.first > before.sequenced);
+    let sync = status.start.sync.unwrap();
+    assert_eq!(sync.heals, Heals::Nothing);
+    assert_eq!(status.tap.sync_read_bytes, 2 * u64::from(BLOCK_BYTES));
+    assert_eq!(stamps.read(config.id).unwrap(), StampFound::None);
+    assert!(close(group).await.clean);
+
+    // What somebody else wrote meanwhile is found by reading all of it.
+    put_back();
+    let changed = fs::metadata(&config.path).unwrap().modified().unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(&config.path)
+        .unwrap();
+    // Time stamps of files move in ticks, so write until one has passed.
+    while fs::metadata(&config.path).unwrap().modified().unwrap() == changed {
+        std::os::unix::fs::FileExt::write_all_at(&file, &[9; 512], 5 << 20).unwrap();
+    }
+    drop(file);
+    let mut group = site.start();
+    until(&mut group, is_continuous).await;
+    let status = group.status.borrow().as_ref().unwrap().clone();
+    assert!(status.start.reads_everything());
+    assert_eq!(status.start.opening.continues, None);
+    assert_eq!(status.tap.sync_read_bytes, VOLUME_BYTES);
+    assert!(close(group).await.clean);
 }
 
 #[test]

@@ -434,6 +434,12 @@ impl Source {
         }
     }
 
+    /// Volumes are numbered in the order of their ids.
+    fn number(&self, volume: VolumeId) -> VolumeNumber {
+        let ids: BTreeSet<VolumeId> = self.points.keys().map(|(_, id)| *id).collect();
+        VolumeNumber(ids.iter().position(|id| *id == volume).unwrap() as u16)
+    }
+
     fn seam(&self, volume: VolumeId, from: u64, limit: usize) -> Answer {
         let head = match &self.end {
             Ok(head) => *head,
@@ -455,7 +461,7 @@ impl Source {
         ranges.truncate(limit);
         Answer::Seam {
             head,
-            number: VolumeNumber((volume.to_u128() - 0x100) as u16),
+            number: self.number(volume),
             ranges,
             next,
         }
