@@ -10,6 +10,7 @@
 
 mod answer;
 mod branches;
+mod console;
 mod document;
 mod drills;
 mod failbacks;
@@ -66,7 +67,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
     )
 }
 
-/// The whole API. Reading it needs a token; health and the document do not.
+/// The whole API. Reading it needs a token; health, the document and the console's files do not.
 pub(crate) fn router(
     service: Arc<Service>,
     tokens: Tokens,
@@ -78,7 +79,8 @@ pub(crate) fn router(
     let document = get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi_json()) });
     let open = Router::new()
         .route("/openapi.json", document)
-        .merge(health::routes(health, Detail::Names));
+        .merge(health::routes(health, Detail::Names))
+        .merge(console::routes());
     complete(
         require_token(guarded, Arc::new(tokens)).merge(open),
         metrics,
