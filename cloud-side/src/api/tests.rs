@@ -1,5 +1,6 @@
 //! The API over TLS with tokens, against a scripted gateway and a scripted target.
 
+mod access;
 mod console;
 mod reports;
 mod schedules;
