@@ -10,8 +10,11 @@ CARGO ?= cargo
 KEEP ?=
 # `make bench BENCH="--quick"` passes options to the benchmarks.
 BENCH ?=
+CONSOLE := cloud-side/console
+CONSOLE_SOURCES := $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f) \
+	$(addprefix $(CONSOLE)/,index.html package.json tsconfig.json vite.config.ts)
 
-.PHONY: help setup packages image build release lint test demo demo-failover bench soak planted clean-cache
+.PHONY: help setup packages image console console-check build release lint test demo demo-failover bench soak planted clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,10 +27,25 @@ packages:
 image: packages
 	@tests/demo-disk/build.sh >/dev/null
 
-build: ## compile everything, quick to build
+console: $(CONSOLE)/dist/index.html ## build the web console, which the program embeds
+
+# Node's absence is said before npm says it in its own words.
+$(CONSOLE)/node_modules/.package-lock.json: $(CONSOLE)/package-lock.json
+	@tests/setup/node.sh
+	cd $(CONSOLE) && npm ci --no-audit --no-fund
+	@touch $@
+
+$(CONSOLE)/dist/index.html: $(CONSOLE)/node_modules/.package-lock.json $(CONSOLE_SOURCES)
+	@tests/setup/node.sh
+	cd $(CONSOLE) && npm run build
+
+console-check: console ## the console's types, lints and tests
+	cd $(CONSOLE) && npm run check && npm test
+
+build: console ## compile everything, quick to build
 	$(CARGO) build --workspace
 
-release: ## compile the program as it is used
+release: console ## compile the program as it is used
 	$(CARGO) build --release
 
 lint: ## formatting and lints, warnings are errors
@@ -36,17 +54,17 @@ lint: ## formatting and lints, warnings are errors
 
 # Programs and tests are built together: built apart, the dependencies they share would be compiled
 # twice, with and without what only tests need of them.
-test: setup lint ## set-up, lint and the whole test suite
+test: setup console-check lint ## set-up, lint and the whole test suite
 	$(CARGO) build --workspace --bins --tests
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --workspace; \
 	else echo "test: cargo-nextest is absent, using cargo test (no time limit for a hung test)"; $(CARGO) test --workspace; fi
 	@echo "make test: passed (set-up, lint, whole test suite)"
 
-demo: setup ## the main job on one machine, from a disk write to a booted replica; KEEP=1 leaves it up
+demo: setup console ## the main job on one machine, from a disk write to a booted replica; KEEP=1 leaves it up
 	$(CARGO) build --release
 	KEEP=$(KEEP) tests/demo/run.sh
 
-demo-failover: setup ## production to the target at a chosen instant, work there, and home again
+demo-failover: setup console ## production to the target at a chosen instant, work there, and home again
 	$(CARGO) build --release
 	tests/demo/run.sh --failover
 

@@ -12,6 +12,7 @@ mod answer;
 mod audit;
 mod audited;
 mod branches;
+mod console;
 mod document;
 mod drills;
 mod failbacks;
@@ -19,6 +20,7 @@ mod failovers;
 mod groups;
 mod jobs;
 mod page;
+mod permissions;
 mod placements;
 mod plan_runs;
 mod plans;
@@ -28,15 +30,19 @@ mod records;
 mod reports;
 mod restores;
 mod schedules;
+mod session;
+mod setup;
 mod system;
+mod tokens;
+mod users;
 mod views;
 mod volumes;
 
 pub use document::openapi_json;
 
-use crate::{service::Service, tokens::Tokens};
+use crate::service::Service;
 use axum::{Router, http::header, routing::get};
-use bcdr_http::{Detail, Health, Metrics, complete, health, require_token};
+use bcdr_http::{Authenticator, Detail, Health, Metrics, complete, health, require_principal};
 use std::sync::Arc;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -65,27 +71,40 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(schedules::routes())
             .merge(reports::routes())
             .merge(jobs::routes())
+            .merge(session::routes())
+            .merge(users::routes())
+            .merge(tokens::routes())
             .merge(audit::routes()),
     )
 }
 
-/// The whole API. Reading it needs a token; health and the document do not.
-pub(crate) fn router(
-    service: Arc<Service>,
-    tokens: Tokens,
-    health: Health,
-    metrics: &Metrics,
-) -> Router {
+/// What is asked for before anybody is known.
+fn open_routes() -> OpenApiRouter<Arc<Service>> {
+    let open = OpenApiRouter::new()
+        .merge(setup::routes())
+        .merge(session::open_routes());
+    OpenApiRouter::new().nest("/api/v1", open)
+}
+
+/// The whole API. It is for principals that are known, but for signing in, health, the document and
+/// the console's files.
+pub(crate) fn router(service: Arc<Service>, health: Health, metrics: &Metrics) -> Router {
     let (api, described) = routes().split_for_parts();
+    let (open, open_described) = open_routes().split_for_parts();
+    let authenticator: Arc<dyn Authenticator> =
+        Arc::<crate::access::Access>::clone(&service.access);
     let audit = Arc::clone(&service.audit);
-    let guarded = api.with_state(service).merge(metrics.routes());
-    let guarded = audited::audited(guarded, &described, audit, |inside| {
-        require_token(inside, Arc::new(tokens))
+    let guarded = api.with_state(Arc::clone(&service)).merge(metrics.routes());
+    let permissions = permissions::of_operations(&described);
+    let guarded = audited::audited(guarded, &described, Arc::clone(&audit), |inside| {
+        require_principal(inside, authenticator, permissions)
     });
+    let open = audited::open(open.with_state(service), &open_described, audit);
     let document = get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi_json()) });
-    let open = Router::new()
+    let open = open
         .route("/openapi.json", document)
-        .merge(health::routes(health, Detail::Names));
+        .merge(health::routes(health, Detail::Names))
+        .merge(console::routes());
     complete(guarded.merge(open), metrics)
 }
 

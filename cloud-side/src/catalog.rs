@@ -1,7 +1,7 @@
 //! The catalog: what the cloud side knows besides the logs, in one redb database.
 //!
 //! It is the truth for groups, generations, label reservations, views, drills, their schedules, jobs,
-//! signed reports, the history of the RPO and tokens; the
+//! signed reports, the history of the RPO, users, tokens and sessions; the
 //! batch index, points and wrapped keys in it are derived from the logs and follow them: their
 //! rows and the checkpoint that says how far they follow are written in one transaction. Commits
 //! are two-phase. Lazy commits are seen by readers at once and become durable with the next durable
@@ -20,7 +20,7 @@ pub mod receiver_runs;
 mod tables;
 
 pub use batches::{BatchPlace, BatchRow, MarkerRow, PageOrder, PointPage};
-pub use documents::{Document, DocumentRow, TokenRecord, ViewRecord};
+pub use documents::{Document, DocumentKey, DocumentRow, TokenRecord, ViewRecord};
 pub use groups::{CreateGroupError, GroupRecord, NewVolume, VolumeRecord};
 pub use labels::ReserveLabelError;
 pub use lineages::{Checkpoint, LogPosition};
@@ -34,7 +34,7 @@ use thiserror::Error;
 pub const CATALOG_SCHEMA: u32 = 1;
 /// What to do about a catalog that is lost or damaged.
 const LOST: &str = "keep what is left of the file: the catalog alone holds groups with their ids, names, \
-    labels, tokens, generations, views, drills, schedules, reports and jobs, which the logs cannot give again; stop the \
+    labels, users, tokens, generations, views, drills, schedules, reports and jobs, which the logs cannot give again; stop the \
     role and restore catalog.redb from a backup of the state directory: an older copy catches up from \
     the logs by itself, and only groups that were created after that backup are lost";
 

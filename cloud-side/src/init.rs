@@ -5,10 +5,10 @@
 //! because nothing of it was handed out yet.
 
 use crate::{
+    access::{self, AccessError},
     catalog::{Catalog, CatalogError},
     clock,
     state_files::StateFiles,
-    tokens::{self, TokensError},
 };
 use bcdr_disk::{
     DirectoryLock, DiskError, DiskErrorKind, LockError, RealStorage, Storage, read_whole,
@@ -80,8 +80,8 @@ pub enum InitError {
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// A token could not be made.
-    #[error(transparent)]
-    Tokens(#[from] TokensError),
+    #[error("cannot make a token: {0}")]
+    Access(#[from] AccessError),
     /// The system gave no randomness.
     #[error("the system gives no randomness: {0}")]
     Random(#[from] getrandom::Error),
@@ -105,6 +105,9 @@ pub struct Initialised {
     pub ca_certificate: PathBuf,
     /// An administrator's token. It is stored nowhere: show it once.
     pub token: Token,
+    /// The secret with which the first user, an administrator, is made once. It is stored nowhere
+    /// either.
+    pub setup_secret: Token,
 }
 
 /// What certificate is to be issued, and where to.
@@ -160,7 +163,8 @@ pub fn initialise(options: &InitOptions) -> Result<Initialised, InitError> {
         storage.remove(&files.catalog())?;
     }
     let catalog = Catalog::create(&storage, &files.catalog(), COMMAND_CACHE_BYTES)?;
-    let token = tokens::issue(&catalog, FIRST_TOKEN_NAME, bcdr_http::Role::Admin, now)?;
+    let token = access::issue(&catalog, FIRST_TOKEN_NAME, bcdr_http::Role::Admin, now)?;
+    let setup_secret = access::new_setup(&catalog)?;
     drop(catalog);
     let written = Installation {
         layout_version: LAYOUT_VERSION,
@@ -172,6 +176,7 @@ pub fn initialise(options: &InitOptions) -> Result<Initialised, InitError> {
         installation,
         ca_certificate: files.authority_certificate(),
         token,
+        setup_secret,
     })
 }
 
@@ -215,8 +220,7 @@ pub fn issue(state_directory: &Path, options: &IssueOptions) -> Result<IdentityP
     )
 }
 
-/// Makes another token for the API. The role must be stopped: it reads its tokens when it starts.
-/// Blocks.
+/// Makes another token for the API, for who has none that makes one. The role must be stopped. Blocks.
 ///
 /// # Errors
 /// When there is no installation, the role runs, or the catalog cannot be written.
@@ -230,7 +234,7 @@ pub fn create_token(
     require_installation(&storage, &files)?;
     let _lock = DirectoryLock::acquire(files.root())?;
     let catalog = Catalog::open(&storage, &files.catalog(), COMMAND_CACHE_BYTES)?;
-    Ok(tokens::issue(&catalog, name, role, clock::wall())?)
+    Ok(access::issue(&catalog, name, role, clock::wall())?)
 }
 
 pub(crate) fn require_installation(

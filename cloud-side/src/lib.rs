@@ -8,6 +8,7 @@
 //! disks they came from. The REST API ([`api`]) shows and
 //! starts all of it.
 
+pub mod access;
 pub mod api;
 mod audit;
 pub mod branch;
@@ -44,5 +45,4 @@ mod state_files;
 pub mod target;
 #[cfg(test)]
 mod testing;
-mod tokens;
 mod views;

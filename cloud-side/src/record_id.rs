@@ -1,5 +1,5 @@
 //! Ids of what only the cloud side knows: jobs, views, drills, branches, failovers, failbacks,
-//! restores, runs of plans, reports.
+//! restores, runs of plans, reports, users, tokens.
 //!
 //! They look like the ids of the stream's vocabulary: a prefix and a ULID in lower case.
 
@@ -120,6 +120,29 @@ record_id!(
     /// A branch.
     pub BranchId, "brn", "branch"
 );
+
+record_id!(
+    /// A user.
+    pub(crate) UserId, "usr", "user"
+);
+
+/// A token. It follows from what is stored of the token, so it is never made at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TokenId(Ulid);
+
+impl TokenId {
+    /// The id of a token that was made then and has these bits.
+    pub(crate) fn of(made: bcdr_format::Timestamp, bits: u128) -> Self {
+        let milliseconds = u64::try_from(made.0 / 1000).unwrap_or(0);
+        Self(Ulid::from_parts(milliseconds, bits))
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "tok-{}", self.0.to_string().to_ascii_lowercase())
+    }
+}
 
 impl JobId {
     /// A key under which newer jobs sort before older ones.

@@ -12,8 +12,8 @@ pub(crate) mod start;
 pub use start::{Started, start};
 
 use crate::{
-    catalog::CatalogError, init::InitError, keys::KeysError, outside::OutsideError,
-    service::NewGroupError, tokens::TokensError,
+    access::AccessError, catalog::CatalogError, init::InitError, keys::KeysError,
+    outside::OutsideError, service::NewGroupError,
 };
 use bcdr_disk::{DiskError, LockError};
 use bcdr_http::{MetricsError, TlsConfigError};
@@ -40,9 +40,9 @@ pub enum RoleError {
     /// The keys could not be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// The tokens could not be read.
+    /// Users and tokens could not be read.
     #[error(transparent)]
-    Tokens(#[from] TokensError),
+    Access(#[from] AccessError),
     /// Reports cannot be made.
     #[error("{0}")]
     Reports(String),

@@ -1,6 +1,7 @@
 //! What the API, the receiver and the background work share.
 
 use crate::{
+    access::Access,
     audit::Audit,
     branches::Branches,
     catalog::{Catalog, CreateGroupError, GroupRecord, NewVolume},
@@ -52,6 +53,7 @@ pub(crate) struct Service {
     pub(crate) clock: RunClock,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) access: Arc<Access>,
     pub(crate) groups: Arc<Groups>,
     pub(crate) owner: OwnerSettings,
     pub(crate) views: Arc<Views>,

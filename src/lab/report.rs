@@ -62,6 +62,8 @@ pub(crate) struct LabReport {
     pub(crate) context: PathBuf,
     /// The API.
     pub(crate) api: ApiReport,
+    /// The web console's address.
+    pub(crate) console: String,
     /// The group.
     pub(crate) group: GroupReport,
     /// The volumes.
@@ -116,6 +118,7 @@ impl LabReport {
         Ok(Self {
             dir: layout.directory.clone(),
             context: layout.context_file(),
+            console: format!("https://{}/", state.api),
             api: ApiReport {
                 url: format!("https://{}", state.api),
                 token: token.trim().to_owned(),

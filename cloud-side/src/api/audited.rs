@@ -19,7 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bcdr_audit::{Actor, ActorKind, Draft, Object, Outcome};
-use bcdr_http::{Peer, PeerAddress, Principal, Problem, ProblemCode, RequestId};
+use bcdr_http::{Peer, PeerAddress, Principal, PrincipalKind, Problem, ProblemCode, RequestId};
 use bcdr_report::Digest;
 use serde_json::Value;
 use std::{
@@ -64,8 +64,11 @@ struct Entered;
 /// Who a principal is in the log. The one place that knows what a principal has.
 pub(super) fn actor_of(principal: &Principal) -> Actor {
     Actor {
-        kind: ActorKind::Token,
-        id: None,
+        kind: match principal.kind {
+            PrincipalKind::User => ActorKind::User,
+            PrincipalKind::Token => ActorKind::Token,
+        },
+        id: Some(principal.id.clone()),
         name: principal.name.clone(),
     }
 }
@@ -83,6 +86,16 @@ pub(super) fn audited(
     });
     let inside = guarded.route_layer(middleware::from_fn_with_state(Arc::clone(&witness), act));
     authenticate(inside).route_layer(middleware::from_fn_with_state(witness, watch))
+}
+
+/// The layer around what is asked for before anybody is known: who came in is entered under the name
+/// that was given and proven; who did not is counted with the other strangers.
+pub(super) fn open(routes: Router, document: &OpenApi, audit: Arc<Audit>) -> Router {
+    let witness = Arc::new(Witness {
+        audit,
+        operations: operations(document),
+    });
+    routes.route_layer(middleware::from_fn_with_state(witness, come_in))
 }
 
 fn operations(document: &OpenApi) -> HashMap<(Method, String), String> {
@@ -246,6 +259,35 @@ async fn watch(State(witness): State<Arc<Witness>>, request: Request, next: Next
                 .audit
                 .refused_stranger(peer.as_ref().and_then(Peer::ip), code);
         }
+    }
+    response
+}
+
+/// The layer of those that are not known yet.
+async fn come_in(State(witness): State<Arc<Witness>>, request: Request, next: Next) -> Response {
+    let asked = Asked::read(&witness, &request);
+    let peer = request.extensions().get::<Peer>().cloned();
+    let (request, changes) = match short_fields(request).await {
+        Ok(read) => read,
+        Err(problem) => return problem.into_response(),
+    };
+    let response = next.run(request).await;
+    if response.status().is_success() {
+        let name = changes.get("name").cloned().unwrap_or_default();
+        let actor = Actor {
+            kind: ActorKind::User,
+            id: None,
+            name,
+        };
+        let mut draft = asked.draft(actor, Outcome::Allowed);
+        answered(&mut draft, &response);
+        witness.audit.record_if_possible(draft).await;
+    } else if is_refusal(response.status()) {
+        let code = response.extensions().get::<ProblemCode>();
+        let code = code.map_or("refused", |code| code.0.as_str());
+        witness
+            .audit
+            .refused_stranger(peer.as_ref().and_then(Peer::ip), code);
     }
     response
 }

@@ -3,7 +3,7 @@
 use bcdr_http::Problem;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+    openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 
 /// What every route shares in the document.
@@ -14,8 +14,8 @@ use utoipa::{
         description = "Protection groups, recovery points, views, drills, reports and jobs. Errors are RFC 9457 problems with a stable code, a cause and a remedy.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    modifiers(&BearerToken),
-    security(("token" = [])),
+    modifiers(&Credentials),
+    security(("token" = []), ("session" = [])),
     components(schemas(Problem)),
     tags(
         (name = "system", description = "The installation"),
@@ -26,25 +26,40 @@ use utoipa::{
         (name = "plans", description = "Recovery of several groups in order, and its runs"),
         (name = "reports", description = "Signed reports of drills and recoveries, and runbooks"),
         (name = "audit", description = "Who did what, chained and signed"),
+        (name = "access", description = "Users, tokens, and sessions of the console"),
         (name = "jobs", description = "Work that outlasts its request"),
     )
 )]
 pub(super) struct Base;
 
-struct BearerToken;
+struct Credentials;
 
-impl Modify for BearerToken {
+impl Modify for Credentials {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        components.add_security_scheme("token", scheme);
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("token", bearer);
+        let cookie = ApiKeyValue::with_description(
+            "__Host-bcdr-session",
+            "Made by signing in. Requests other than GET and HEAD also carry X-BCDR-Request: 1.",
+        );
+        let session = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
+        components.add_security_scheme("session", session);
     }
+}
+
+/// The document of this release.
+pub(super) fn document() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = super::routes().split_for_parts();
+    let (_, open) = super::open_routes().split_for_parts();
+    document.merge(open);
+    super::permissions::describe(&mut document);
+    document
 }
 
 /// The OpenAPI 3.1 document of this release, as JSON.
 pub fn openapi_json() -> String {
-    let (_, document) = super::routes().split_for_parts();
-    let mut text = document
+    let mut text = document()
         .to_pretty_json()
         .expect("the document is made of plain data");
     text.push('\n');

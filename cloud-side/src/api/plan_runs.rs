@@ -16,7 +16,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
-use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Principal, Problem};
+use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Permission, Principal, Problem};
 use bcdr_plan::{
     Allowed, Decision, Event, Failure, Kind, Mode, Operator, PointTaken, RunState, Selection, Step,
     StepId, StepRun, StepState,
@@ -414,6 +414,7 @@ async fn start(
     headers: HeaderMap,
     ApiJson(wanted): ApiJson<NewPlanRun>,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], ApiJson<RunBody>), Problem> {
+    check_allowed(&principal, wanted.mode.mode())?;
     check_confirmed(&wanted)?;
     let at = instant(wanted.at.as_deref())?;
     let key = answer::idempotency_key(&headers)?;
@@ -447,6 +448,14 @@ async fn start(
         location,
         ApiJson(RunBody::of(&record)),
     ))
+}
+
+/// Drills need no more than the route does; the other modes change where production runs.
+fn check_allowed(principal: &Principal, mode: Mode) -> Result<(), Problem> {
+    match mode {
+        Mode::Drill => Ok(()),
+        _ => principal.require(Permission::Recover),
+    }
 }
 
 /// What changes where production runs takes the plan's name, as somebody typed it.
@@ -568,10 +577,10 @@ async fn approve(
 ) -> Result<ApiJson<RunBody>, Problem> {
     let event = Event::Approve {
         step: wish.step.as_str().into(),
-        by: Operator(principal.name),
+        by: Operator(principal.name.clone()),
         reason: reason(wish.reason)?,
     };
-    take(State(service), &id, event).await
+    take(State(service), &principal, &id, event).await
 }
 
 /// Begins a failed step again that holds the run up.
@@ -587,13 +596,14 @@ async fn approve(
 )]
 async fn retry_step(
     State(service): Api,
+    Extension(principal): Extension<Principal>,
     ApiPath(id): ApiPath<String>,
     ApiJson(wish): ApiJson<Repetition>,
 ) -> Result<ApiJson<RunBody>, Problem> {
     let event = Event::Retry {
         step: wish.step.as_str().into(),
     };
-    take(State(service), &id, event).await
+    take(State(service), &principal, &id, event).await
 }
 
 /// Goes on without a step that failed, or cuts a wait short.
@@ -615,10 +625,10 @@ async fn skip_step(
 ) -> Result<ApiJson<RunBody>, Problem> {
     let event = Event::Skip {
         step: wish.step.as_str().into(),
-        by: Operator(principal.name),
+        by: Operator(principal.name.clone()),
         reason: reason(Some(wish.reason))?.unwrap_or_default(),
     };
-    take(State(service), &id, event).await
+    take(State(service), &principal, &id, event).await
 }
 
 /// Gives a run up: nothing more begins, drills are stopped and cleaned, failovers before their fence
@@ -640,16 +650,24 @@ async fn cancel(
     ApiJson(wish): ApiJson<Cancellation>,
 ) -> Result<ApiJson<RunBody>, Problem> {
     let event = Event::Cancel {
-        by: Operator(principal.name),
+        by: Operator(principal.name.clone()),
         reason: reason(wish.reason)?,
     };
-    take(State(service), &id, event).await
+    take(State(service), &principal, &id, event).await
 }
 
-async fn take(service: Api, id: &str, event: Event) -> Result<ApiJson<RunBody>, Problem> {
+async fn take(
+    service: Api,
+    principal: &Principal,
+    id: &str,
+    event: Event,
+) -> Result<ApiJson<RunBody>, Problem> {
     let id = id_of(id)?;
     // One that ended is shown as ended, one that never was as not found.
-    find(&service, id).await?;
+    let found = find(&service, id).await?;
+    if !matches!(event, Event::Approve { .. }) {
+        check_allowed(principal, found.run.mode)?;
+    }
     let record = service.plans.wish(id, event).await.map_err(not_done)?;
     Ok(ApiJson(RunBody::of(&record)))
 }

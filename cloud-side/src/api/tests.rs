@@ -3,6 +3,8 @@
 mod audit;
 mod gone;
 mod many_drills;
+mod access;
+mod console;
 mod reports;
 mod schedules;
 

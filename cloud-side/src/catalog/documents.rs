@@ -87,7 +87,33 @@ impl DocumentRow {
     }
 }
 
+/// The key of a document that is to be removed together with other changes.
+#[derive(Debug, Clone)]
+pub struct DocumentKey(Vec<u8>);
+
+impl DocumentKey {
+    /// The key of the document of this kind that has it.
+    pub fn of<Kind: Document>(key: &str) -> Self {
+        Self(full_key::<Kind>(key))
+    }
+}
+
 impl Catalog {
+    /// Writes and removes documents in one transaction; durable on return. One that is to be removed
+    /// need not be there.
+    pub fn exchange_documents(
+        &self,
+        rows: &[DocumentRow],
+        removed: &[DocumentKey],
+    ) -> Result<(), CatalogError> {
+        self.write("exchange documents", Commit::Durable, |transaction| {
+            for key in removed {
+                tables::remove(transaction, tables::DOCUMENTS, &key.0)?;
+            }
+            rows.iter().try_for_each(|row| row.put(transaction))
+        })
+    }
+
     /// Writes documents in one transaction, replacing those with their keys; durable on return.
     pub fn put_documents(&self, rows: &[DocumentRow]) -> Result<(), CatalogError> {
         #[cfg(test)]

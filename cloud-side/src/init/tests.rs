@@ -36,7 +36,7 @@ fn an_installation_is_made_once_and_its_secrets_are_private() {
     // The first token still works: the refused attempt changed nothing.
     let files = StateFiles::new(state);
     let catalog = Catalog::open(&RealStorage::new(), &files.catalog(), 1 << 20).unwrap();
-    let tokens = tokens::Tokens::load(&catalog).unwrap();
+    let tokens = access::Access::load(std::sync::Arc::new(catalog)).unwrap();
     let found = bcdr_http::Authenticator::principal(&tokens, &made.token.hash()).unwrap();
     assert_eq!(found.unwrap().role, bcdr_http::Role::Admin);
 }
@@ -51,7 +51,7 @@ fn an_interrupted_initialisation_is_begun_again() {
     assert_ne!(first.installation, second.installation);
     let files = StateFiles::new(&options.state_directory);
     let catalog = Catalog::open(&RealStorage::new(), &files.catalog(), 1 << 20).unwrap();
-    let tokens = tokens::Tokens::load(&catalog).unwrap();
+    let tokens = access::Access::load(std::sync::Arc::new(catalog)).unwrap();
     let old = bcdr_http::Authenticator::principal(&tokens, &first.token.hash()).unwrap();
     assert!(
         old.is_none(),

@@ -7,6 +7,7 @@ use super::{
     certificates::Certificates,
 };
 use crate::{
+    access::Access,
     api,
     audit::{Audit, AuditMetrics, AuditParts, CatalogAnchor},
     branch::{BranchKeySource, BranchLimits, BranchSettings},
@@ -37,7 +38,6 @@ use crate::{
     service::{self, Service},
     state_files::StateFiles,
     target::{Target, qemu::QemuTarget},
-    tokens::Tokens,
     views::{KeyedOpener, Views},
 };
 use bcdr_disk::{DirectoryLock, RealStorage, Storage};
@@ -141,7 +141,7 @@ pub(crate) async fn start_on(
         gauges,
         checks: Checks::new(&health),
     };
-    let router = api::router(Arc::clone(&service), parts.tokens, health, &metrics);
+    let router = api::router(Arc::clone(&service), health, &metrics);
     let receiver = Arc::new(Receiver {
         installation: service.installation,
         groups: Arc::clone(&service.groups),
@@ -156,6 +156,7 @@ pub(crate) async fn start_on(
         Arc::clone(&service),
         shutdown.clone(),
     ));
+    tasks.spawn(Arc::clone(&service.access).run(shutdown.clone()));
     let stop_api = shutdown.clone().cancelled_owned();
     tasks.spawn(async move {
         serve_tls(listener, tls, router, Limits::default(), stop_api).await;
@@ -186,7 +187,7 @@ struct Opened {
     installation: bcdr_format::InstallationId,
     catalog: Arc<Catalog>,
     keys: Arc<Keys>,
-    tokens: Tokens,
+    access: Arc<Access>,
     groups: Arc<Groups>,
     reports: Arc<Reports>,
     rpo: Arc<RpoHistory>,
@@ -200,7 +201,6 @@ struct Opened {
 /// What only the role itself needs.
 struct Parts {
     lock: DirectoryLock,
-    tokens: Tokens,
     builder: thread::JoinHandle<()>,
     give_up: watch::Receiver<Option<String>>,
 }
@@ -232,7 +232,7 @@ impl Opened {
         let clock = RunClock::start()?;
         catalog.begin_receiver_run(&clock.run())?;
         let keys = Arc::new(Keys::load(Arc::clone(&storage), files, installation)?);
-        let tokens = Tokens::load(&catalog)?;
+        let access = Arc::new(Access::load(Arc::clone(&catalog))?);
         let reports = Reports::new(ReportParts {
             catalog: Arc::clone(&catalog),
             storage: Arc::clone(&storage),
@@ -268,7 +268,7 @@ impl Opened {
             installation,
             catalog,
             keys,
-            tokens,
+            access,
             groups,
             reports: Arc::new(reports),
             rpo,
@@ -403,6 +403,7 @@ impl Opened {
             returns,
             catalog,
             keys: self.keys,
+            access: self.access,
             groups: self.groups,
             owner: self.owner,
             views,
@@ -419,7 +420,6 @@ impl Opened {
         });
         let parts = Parts {
             lock: self.lock,
-            tokens: self.tokens,
             builder: self.builder,
             give_up: self.give_up,
         };

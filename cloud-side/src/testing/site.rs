@@ -38,6 +38,7 @@ pub(crate) struct Site {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) location: Option<String>,
+    pub(crate) headers: ureq::http::HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -199,6 +200,7 @@ impl Site {
             Answer {
                 status: response.status().as_u16(),
                 location: location.map(|value| value.to_str().unwrap().to_owned()),
+                headers: response.headers().clone(),
                 body: response.body_mut().read_to_vec().unwrap(),
             }
         })

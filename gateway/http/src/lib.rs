@@ -1,7 +1,7 @@
 //! What every REST API here shares: accept loops, errors, tokens, health, metrics.
 //!
-//! A role builds its own `axum::Router`, wraps the routes that need a token with
-//! [`require_token`], merges [`health::routes`] and [`Metrics::routes`], hands the whole to
+//! A role builds its own `axum::Router`, wraps the routes that need a known sender with
+//! [`require_principal`], merges [`health::routes`] and [`Metrics::routes`], hands the whole to
 //! [`complete`], and serves the result with [`serve_tls`] (network) or [`serve_unix`] (this host).
 //!
 //! Invariants: nothing is served in plain text except on a Unix socket that only its owner can
@@ -10,6 +10,7 @@
 //! state on disk.
 
 mod authenticate;
+mod cookie;
 mod extract;
 pub mod health;
 mod metrics;
@@ -23,17 +24,20 @@ mod throttle;
 mod token;
 mod write_deadline;
 
-pub use authenticate::{Authenticator, LookupError, require_token};
+pub use authenticate::{
+    Authenticator, CurrentSession, LookupError, Permissions, require_principal,
+};
+pub use cookie::{ended_session_cookie, from_own_pages, session_cookie, session_of};
 pub use extract::{ApiJson, ApiPath, ApiQuery};
 pub use health::{Check, Detail, Health};
 pub use metrics::{Metrics, MetricsError};
 pub use problem::{Action, Problem, ProblemCode, ProblemFields};
 pub use request::{RequestId, complete};
-pub use role::{Principal, Role};
+pub use role::{Permission, Principal, PrincipalKind, Role, UnknownRole};
 pub use serve::{Drained, Limits, Peer, PeerAddress};
 pub use serve_tls::{TlsConfig, TlsConfigError, serve_tls};
 pub use serve_unix::{LocalSocket, LocalSocketError, serve_unix};
-pub use throttle::FailureThrottle;
+pub use throttle::{AddressBlock, FailureThrottle};
 pub use token::{Token, TokenHash, TokenHashError};
 
 /// The largest request body accepted unless a role says otherwise, in bytes.

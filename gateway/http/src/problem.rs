@@ -142,6 +142,17 @@ impl Problem {
         .remedy(format!("list the {kind}s and use the id shown there"))
     }
 
+    /// 404: nothing is served at this path.
+    pub fn no_such_path(path: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no_such_path",
+            "No such path",
+            format!("there is nothing at {path}"),
+        )
+        .remedy("see the OpenAPI document for the paths of this version")
+    }
+
     /// 409: the object's present state does not allow this.
     pub fn conflict(code: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, "State conflict", detail)

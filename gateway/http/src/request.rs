@@ -75,13 +75,7 @@ pub fn complete(router: Router, metrics: &Metrics) -> Router {
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "no_such_path",
-        "No such path",
-        format!("there is nothing at {}", uri.path()),
-    )
-    .remedy("see the OpenAPI document for the paths of this version")
+    Problem::no_such_path(uri.path())
 }
 
 async fn no_such_method(method: Method, uri: Uri) -> Problem {

@@ -1,13 +1,14 @@
-//! Counts failed attempts per address and says how long an address has to wait.
+//! Counts failed attempts per key, such as an address or an account, and says how long it has to wait.
 //!
 //! Invariant: the table never has more than [`TABLE_LIMIT`] entries, whoever fails from wherever.
 //! Pure: no clock, no lock; the caller gives `now`. It does not decide what waiting means.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// Addresses remembered at most.
+/// Keys remembered at most.
 const TABLE_LIMIT: usize = 4096;
 /// Failures that cost nothing: a client with an old token, or a typing error.
 const FREE_FAILURES: u32 = 5;
@@ -15,7 +16,7 @@ const FREE_FAILURES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// An address that failed last this long ago is forgotten.
+/// A key that failed last this long ago is forgotten.
 const MEMORY: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Clone, Copy, Debug)]
@@ -34,31 +35,52 @@ impl Entry {
     }
 }
 
-/// The table of failures. IPv6 addresses count per /64, the smallest block one customer has.
-#[derive(Debug, Default)]
-pub struct FailureThrottle {
-    entries: HashMap<IpAddr, Entry>,
+/// The network that an address counts with: itself for IPv4, its /64 for IPv6, the smallest block one
+/// customer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AddressBlock(IpAddr);
+
+impl From<IpAddr> for AddressBlock {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(v4) => IpAddr::V4(v4),
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        })
+    }
 }
 
-impl FailureThrottle {
-    /// How long `address` still has to wait; `None` when it need not.
-    pub fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
-        let ends = self.entries.get(&block(address))?.wait_ends()?;
+/// The table of failures.
+#[derive(Debug)]
+pub struct FailureThrottle<Key> {
+    entries: HashMap<Key, Entry>,
+}
+
+impl<Key> Default for FailureThrottle<Key> {
+    fn default() -> Self {
+        Self {
+            entries: HashMap::new(),
+        }
+    }
+}
+
+impl<Key: Clone + Eq + Hash> FailureThrottle<Key> {
+    /// How long `key` still has to wait; `None` when it need not.
+    pub fn wait(&self, key: &Key, now: Instant) -> Option<Duration> {
+        let ends = self.entries.get(key)?.wait_ends()?;
         ends.checked_duration_since(now)
             .filter(|wait| !wait.is_zero())
     }
 
     /// Counts a failure. Failures during a wait do not make it longer, or a client that merely
     /// repeats itself would never get out.
-    pub fn failed(&mut self, address: IpAddr, now: Instant) {
-        let address = block(address);
-        if self.wait(address, now).is_some() {
+    pub fn failed(&mut self, key: &Key, now: Instant) {
+        if self.wait(key, now).is_some() {
             return;
         }
-        if !self.entries.contains_key(&address) && self.entries.len() >= TABLE_LIMIT {
+        if !self.entries.contains_key(key) && self.entries.len() >= TABLE_LIMIT {
             self.make_room(now);
         }
-        let entry = self.entries.entry(address).or_insert(Entry {
+        let entry = self.entries.entry(key.clone()).or_insert(Entry {
             failures: 0,
             last_failure: now,
         });
@@ -69,9 +91,16 @@ impl FailureThrottle {
         entry.last_failure = now;
     }
 
-    /// Forgets the failures of an address that has proven itself.
-    pub fn succeeded(&mut self, address: IpAddr) {
-        self.entries.remove(&block(address));
+    /// Takes back one failure that was counted before its outcome was known, and turned out to be none.
+    pub fn forgive(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.failures = entry.failures.saturating_sub(1);
+        }
+    }
+
+    /// Forgets the failures of a key that has proven itself.
+    pub fn succeeded(&mut self, key: &Key) {
+        self.entries.remove(key);
     }
 
     /// Drops what is old, and if nothing is, whoever has been quiet longest.
@@ -85,16 +114,9 @@ impl FailureThrottle {
             .entries
             .iter()
             .min_by_key(|(_, entry)| entry.last_failure);
-        if let Some(address) = quietest.map(|(address, _)| *address) {
-            self.entries.remove(&address);
+        if let Some(key) = quietest.map(|(key, _)| key.clone()) {
+            self.entries.remove(&key);
         }
-    }
-}
-
-fn block(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
     }
 }
 
@@ -104,8 +126,8 @@ mod tests {
 
     use super::*;
 
-    fn address(number: u32) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::from_bits(number))
+    fn address(number: u32) -> AddressBlock {
+        IpAddr::V4(Ipv4Addr::from_bits(number)).into()
     }
 
     #[test]
@@ -113,16 +135,16 @@ mod tests {
         let mut throttle = FailureThrottle::default();
         let mut now = Instant::now();
         for _ in 0..FREE_FAILURES {
-            throttle.failed(address(1), now);
-            assert_eq!(throttle.wait(address(1), now), None);
+            throttle.failed(&address(1), now);
+            assert_eq!(throttle.wait(&address(1), now), None);
         }
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            throttle.failed(address(1), now);
-            let wait = throttle.wait(address(1), now).unwrap();
+            throttle.failed(&address(1), now);
+            let wait = throttle.wait(&address(1), now).unwrap();
             assert_eq!(wait, Duration::from_secs(seconds));
-            assert_eq!(throttle.wait(address(2), now), None);
+            assert_eq!(throttle.wait(&address(2), now), None);
             now += wait;
-            assert_eq!(throttle.wait(address(1), now), None);
+            assert_eq!(throttle.wait(&address(1), now), None);
         }
     }
 
@@ -131,9 +153,9 @@ mod tests {
         let mut throttle = FailureThrottle::default();
         let start = Instant::now();
         for _ in 0..100 {
-            throttle.failed(address(1), start);
+            throttle.failed(&address(1), start);
         }
-        assert_eq!(throttle.wait(address(1), start), Some(FIRST_WAIT));
+        assert_eq!(throttle.wait(&address(1), start), Some(FIRST_WAIT));
     }
 
     #[test]
@@ -141,13 +163,13 @@ mod tests {
         let mut throttle = FailureThrottle::default();
         let start = Instant::now();
         for _ in 0..=FREE_FAILURES {
-            throttle.failed(address(1), start);
-            throttle.failed(address(2), start);
+            throttle.failed(&address(1), start);
+            throttle.failed(&address(2), start);
         }
-        throttle.succeeded(address(1));
-        assert_eq!(throttle.wait(address(1), start), None);
-        throttle.failed(address(2), start + MEMORY);
-        assert_eq!(throttle.wait(address(2), start + MEMORY), None);
+        throttle.succeeded(&address(1));
+        assert_eq!(throttle.wait(&address(1), start), None);
+        throttle.failed(&address(2), start + MEMORY);
+        assert_eq!(throttle.wait(&address(2), start + MEMORY), None);
     }
 
     #[test]
@@ -157,7 +179,7 @@ mod tests {
         let count = u32::try_from(TABLE_LIMIT).unwrap() + 10;
         for number in 0..count {
             throttle.failed(
-                address(number),
+                &address(number),
                 start + Duration::from_millis(u64::from(number)),
             );
         }
@@ -167,18 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn a_forgiven_failure_counts_for_nothing() {
+        let mut throttle = FailureThrottle::default();
+        let now = Instant::now();
+        for _ in 0..100 {
+            throttle.failed(&"ops", now);
+            throttle.forgive(&"ops");
+        }
+        assert_eq!(throttle.wait(&"ops", now), None);
+        for _ in 0..=FREE_FAILURES {
+            throttle.failed(&"ops", now);
+        }
+        assert_eq!(throttle.wait(&"ops", now), Some(FIRST_WAIT));
+    }
+
+    #[test]
     fn one_ipv6_network_counts_as_one_and_a_mapped_address_as_its_ipv4() {
-        assert_eq!(
-            block("2001:db8:1:2::1".parse().unwrap()),
-            block("2001:db8:1:2:9::7".parse().unwrap())
-        );
-        assert_ne!(
-            block("2001:db8:1:2::1".parse().unwrap()),
-            block("2001:db8:1:3::1".parse().unwrap())
-        );
-        assert_eq!(
-            block("::ffff:10.0.0.1".parse().unwrap()),
-            address(0x0a00_0001)
-        );
+        let block = |text: &str| AddressBlock::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(block("2001:db8:1:2::1"), block("2001:db8:1:2:9::7"));
+        assert_ne!(block("2001:db8:1:2::1"), block("2001:db8:1:3::1"));
+        assert_eq!(block("::ffff:10.0.0.1"), address(0x0a00_0001));
     }
 }

@@ -63,7 +63,7 @@ async fn missing_wrong_and_weak_tokens_are_refused() {
     let problem = weak.problem(403);
     assert_eq!(
         problem.detail,
-        "viewer has the role viewer, which may not POST here"
+        "viewer has the role viewer, which lacks the permission protect"
     );
     assert_eq!(Role::Viewer.to_string(), "viewer");
     service.stop().await;

@@ -9,6 +9,7 @@ pub(crate) struct Lab {
     dir: String,
     context: String,
     api: Api,
+    console: String,
     group: Group,
     volumes: Vec<Volume>,
     roles: Vec<Role>,
@@ -47,6 +48,7 @@ pub(crate) fn show(lab: &Lab) -> String {
     fields.field("lab", &lab.dir);
     fields.field("group", &lab.group.name);
     fields.field("API", &lab.api.url);
+    fields.field("console", &lab.console);
     fields.field("token", &lab.api.token);
     fields.field("authority", &lab.api.ca);
     fields.field("context", format!("export BCDR_CONTEXT={}", lab.context));
@@ -80,14 +82,14 @@ mod tests {
 
     #[test]
     fn a_lab_shows_how_to_get_in() {
-        let text = r#"{"dir":"/lab","context":"/lab/context.toml","api":{"url":"https://127.0.0.1:1","token":"t","ca":"/lab/ca.pem"},
+        let text = r#"{"dir":"/lab","context":"/lab/context.toml","api":{"url":"https://127.0.0.1:1","token":"t","ca":"/lab/ca.pem"},"console":"https://127.0.0.1:1/",
             "group":{"id":null,"name":"lab"},"volumes":[{"id":"vol-1","name":"root","nbd":"nbd+unix:///root?socket=/lab/run/root.sock"}],
             "roles":[{"name":"cloud","pid":7,"state":"running","certificate_expires_at":"2026-11-09T09:00:00Z"},
             {"name":"gateway","pid":null,"state":"stopped","certificate_expires_at":null}],
             "warnings":["the certificate of the cloud role ends in 6 days: see log/cloud.log"]}"#;
         assert_eq!(
             show(&serde_json::from_str(text).unwrap()),
-            "lab        /lab\ngroup      lab\nAPI        https://127.0.0.1:1\ntoken      t\n\
+            "lab        /lab\ngroup      lab\nAPI        https://127.0.0.1:1\nconsole    https://127.0.0.1:1/\ntoken      t\n\
              authority  /lab/ca.pem\ncontext    export BCDR_CONTEXT=/lab/context.toml\n\n\
              VOLUME  NBD\nroot    nbd+unix:///root?socket=/lab/run/root.sock\n\n\
              ROLE     STATE    PROCESS  CERTIFICATE UNTIL\n\

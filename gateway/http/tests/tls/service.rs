@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bcdr_http::{
     ApiJson, ApiPath, ApiQuery, Authenticator, Detail, Drained, Health, Limits, LookupError,
-    Metrics, Principal, Problem, Role, TlsConfig, Token, TokenHash, complete, health,
-    require_token, serve_tls,
+    Metrics, Permission, Permissions, Principal, PrincipalKind, Problem, Role, TlsConfig, Token,
+    TokenHash, complete, health, require_principal, serve_tls,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,10 @@ struct Tokens(HashMap<TokenHash, Principal>);
 impl Authenticator for Tokens {
     fn principal(&self, token: &TokenHash) -> Result<Option<Principal>, LookupError> {
         Ok(self.0.get(token).cloned())
+    }
+
+    fn session(&self, _session: &TokenHash) -> Result<Option<Principal>, LookupError> {
+        Ok(None)
     }
 }
 
@@ -110,6 +114,8 @@ impl Service {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (admin, viewer) = (Token::generate().unwrap(), Token::generate().unwrap());
         let principal = |name: &str, role| Principal {
+            kind: PrincipalKind::Token,
+            id: format!("tok-{name}"),
             name: name.to_owned(),
             role,
             expires: None,
@@ -229,9 +235,21 @@ fn router(tokens: Tokens, health: &Health, hold: Arc<Hold>) -> Router {
         .route("/panic", get(panics))
         .route("/slow", get(slow))
         .with_state(hold);
+    let mut permissions = Permissions::default();
+    for (method, path, permission) in [
+        (Method::POST, "/api/v1/groups", Permission::Protect),
+        (Method::GET, "/api/v1/groups/{id}", Permission::Read),
+        (Method::GET, "/api/v1/panic", Permission::Read),
+        (Method::GET, "/api/v1/slow", Permission::Read),
+    ] {
+        permissions.need(method, path, permission);
+    }
     let metrics = Metrics::new(prometheus::Registry::new(), "test", "0").unwrap();
     let router = Router::new()
-        .nest("/api/v1", require_token(api, Arc::new(tokens)))
+        .nest(
+            "/api/v1",
+            require_principal(api, Arc::new(tokens), permissions),
+        )
         .merge(health::routes(health.clone(), Detail::Names))
         .merge(metrics.routes());
     complete(router, &metrics)

@@ -1,0 +1,173 @@
+//! Who may use the API: users, tokens and sessions.
+//!
+//! Owns the table that every request is looked up in, and the documents behind it. Invariants: a change
+//! is in the catalog before it is in the table, and in the table before it is answered, so that it
+//! holds at once and over a restart; one change is made at a time; there is always an enabled
+//! administrator once there was one. Secrets are kept as hashes only. Which permission an operation
+//! needs, and what cookies look like, is not decided here.
+
+mod error;
+mod expiry;
+mod password;
+mod records;
+mod setup;
+mod sign_in;
+mod table;
+mod tokens;
+mod users;
+
+pub use error::AccessError;
+pub(crate) use password::PasswordText;
+pub(crate) use records::{SessionRecord, UserRecord};
+pub(crate) use setup::new_setup;
+pub(crate) use sign_in::SignedIn;
+pub(crate) use tokens::{NewToken, issue, token_id};
+pub(crate) use users::{NewUser, UserChange};
+
+use crate::{
+    catalog::{Catalog, CatalogError, Document, DocumentKey, DocumentRow, TokenRecord},
+    clock,
+    offload::offload,
+};
+use bcdr_format::Timestamp;
+use bcdr_http::{Authenticator, LookupError, Principal, TokenHash};
+use password::Passwords;
+use sign_in::Attempts;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use table::Table;
+use tokio_util::sync::CancellationToken;
+
+const PAGE: usize = 256;
+/// How often the last use of sessions is made durable, and ended ones are removed.
+const SETTLE_EVERY: Duration = Duration::from_secs(60);
+
+/// Users, tokens and sessions, and the only way to change them.
+#[derive(Debug)]
+pub(crate) struct Access {
+    catalog: Arc<Catalog>,
+    table: Mutex<Table>,
+    /// Held while a change is decided, made durable and taken into the table.
+    changing: tokio::sync::Mutex<()>,
+    passwords: Passwords,
+    attempts: Mutex<Attempts>,
+}
+
+impl Access {
+    /// Reads what is kept. Blocks.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read, or the system gives no randomness.
+    pub(crate) fn load(catalog: Arc<Catalog>) -> Result<Self, AccessError> {
+        let mut table = Table::default();
+        each(&catalog, |user: UserRecord| {
+            table.users.insert(user.id, user);
+            Ok(())
+        })?;
+        each(&catalog, |token: TokenRecord| table.insert_token(token))?;
+        each(&catalog, |session: SessionRecord| {
+            table.insert_session(session);
+            Ok(())
+        })?;
+        Ok(Self {
+            catalog,
+            table: Mutex::new(table),
+            changing: tokio::sync::Mutex::default(),
+            passwords: Passwords::new()?,
+            attempts: Mutex::default(),
+        })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Each change of the table is one step that leaves it whole.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes and removes documents together; durable on return.
+    async fn keep(
+        &self,
+        put: Vec<DocumentRow>,
+        removed: Vec<DocumentKey>,
+    ) -> Result<(), CatalogError> {
+        let catalog = Arc::clone(&self.catalog);
+        offload(move || catalog.exchange_documents(&put, &removed)).await
+    }
+
+    /// Keeps the documents of sessions up with the table, until `shutdown`.
+    pub(crate) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        loop {
+            let ending = tokio::select! {
+                () = shutdown.cancelled() => true,
+                () = tokio::time::sleep(SETTLE_EVERY) => false,
+            };
+            if let Err(error) = self.settle(clock::wall()).await {
+                tracing::error!(%error, "sessions are not kept up to date; it is tried again");
+            }
+            if ending {
+                return;
+            }
+        }
+    }
+
+    /// Removes sessions that have ended, and makes the last use of the others durable.
+    async fn settle(&self, now: Timestamp) -> Result<(), CatalogError> {
+        let _one = self.changing.lock().await;
+        let (used, ended) = {
+            let table = self.table();
+            (table.used_sessions(), table.ended_sessions(now))
+        };
+        if used.is_empty() && ended.is_empty() {
+            return Ok(());
+        }
+        let rows = used.iter().map(DocumentRow::of).collect();
+        let keys = ended.iter().map(|hash| session_key(*hash)).collect();
+        self.keep(rows, keys).await?;
+        let mut table = self.table();
+        for hash in ended {
+            table.sessions.remove(&hash);
+        }
+        table.note_kept(&used);
+        Ok(())
+    }
+}
+
+impl Authenticator for Access {
+    fn principal(&self, token: &TokenHash) -> Result<Option<Principal>, LookupError> {
+        Ok(self.table().of_token(token))
+    }
+
+    fn session(&self, session: &TokenHash) -> Result<Option<Principal>, LookupError> {
+        Ok(self.table().use_session(session, clock::wall()))
+    }
+}
+
+fn session_key(hash: TokenHash) -> DocumentKey {
+    DocumentKey::of::<SessionRecord>(&hash.to_string())
+}
+
+/// Reads all documents of a kind, page by page. Blocks.
+fn each<Kind: Document>(
+    catalog: &Catalog,
+    mut take: impl FnMut(Kind) -> Result<(), AccessError>,
+) -> Result<(), AccessError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page: Vec<Kind> = catalog.documents(after.as_deref(), PAGE)?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.key());
+        for document in page {
+            take(document)?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

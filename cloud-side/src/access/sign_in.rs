@@ -1,0 +1,219 @@
+//! Signing in and out.
+//!
+//! Invariant: an attempt is counted as a failure before its password is looked at, so that attempts
+//! at the same time are no more than attempts one after the other. Accounts are counted whether they
+//! exist or not.
+
+use super::{Access, AccessError, PasswordText, SessionRecord, UserRecord, expiry, session_key};
+use crate::{catalog::DocumentRow, clock, record_id::UserId};
+use bcdr_format::Timestamp;
+use bcdr_http::{AddressBlock, FailureThrottle, Principal, Token, TokenHash};
+use std::{net::IpAddr, time::Instant};
+
+/// Sessions of one user at a time; the one that was used longest ago makes room.
+const SESSIONS_PER_USER: usize = 10;
+
+/// Failed attempts, by where they came from and by whom they claimed to be.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    addresses: FailureThrottle<AddressBlock>,
+    /// By a digest of the name, so that long names take no more memory than short ones.
+    accounts: FailureThrottle<[u8; 32]>,
+}
+
+impl Attempts {
+    /// Counts an attempt from an address, or says how long it has to wait.
+    pub(super) fn begin_at(&mut self, address: Option<IpAddr>) -> Result<(), AccessError> {
+        let Some(address) = address.map(AddressBlock::from) else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if let Some(wait) = self.addresses.wait(&address, now) {
+            return Err(AccessError::Wait(wait));
+        }
+        self.addresses.failed(&address, now);
+        Ok(())
+    }
+
+    fn begin_as(&mut self, account: &[u8; 32]) -> Result<(), AccessError> {
+        let now = Instant::now();
+        if let Some(wait) = self.accounts.wait(account, now) {
+            return Err(AccessError::Wait(wait));
+        }
+        self.accounts.failed(account, now);
+        Ok(())
+    }
+
+    /// Takes an attempt back that was none at guessing. What others failed from there stays counted.
+    pub(super) fn forgive_at(&mut self, address: Option<IpAddr>) {
+        if let Some(address) = address {
+            self.addresses.forgive(&address.into());
+        }
+    }
+
+    fn succeeded(&mut self, account: &[u8; 32], address: Option<IpAddr>) {
+        self.accounts.succeeded(account);
+        self.forgive_at(address);
+    }
+}
+
+/// A session that has just begun.
+#[derive(Debug)]
+pub(crate) struct SignedIn {
+    /// Its id, for the browser only.
+    pub(crate) session: Token,
+    /// Whose it is.
+    pub(crate) user: UserRecord,
+}
+
+impl Access {
+    /// Checks a name and a password.
+    async fn prove(
+        &self,
+        name: &str,
+        password: PasswordText,
+        address: Option<IpAddr>,
+    ) -> Result<UserRecord, AccessError> {
+        let name = name.to_lowercase();
+        let account = *blake3::hash(name.as_bytes()).as_bytes();
+        {
+            let mut attempts = self.attempts();
+            attempts.begin_at(address)?;
+            attempts.begin_as(&account)?;
+        }
+        let user = self.table().named(&name).cloned();
+        let stored = user.as_ref().map(|user| user.password.as_str());
+        let same = match self.passwords.matches(stored, password).await {
+            Ok(same) => same,
+            Err(error) => {
+                // Nothing was learned about the password.
+                self.attempts().forgive_at(address);
+                self.attempts().accounts.forgive(&account);
+                return Err(error);
+            }
+        };
+        let proven = user.filter(|user| same && !user.disabled);
+        let Some(proven) = proven else {
+            tracing::warn!(?address, "a sign-in failed");
+            return Err(AccessError::WrongPassword);
+        };
+        self.attempts().succeeded(&account, address);
+        Ok(proven)
+    }
+
+    /// Begins a session; the one that the browser had before, of whomever, ends.
+    ///
+    /// # Errors
+    /// When name or password are wrong, or too many attempts failed.
+    pub(crate) async fn sign_in(
+        &self,
+        name: &str,
+        password: PasswordText,
+        address: Option<IpAddr>,
+        former: Option<TokenHash>,
+    ) -> Result<SignedIn, AccessError> {
+        let proven = self.prove(name, password, address).await?;
+        let _one = self.changing.lock().await;
+        // It may have been changed while the password was looked at.
+        let user = self.table().users.get(&proven.id).cloned();
+        let user = user
+            .filter(|user| !user.disabled && user.password == proven.password)
+            .ok_or(AccessError::WrongPassword)?;
+        let session = self.begin(&user, former).await?;
+        tracing::info!(user = user.name, "signed in");
+        Ok(SignedIn { session, user })
+    }
+
+    /// Begins a session of a user. The caller holds `changing`.
+    async fn begin(
+        &self,
+        user: &UserRecord,
+        former: Option<TokenHash>,
+    ) -> Result<Token, AccessError> {
+        let session = Token::generate()?;
+        let now = clock::wall();
+        let record = SessionRecord {
+            hash: session.hash(),
+            user: user.id,
+            created_at: now,
+            used_at: now,
+        };
+        let mut ended = self
+            .table()
+            .oldest_sessions_beyond(user.id, SESSIONS_PER_USER - 1);
+        ended.extend(former);
+        let keys = ended.iter().map(|hash| session_key(*hash)).collect();
+        self.keep(vec![DocumentRow::of(&record)], keys).await?;
+        let mut table = self.table();
+        for hash in ended {
+            table.sessions.remove(&hash);
+        }
+        table.insert_session(record);
+        Ok(session)
+    }
+
+    /// Ends a session; durable on return.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written; then it has not ended.
+    pub(crate) async fn sign_out(&self, session: TokenHash) -> Result<(), AccessError> {
+        let _one = self.changing.lock().await;
+        self.keep(Vec::new(), vec![session_key(session)]).await?;
+        self.table().sessions.remove(&session);
+        Ok(())
+    }
+
+    /// Sets the own password. All sessions of the user end, and the one that asked goes on as a new
+    /// one.
+    ///
+    /// # Errors
+    /// When the current password is wrong or the new one cannot be used.
+    pub(crate) async fn change_own_password(
+        &self,
+        session: TokenHash,
+        current: PasswordText,
+        wanted: PasswordText,
+        address: Option<IpAddr>,
+    ) -> Result<SignedIn, AccessError> {
+        let owner = self.table().owner_of(&session);
+        let owner = owner.ok_or(AccessError::WrongPassword)?;
+        wanted.check(&owner.name)?;
+        self.prove(&owner.name, current, address).await?;
+        let hashed = self.passwords.hash(wanted).await?;
+        let _one = self.changing.lock().await;
+        let user = self.store_password(owner.id, hashed, clock::wall()).await?;
+        let session = self.begin(&user, None).await?;
+        Ok(SignedIn { session, user })
+    }
+
+    /// When a session ends at the latest, and when if it is not used again.
+    pub(crate) fn session_ends(&self, session: &TokenHash) -> Option<(Timestamp, Timestamp)> {
+        let table = self.table();
+        let held = &table.sessions.get(session)?.record;
+        Some((
+            expiry::ends_at(held.created_at),
+            expiry::idle_until(held.created_at, held.used_at),
+        ))
+    }
+}
+
+/// The principal of a user.
+pub(super) fn principal_of(user: &UserRecord, ends: Timestamp) -> Principal {
+    Principal {
+        kind: bcdr_http::PrincipalKind::User,
+        id: user.id.to_string(),
+        name: user.name.clone(),
+        role: user.role,
+        expires: Some(super::table::instant(ends)),
+    }
+}
+
+/// The sessions of a user.
+pub(super) fn sessions_of(access: &Access, user: UserId) -> Vec<TokenHash> {
+    let table = access.table();
+    let of_user = table
+        .sessions
+        .values()
+        .filter(|held| held.record.user == user);
+    of_user.map(|held| held.record.hash).collect()
+}

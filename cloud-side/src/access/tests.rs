@@ -1,0 +1,326 @@
+//! Users, tokens and sessions over their catalog.
+
+use super::*;
+use bcdr_disk::RealStorage;
+use bcdr_http::{Role, Token};
+use std::net::IpAddr;
+
+const PASSWORD: &str = "correct horse battery";
+
+struct World {
+    directory: tempfile::TempDir,
+    access: Arc<Access>,
+}
+
+fn open(directory: &tempfile::TempDir) -> Arc<Access> {
+    let path = directory.path().join("catalog.redb");
+    let catalog = Catalog::open_or_create(&RealStorage::new(), &path, 1 << 20).unwrap();
+    Arc::new(Access::load(Arc::new(catalog)).unwrap())
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let access = open(&directory);
+        Self { directory, access }
+    }
+
+    fn restart(self) -> Self {
+        let Self { directory, access } = self;
+        drop(access);
+        let access = open(&directory);
+        Self { directory, access }
+    }
+
+    async fn user(&self, name: &str, role: Role) -> UserRecord {
+        let wanted = NewUser {
+            name: name.to_owned(),
+            role,
+            password: PASSWORD.into(),
+        };
+        self.access.create_user(wanted).await.unwrap()
+    }
+
+    async fn sign_in(&self, name: &str, password: &str) -> Result<Token, AccessError> {
+        let signed = self.access.sign_in(name, password.into(), None, None);
+        signed.await.map(|signed| signed.session)
+    }
+
+    fn is_known(&self, session: &Token) -> bool {
+        self.access.session(&session.hash()).unwrap().is_some()
+    }
+
+    /// Makes a session look as if it had been used and begun so long ago.
+    fn age(&self, session: &Token, begun: i64, used: i64) {
+        let now = clock::wall();
+        let mut table = self.access.table();
+        let record = &mut table.sessions.get_mut(&session.hash()).unwrap().record;
+        record.created_at = Timestamp(now.0 - begun * 60_000_000);
+        record.used_at = Timestamp(now.0 - used * 60_000_000);
+    }
+}
+
+#[tokio::test]
+async fn a_session_lives_over_a_restart_and_neither_unused_nor_for_ever() {
+    let world = World::new();
+    let user = world.user("Ada", Role::Operator).await;
+    assert_eq!(user.name, "ada");
+    let session = world.sign_in("ADA", PASSWORD).await.unwrap();
+    let world = world.restart();
+    let found = world.access.session(&session.hash()).unwrap().unwrap();
+    assert_eq!(
+        (found.id, found.role),
+        (user.id.to_string(), Role::Operator)
+    );
+    world.age(&session, 100, 29);
+    assert!(world.is_known(&session));
+    world.age(&session, 100, 30);
+    assert!(
+        !world.is_known(&session),
+        "it was not used for half an hour"
+    );
+    world.age(&session, 720, 1);
+    assert!(!world.is_known(&session), "it is half a day old");
+    world.access.settle(clock::wall()).await.unwrap();
+    let world = world.restart();
+    assert!(world.access.table().sessions.is_empty());
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_session_is_kept_now_and_then() {
+    let world = World::new();
+    world.user("ada", Role::Viewer).await;
+    let session = world.sign_in("ada", PASSWORD).await.unwrap();
+    world.age(&session, 29, 29);
+    world.access.settle(clock::wall()).await.unwrap();
+    assert!(world.is_known(&session));
+    let used = world.access.table().sessions[&session.hash()]
+        .record
+        .used_at;
+    world.access.settle(clock::wall()).await.unwrap();
+    let world = world.restart();
+    let kept = world.access.table().sessions[&session.hash()]
+        .record
+        .used_at;
+    assert_eq!(kept, used);
+}
+
+#[tokio::test]
+async fn changes_of_a_user_end_the_sessions_of_that_user_only() {
+    let world = World::new();
+    world.user("root", Role::Admin).await;
+    world.user("ada", Role::Operator).await;
+    let other = world.sign_in("root", PASSWORD).await.unwrap();
+    let role = UserChange {
+        role: Some(Role::Viewer),
+        ..UserChange::default()
+    };
+    let disabled = UserChange {
+        disabled: Some(true),
+        ..UserChange::default()
+    };
+    let enabled = UserChange {
+        disabled: Some(false),
+        ..UserChange::default()
+    };
+    let session = world.sign_in("ada", PASSWORD).await.unwrap();
+    world.access.change_user("ada", role).await.unwrap();
+    assert!(!world.is_known(&session));
+    let session = world.sign_in("ada", PASSWORD).await.unwrap();
+    let password = "another long password";
+    let set = world.access.set_password("ada", password.into());
+    set.await.unwrap();
+    assert!(!world.is_known(&session));
+    let old = world.sign_in("ada", PASSWORD).await;
+    assert!(matches!(old, Err(AccessError::WrongPassword)));
+    let session = world.sign_in("ada", password).await.unwrap();
+    world.access.change_user("ada", disabled).await.unwrap();
+    assert!(!world.is_known(&session));
+    let refused = world.sign_in("ada", password).await;
+    assert!(matches!(refused, Err(AccessError::WrongPassword)));
+    world.access.change_user("ada", enabled).await.unwrap();
+    let session = world.sign_in("ada", password).await.unwrap();
+    world.access.remove_user("ada").await.unwrap();
+    assert!(!world.is_known(&session) && world.is_known(&other));
+    let world = world.restart();
+    assert!(!world.is_known(&session) && world.is_known(&other));
+    assert!(world.access.user("ada").is_err());
+}
+
+#[tokio::test]
+async fn the_own_password_changes_with_the_current_one_and_ends_the_other_sessions() {
+    let world = World::new();
+    world.user("ada", Role::Operator).await;
+    let (one, two) = (
+        world.sign_in("ada", PASSWORD).await.unwrap(),
+        world.sign_in("ada", PASSWORD).await.unwrap(),
+    );
+    let change = |current: &str| {
+        let access = Arc::clone(&world.access);
+        let (one, current) = (one.hash(), PasswordText::from(current));
+        async move {
+            let wanted = PasswordText::from("another long password");
+            access.change_own_password(one, current, wanted, None).await
+        }
+    };
+    let wrong = change("not my password").await;
+    assert!(matches!(wrong, Err(AccessError::WrongPassword)));
+    assert!(world.is_known(&one) && world.is_known(&two));
+    let changed = change(PASSWORD).await.unwrap();
+    assert!(!world.is_known(&one) && !world.is_known(&two));
+    assert!(world.is_known(&changed.session));
+}
+
+#[tokio::test]
+async fn the_last_enabled_administrator_stays() {
+    let world = World::new();
+    world.user("root", Role::Admin).await;
+    world.user("ada", Role::Admin).await;
+    let change = |name: &'static str, role, disabled| {
+        let access = Arc::clone(&world.access);
+        async move {
+            access
+                .change_user(name, UserChange { role, disabled })
+                .await
+        }
+    };
+    change("root", None, Some(true)).await.unwrap();
+    for (role, disabled) in [(Some(Role::Operator), None), (None, Some(true))] {
+        let refused = change("ada", role, disabled).await;
+        assert!(matches!(refused, Err(AccessError::LastAdmin(_))));
+    }
+    let refused = world.access.remove_user("ada").await;
+    assert!(matches!(refused, Err(AccessError::LastAdmin(_))));
+    // A disabled administrator administers nothing, and may go.
+    world.access.remove_user("root").await.unwrap();
+    world.user("bob", Role::Admin).await;
+    change("ada", Some(Role::Viewer), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_setup_secret_works_once_and_not_beside_an_administrator() {
+    let world = World::new();
+    let secret = new_setup(&world.access.catalog).unwrap();
+    let set_up = async |world: &World, secret: &str, name: &str| {
+        let password = PasswordText::from(PASSWORD);
+        world.access.set_up(secret, name, password, None).await
+    };
+    let wrong = Token::generate().unwrap();
+    let refused = set_up(&world, wrong.expose(), "root").await;
+    assert!(matches!(refused, Err(AccessError::WrongSecret)));
+    let world = world.restart();
+    let made = set_up(&world, secret.expose(), "root").await.unwrap();
+    assert_eq!(made.role, Role::Admin);
+    let again = set_up(&world, secret.expose(), "other").await;
+    assert!(matches!(again, Err(AccessError::SetUp)));
+    let world = world.restart();
+    let again = set_up(&world, secret.expose(), "other").await;
+    assert!(matches!(again, Err(AccessError::SetUp)));
+
+    let world = World::new();
+    let secret = new_setup(&world.access.catalog).unwrap();
+    world.user("viewer", Role::Viewer).await;
+    world.user("root", Role::Admin).await;
+    let late = set_up(&world, secret.expose(), "other").await;
+    assert!(matches!(late, Err(AccessError::SetUp)));
+}
+
+#[tokio::test]
+async fn a_token_is_known_at_once_and_gone_at_once_also_after_a_restart() {
+    let world = World::new();
+    let wanted = |expires_at| NewToken {
+        name: "wall screen".to_owned(),
+        role: Role::Viewer,
+        expires_at,
+    };
+    let (token, record) = world.access.create_token(wanted(None)).await.unwrap();
+    let found = world.access.principal(&token.hash()).unwrap().unwrap();
+    assert_eq!(found.id, token_id(&record).to_string());
+    assert_eq!(found.kind, bcdr_http::PrincipalKind::Token);
+    assert!(!format!("{record:?}").contains(token.expose()));
+    let world = world.restart();
+    let again = world.access.principal(&token.hash()).unwrap().unwrap();
+    assert_eq!(again, found);
+    world.access.revoke_token(&found.id).await.unwrap();
+    assert_eq!(world.access.principal(&token.hash()).unwrap(), None);
+    let twice = world.access.revoke_token(&found.id).await;
+    assert!(matches!(twice, Err(AccessError::NoToken(_))));
+    let world = world.restart();
+    assert_eq!(world.access.principal(&token.hash()).unwrap(), None);
+    let past = wanted(Some(Timestamp(clock::wall().0 - 1)));
+    let refused = world.access.create_token(past).await;
+    assert!(matches!(refused, Err(AccessError::EndsBefore)));
+    let soon = wanted(Some(Timestamp(clock::wall().0 + 60_000_000)));
+    let (token, _) = world.access.create_token(soon).await.unwrap();
+    let found = world.access.principal(&token.hash()).unwrap().unwrap();
+    let later = std::time::SystemTime::now() + Duration::from_secs(61);
+    assert!(found.is_expired(later) && !found.is_expired(std::time::SystemTime::now()));
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_for_the_address_and_for_the_account() {
+    let world = World::new();
+    world.user("ada", Role::Viewer).await;
+    let from = |host: u8, name: &'static str, password: &'static str| {
+        let access = Arc::clone(&world.access);
+        let address = Some(IpAddr::from([192, 0, 2, host]));
+        async move {
+            access
+                .sign_in(name, password.into(), address, None)
+                .await
+                .map(drop)
+        }
+    };
+    // All at once: no more are looked at than one after the other would be.
+    let attempts: Vec<_> = (0..12)
+        .map(|_| tokio::spawn(from(1, "nobody", "wrong password")))
+        .collect();
+    let mut looked_at = 0;
+    for attempt in attempts {
+        match attempt.await.unwrap() {
+            Err(AccessError::WrongPassword) => looked_at += 1,
+            other => assert!(matches!(other, Err(AccessError::Wait(_))), "{other:?}"),
+        }
+    }
+    assert_eq!(looked_at, 6);
+    // The address waits, whoever is tried next; another does not.
+    let same_address = from(1, "ada", PASSWORD).await;
+    assert!(matches!(same_address, Err(AccessError::Wait(_))));
+    from(2, "ada", PASSWORD).await.unwrap();
+    // The account waits, wherever the attempts come from, and also when it does not exist.
+    for host in 10..16 {
+        let refused = from(host, "ada", "wrong password").await;
+        assert!(matches!(refused, Err(AccessError::WrongPassword)));
+    }
+    let same_account = from(16, "ADA", PASSWORD).await;
+    assert!(matches!(same_account, Err(AccessError::Wait(_))));
+    let nobody = from(17, "nobody", "wrong password").await;
+    assert!(matches!(nobody, Err(AccessError::Wait(_))));
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_sessions_and_a_new_sign_in_ends_the_browsers_former_one() {
+    let world = World::new();
+    world.user("ada", Role::Viewer).await;
+    let mut sessions = Vec::new();
+    for _ in 0..11 {
+        sessions.push(world.sign_in("ada", PASSWORD).await.unwrap());
+    }
+    let known = sessions.iter().filter(|one| world.is_known(one)).count();
+    assert_eq!((known, world.is_known(&sessions[0])), (10, false));
+    let former = Some(sessions[5].hash());
+    let signed = world.access.sign_in("ada", PASSWORD.into(), None, former);
+    let signed = signed.await.unwrap();
+    assert!(!world.is_known(&sessions[5]) && world.is_known(&signed.session));
+    assert_ne!(signed.session.hash(), sessions[5].hash());
+}
+
+#[test]
+fn names_that_could_be_mistaken_are_refused() {
+    for text in ["", "-a", "a b", "ада", "a/b", &"x".repeat(65), "a\u{200b}"] {
+        assert!(users::name(text).is_err(), "{text:?}");
+    }
+    assert_eq!(users::name(" Ada.L@Example ").unwrap(), "ada.l@example");
+    let id = crate::record_id::UserId::generate(Timestamp(1)).unwrap();
+    assert!(users::name(&id.to_string()).is_err());
+}
