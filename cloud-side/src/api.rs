@@ -8,6 +8,7 @@
     reason = "the code that utoipa generates from a route names its types in full"
 )]
 
+mod alerts;
 mod answer;
 mod branches;
 mod document;
@@ -62,6 +63,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(plan_runs::routes())
             .merge(schedules::routes())
             .merge(reports::routes())
+            .merge(alerts::routes())
             .merge(jobs::routes()),
     )
 }

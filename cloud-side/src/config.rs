@@ -1,6 +1,7 @@
 //! The cloud side's configuration file. Unknown fields are refused by name.
 
 use crate::{
+    alerts::config::AlertsConfig,
     replica::{SpaceFloor, StoreOptions},
     target::qemu::ToolPaths,
 };
@@ -51,6 +52,9 @@ pub struct CloudConfig {
     /// What reports say besides what was measured.
     #[serde(default)]
     pub reports: ReportsConfig,
+    /// How alerts are raised, and who is told.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
 }
 
 fn drills_at_once() -> NonZeroU16 {
@@ -181,6 +185,7 @@ impl CloudConfig {
             readiness_every_hours: readiness_every_hours(),
             drills_at_once: drills_at_once(),
             reports: ReportsConfig::default(),
+            alerts: AlertsConfig::default(),
         }
     }
 

@@ -8,6 +8,7 @@
 //! disks they came from. The REST API ([`api`]) shows and
 //! starts all of it.
 
+mod alerts;
 pub mod api;
 pub mod branch;
 pub mod branches;

@@ -46,6 +46,9 @@ pub enum RoleError {
     /// Reports cannot be made.
     #[error("{0}")]
     Reports(String),
+    /// Alerts cannot be told as configured.
+    #[error(transparent)]
+    Alerts(#[from] crate::alerts::config::AlertsConfigError),
     /// A group's store could not be started.
     #[error("{0}")]
     Group(String),

@@ -1,6 +1,7 @@
 //! What the API, the receiver and the background work share.
 
 use crate::{
+    alerts::Alerts,
     branches::Branches,
     catalog::{Catalog, CreateGroupError, GroupRecord, NewVolume},
     clock::{self, RunClock},
@@ -65,6 +66,7 @@ pub(crate) struct Service {
     pub(crate) rpo: Arc<RpoHistory>,
     pub(crate) schedules: Arc<Schedules>,
     pub(crate) idempotency: Arc<Idempotency>,
+    pub(crate) alerts: Arc<Alerts>,
 }
 
 impl Service {

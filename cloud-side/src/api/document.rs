@@ -25,6 +25,7 @@ use utoipa::{
         (name = "drills", description = "Boots of points in isolation"),
         (name = "plans", description = "Recovery of several groups in order, and its runs"),
         (name = "reports", description = "Signed reports of drills and recoveries, and runbooks"),
+        (name = "alerts", description = "What is wrong, its life, and the channels that tell it"),
         (name = "jobs", description = "Work that outlasts its request"),
     )
 )]

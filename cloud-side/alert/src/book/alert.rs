@@ -104,6 +104,8 @@ pub struct Transition {
     pub number: u32,
     /// What it is.
     pub kind: TransitionKind,
+    /// The worst that was told since the alert was raised last; who heard of that hears of the rest.
+    pub worst: Severity,
     /// When it came.
     pub at: Timestamp,
 }
@@ -391,6 +393,7 @@ impl Alert {
             alert: self.id,
             number: self.transitions,
             kind,
+            worst,
             at: now.wall,
         }
     }
