@@ -8,6 +8,7 @@
     reason = "the code that utoipa generates from a route names its types in full"
 )]
 
+mod alerts;
 mod answer;
 mod audit;
 mod audited;
@@ -71,6 +72,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(schedules::routes())
             .merge(reports::routes())
             .merge(jobs::routes())
+            .merge(alerts::routes())
             .merge(session::routes())
             .merge(users::routes())
             .merge(tokens::routes())

@@ -2,6 +2,7 @@
 
 pub use crate::outside::{DestinationsConfig, HeaderSecretConfig, OutsideConfig};
 use crate::{
+    alerts::config::AlertsConfig,
     replica::{SpaceFloor, StoreOptions},
     target::qemu::ToolPaths,
 };
@@ -56,6 +57,9 @@ pub struct CloudConfig {
     /// What reports say besides what was measured.
     #[serde(default)]
     pub reports: ReportsConfig,
+    /// How alerts are raised, and who is told.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
     /// What steps of plans may use that act on the world outside; nothing by default.
     #[serde(default, skip_serializing_if = "OutsideConfig::is_empty")]
     pub outside: OutsideConfig,
@@ -236,6 +240,7 @@ impl CloudConfig {
             reports: ReportsConfig::default(),
             outside: OutsideConfig::default(),
             audit: AuditConfig::default(),
+            alerts: AlertsConfig::default(),
         }
     }
 

@@ -9,6 +9,7 @@
 //! starts all of it.
 
 pub mod access;
+mod alerts;
 pub mod api;
 mod audit;
 pub mod branch;

@@ -23,7 +23,7 @@ mod source;
 
 pub(crate) use in_place::obstacle;
 pub(crate) use instance::RecoveredInstance;
-pub(crate) use kept::{ClimbedLadder, ComparedHome};
+pub(crate) use kept::{ClimbedLadder, ComparedHome, Owed};
 
 use crate::{
     audit::Audit,
@@ -311,6 +311,16 @@ impl Placements {
             select(&catalog, after, limit, |record: &Record| {
                 group.is_none_or(|group| record.group() == group)
             })
+        })
+        .await
+    }
+
+    /// The reports that are due and not made yet.
+    pub(crate) async fn owed_reports(&self) -> Result<Vec<Owed>, CatalogError> {
+        let catalog = Arc::clone(&self.parts.catalog);
+        offload(move || {
+            let all: Vec<kept::OwedReport> = select(&catalog, None, usize::MAX, |_| true)?;
+            Ok(all.iter().map(Owed::of).collect())
         })
         .await
     }

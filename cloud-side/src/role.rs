@@ -52,6 +52,9 @@ pub enum RoleError {
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(String),
+    /// Alerts cannot be told as configured.
+    #[error(transparent)]
+    Alerts(#[from] crate::alerts::config::AlertsConfigError),
     /// A group's store could not be started.
     #[error("{0}")]
     Group(String),

@@ -3,6 +3,7 @@
 use crate::{
     access::Access,
     audit::Audit,
+    alerts::Alerts,
     branches::Branches,
     catalog::{Catalog, CreateGroupError, GroupRecord, NewVolume},
     clock::{self, RunClock},
@@ -69,6 +70,7 @@ pub(crate) struct Service {
     pub(crate) schedules: Arc<Schedules>,
     pub(crate) idempotency: Arc<Idempotency>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) alerts: Arc<Alerts>,
 }
 
 impl Service {

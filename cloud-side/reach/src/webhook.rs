@@ -60,7 +60,7 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 #[derive(Clone)]
 pub struct Webhook {
     url: Url,
-    secret: Secret,
+    secret: Option<Secret>,
     tls: Tls,
     is_verified: bool,
     networks: Networks,
@@ -147,6 +147,18 @@ impl Webhook {
         trust: &Trust,
         networks: Networks,
     ) -> Result<Self, WebhookError> {
+        let hook = Self::unsigned(url, trust, networks)?;
+        Ok(Self {
+            secret: Some(secret),
+            ..hook
+        })
+    }
+
+    /// The same without a signature, for a receiver that knows the caller by its URL.
+    ///
+    /// # Errors
+    /// When the URL is none, or the authorities cannot be read.
+    pub fn unsigned(url: &str, trust: &Trust, networks: Networks) -> Result<Self, WebhookError> {
         let wrong = |cause: String| WebhookError::Url {
             // What follows may be a token.
             url: url.split(['?', '#']).next().unwrap_or_default().to_owned(),
@@ -167,7 +179,7 @@ impl Webhook {
         }
         Ok(Self {
             url: parsed,
-            secret,
+            secret: None,
             tls: Tls::new(trust)?,
             is_verified: *trust != Trust::Insecure,
             networks,
@@ -298,25 +310,19 @@ impl Webhook {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        let signature = self.secret.sign(seconds, delivery);
         let value = |text: &str| {
             HeaderValue::from_str(text).expect("ids were checked, and the rest is hexadecimal")
         };
-        vec![
-            (
-                HeaderName::from_static("content-type"),
-                value("application/json"),
-            ),
-            (
-                HeaderName::from_static("bcdr-delivery"),
-                value(&delivery.id),
-            ),
-            (
-                HeaderName::from_static("bcdr-timestamp"),
-                value(&seconds.to_string()),
-            ),
-            (HeaderName::from_static("bcdr-signature"), value(&signature)),
-        ]
+        let mut headers = vec![
+            ("content-type", value("application/json")),
+            ("bcdr-delivery", value(&delivery.id)),
+            ("bcdr-timestamp", value(&seconds.to_string())),
+        ];
+        if let Some(secret) = &self.secret {
+            headers.push(("bcdr-signature", value(&secret.sign(seconds, delivery))));
+        }
+        let named = |(name, value)| (HeaderName::from_static(name), value);
+        headers.into_iter().map(named).collect()
     }
 }
 

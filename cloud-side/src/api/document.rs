@@ -27,6 +27,7 @@ use utoipa::{
         (name = "reports", description = "Signed reports of drills and recoveries, and runbooks"),
         (name = "audit", description = "Who did what, chained and signed"),
         (name = "access", description = "Users, tokens, and sessions of the console"),
+        (name = "alerts", description = "What is wrong, its life, and the channels that tell it"),
         (name = "jobs", description = "Work that outlasts its request"),
     )
 )]

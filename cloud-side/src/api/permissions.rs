@@ -44,6 +44,10 @@ fn needed(operation: &str) -> Option<Permission> {
         | "show_plan_run" => P::Read,
         "list_reports" | "show_report" | "read_report" | "show_report_key"
         | "show_report_trend" | "read_report_trend" | "read_runbook" => P::Read,
+        "list_alerts" | "show_alert" | "list_alert_channels" => P::Read,
+        "acknowledge_alert" | "mute_alert" | "unmute_alert" | "test_alert_channel" => {
+            P::HandleAlerts
+        }
         "create_point" | "check_point_readiness" => P::MarkPoints,
         "start_drill" | "stop_drill" | "set_drill_schedule" | "remove_drill_schedule" => P::Drill,
         // Runs that are no drills also need what a failover needs.

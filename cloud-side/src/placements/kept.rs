@@ -95,6 +95,28 @@ impl Document for OwedReport {
     }
 }
 
+/// A report that is owed, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owed {
+    pub(crate) group: GroupId,
+    /// The id of the failover or failback.
+    pub(crate) job: String,
+    pub(crate) since: Timestamp,
+}
+
+impl Owed {
+    pub(super) fn of(report: &OwedReport) -> Self {
+        Self {
+            group: report.group,
+            job: match report.job {
+                OwedJob::Failover(id) => id.to_string(),
+                OwedJob::Failback(id) => id.to_string(),
+            },
+            since: report.since,
+        }
+    }
+}
+
 /// The reports that become due when a placement changes. `records` are those of jobs that are
 /// persisted with it. A restore in place has no report.
 pub(super) fn owed(

@@ -198,6 +198,8 @@ impl Background {
                 set_server_identity(&self.endpoint, &loaded.ship, roles, Protocol::Ship)?;
                 self.tls.replace_certificate(loaded.chain, loaded.key)?;
                 note_expiry(&self.gauges.certificate_expiry, &loaded.ship);
+                let ends = loaded.ship.peer().not_after;
+                self.service.alerts.note_certificate("ship", ends);
                 Ok(())
             });
         if let Err(error) = &renewed {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     access::Access,
+    alerts::{self, AlertMetrics, Alerts, channel::Channel},
     api,
     audit::{Audit, AuditMetrics, AuditParts, CatalogAnchor},
     branch::{BranchKeySource, BranchLimits, BranchSettings},
@@ -96,6 +97,8 @@ pub(crate) async fn start_on(
 ) -> Result<Started, RoleError> {
     let files = StateFiles::new(&config.state_directory);
     let metrics = Metrics::new(Registry::new(), "cloud", env!("CARGO_PKG_VERSION"))?;
+    let alerts = config.alerts.clone();
+    let channels = offload(move || alerts.channels()).await?;
     let opened = {
         let (storage, files, config) = (Arc::clone(&storage), files.clone(), config.clone());
         offload(move || Opened::open(storage, &files, &config)).await?
@@ -130,7 +133,10 @@ pub(crate) async fn start_on(
     };
     note_expiry(&gauges.certificate_expiry, &loaded.ship);
     let audit = opened.audit(&config, &metrics).await?;
-    let (service, parts) = opened.assemble(&config, target, &metrics, ship_address, audit)?;
+    let alerts = alerts_of(&opened, &config, channels, &metrics).await?;
+    alerts.note_certificate("ship", loaded.ship.peer().not_after);
+    let (service, parts) =
+        opened.assemble(&config, target, &metrics, ship_address, audit, alerts)?;
     settle(&service).await?;
     let health = Health::new();
     let background = Background {
@@ -157,6 +163,7 @@ pub(crate) async fn start_on(
         shutdown.clone(),
     ));
     tasks.spawn(Arc::clone(&service.access).run(shutdown.clone()));
+    tasks.spawn(alerts::run(Arc::clone(&service), shutdown.clone()));
     let stop_api = shutdown.clone().cancelled_owned();
     tasks.spawn(async move {
         serve_tls(listener, tls, router, Limits::default(), stop_api).await;
@@ -312,6 +319,7 @@ impl Opened {
         metrics: &Metrics,
         ship_address: SocketAddr,
         audit: Arc<Audit>,
+        alerts: Arc<Alerts>,
     ) -> Result<(Arc<Service>, Parts), RoleError> {
         let ended =
             metrics.counter_vec("bcdr_jobs_total", "Jobs that ended.", &["type", "result"])?;
@@ -417,6 +425,7 @@ impl Opened {
             rpo,
             schedules,
             audit,
+            alerts,
         });
         let parts = Parts {
             lock: self.lock,
@@ -425,6 +434,31 @@ impl Opened {
         };
         Ok((service, parts))
     }
+}
+
+async fn alerts_of(
+    opened: &Opened,
+    config: &CloudConfig,
+    channels: Vec<Channel>,
+    metrics: &Metrics,
+) -> Result<Arc<Alerts>, RoleError> {
+    let shown = AlertMetrics {
+        active: metrics.gauge_vec(
+            "bcdr_alerts_active",
+            "Alerts that are not cleared.",
+            &["code", "severity"],
+        )?,
+        muted: metrics.gauge("bcdr_alerts_muted", "Of them, those that are muted.")?,
+        deliveries: metrics.counter_vec(
+            "bcdr_alert_deliveries_total",
+            "Messages to channels, by what came of them.",
+            &["channel", "result"],
+        )?,
+    };
+    let (catalog, clock) = (Arc::clone(&opened.catalog), opened.owner.clock);
+    let (installation, config) = (opened.installation, config.alerts.clone());
+    let load = move || Alerts::load(catalog, installation, clock, config, channels, shown);
+    Ok(Arc::new(offload(load).await?))
 }
 
 fn branch_settings(owner: &OwnerSettings, opener: Arc<dyn ChunkOpener>) -> BranchSettings {

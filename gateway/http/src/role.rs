@@ -55,6 +55,8 @@ pub enum Permission {
     Recover,
     /// Release a step of a plan that awaits approval.
     Approve,
+    /// Acknowledge and mute alerts, and try the channels by which they are told.
+    HandleAlerts,
     /// See users and tokens, and what was done.
     Audit,
     /// Make, change and remove users and tokens.
@@ -64,7 +66,8 @@ pub enum Permission {
 /// The table: who may do what. A permission that is not in a role's row is refused.
 const TABLE: [(Role, &[Permission]); 6] = {
     use Permission::{
-        Approve, Audit, Drill, MarkPoints, Own, Plan, Protect, Read, ReadContent, Recover,
+        Approve, Audit, Drill, HandleAlerts, MarkPoints, Own, Plan, Protect, Read, ReadContent,
+        Recover,
     };
     [
         (Role::Viewer, &[Own, Read]),
@@ -79,9 +82,13 @@ const TABLE: [(Role, &[Permission]); 6] = {
                 Protect,
                 Plan,
                 Recover,
+                HandleAlerts,
             ],
         ),
-        (Role::DrillOperator, &[Own, Read, MarkPoints, Drill]),
+        (
+            Role::DrillOperator,
+            &[Own, Read, MarkPoints, Drill, HandleAlerts],
+        ),
         (Role::Approver, &[Own, Read, Approve]),
         (Role::Admin, &Permission::ALL),
         (Role::Auditor, &[Own, Read, Audit]),
@@ -127,7 +134,7 @@ impl Role {
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Own,
         Self::Read,
         Self::MarkPoints,
@@ -137,6 +144,7 @@ impl Permission {
         Self::Plan,
         Self::Recover,
         Self::Approve,
+        Self::HandleAlerts,
         Self::Audit,
         Self::ManageAccess,
     ];
@@ -153,6 +161,7 @@ impl Permission {
             Self::Plan => "plan",
             Self::Recover => "recover",
             Self::Approve => "approve",
+            Self::HandleAlerts => "handle_alerts",
             Self::Audit => "audit",
             Self::ManageAccess => "manage_access",
         }
@@ -247,6 +256,7 @@ mod tests {
                 role.allows(P::Drill),
                 recovers || role == Role::DrillOperator
             );
+            assert_eq!(role.allows(P::HandleAlerts), role.allows(P::Drill));
             // Who starts something never releases it as well, but for the administrator.
             assert_eq!(role.allows(P::Approve), admin || role == Role::Approver);
             assert_eq!(role.allows(P::Audit), admin || role == Role::Auditor);

@@ -1,0 +1,421 @@
+//! Alerts as the cloud side keeps and tells them.
+//!
+//! [`bcdr_alert`] decides; this module looks at the service ([`facts`]), says what is so
+//! ([`conditions`]), keeps the book in the catalog, and brings what has to be told to the channels
+//! ([`courier`]). Invariants: a change and its deliveries are durable in one transaction before
+//! anything of them is sent or shown; a delivery's mark is durable before it is taken for told; no
+//! channel, however slow, holds up looking.
+
+pub(crate) mod channel;
+mod conditions;
+pub mod config;
+mod courier;
+mod facts;
+mod message;
+mod runner;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use message::Message;
+pub(crate) use runner::run;
+
+use crate::{
+    catalog::{Catalog, CatalogError, DocumentRow},
+    clock::{self, RunClock},
+    offload::offload,
+    record_id,
+};
+use bcdr_alert::{
+    Alert, AlertBook, AlertId, AlertState, Changes, ChannelRecord, Delivery, Marked, Mute, Now,
+    ObjectKind, Outbox, Refused, Severity,
+};
+use bcdr_format::{InstallationId, Timestamp};
+use channel::Channel;
+use config::AlertsConfig;
+use prometheus::{Gauge, GaugeVec, IntCounterVec};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use store::Mutes;
+use tokio::sync::Notify;
+
+/// Why a wish about an alert is not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AlertError {
+    /// It is not allowed now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It could not be made durable; nothing changed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The system gave no randomness.
+    #[error("the system gives no randomness: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// What is counted and shown of alerts.
+#[derive(Debug, Clone)]
+pub(crate) struct AlertMetrics {
+    /// By code and severity.
+    pub(crate) active: GaugeVec,
+    pub(crate) muted: Gauge,
+    /// By channel and result.
+    pub(crate) deliveries: IntCounterVec,
+}
+
+#[derive(Debug)]
+struct State {
+    book: AlertBook,
+    outbox: Outbox,
+}
+
+/// All alerts, and the channels that tell them.
+#[derive(Debug)]
+pub(crate) struct Alerts {
+    catalog: Arc<Catalog>,
+    installation: InstallationId,
+    clock: RunClock,
+    config: AlertsConfig,
+    channels: BTreeMap<String, Arc<Channel>>,
+    metrics: AlertMetrics,
+    state: Mutex<State>,
+    /// Held while the book is changed and made durable, so that changes do not overtake each other.
+    changing: tokio::sync::Mutex<()>,
+    /// The same for marks and what is known of channels.
+    marking: tokio::sync::Mutex<()>,
+    /// Told when there may be something to send.
+    wake: Notify,
+    /// When certificates end, by name.
+    certificates: Mutex<BTreeMap<String, Timestamp>>,
+}
+
+impl Alerts {
+    /// The alerts of a catalog, told by these channels. Blocks.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub(crate) fn load(
+        catalog: Arc<Catalog>,
+        installation: InstallationId,
+        clock: RunClock,
+        config: AlertsConfig,
+        channels: Vec<Channel>,
+        metrics: AlertMetrics,
+    ) -> Result<Self, CatalogError> {
+        let now = now(&clock);
+        let left = store::load(&catalog)?;
+        let book = AlertBook::load(config.settings(), left.alerts, left.mutes, now);
+        let names = channels.iter().map(|channel| channel.name.clone());
+        let outbox = Outbox::load(names, left.channels, left.pending, now);
+        let channels = channels
+            .into_iter()
+            .map(|channel| (channel.name.clone(), Arc::new(channel)))
+            .collect();
+        Ok(Self {
+            catalog,
+            installation,
+            clock,
+            config,
+            channels,
+            metrics,
+            state: Mutex::new(State { book, outbox }),
+            changing: tokio::sync::Mutex::default(),
+            marking: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
+            certificates: Mutex::default(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Now {
+        now(&self.clock)
+    }
+
+    /// Notes when a certificate ends.
+    pub(crate) fn note_certificate(&self, name: &str, ends: Timestamp) {
+        let mut all = self
+            .certificates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.to_owned(), ends);
+    }
+
+    /// Changes the book; durable, with the deliveries that follow, on return.
+    async fn change(
+        &self,
+        act: impl FnOnce(&mut AlertBook, Now) -> Result<Changes, Refused>,
+    ) -> Result<(), AlertError> {
+        let _one = self.changing.lock().await;
+        let now = self.now();
+        let mut book = self.state().book.clone();
+        let changes = act(&mut book, now)?;
+        let made = self.deliveries(&changes, now);
+        if !changes.is_empty() {
+            let mut rows: Vec<_> = changes.alerts.iter().map(DocumentRow::of).collect();
+            rows.extend(made.iter().map(DocumentRow::of));
+            if changes.mutes {
+                let mutes = book.mutes(now.wall);
+                rows.push(DocumentRow::of(&Mutes { mutes }));
+            }
+            let catalog = Arc::clone(&self.catalog);
+            offload(move || catalog.put_documents(&rows)).await?;
+        }
+        let some = !made.is_empty();
+        {
+            let mut state = self.state();
+            state.book = book;
+            made.into_iter()
+                .for_each(|delivery| state.outbox.add(delivery));
+        }
+        for (transition, alert) in &changes.transitions {
+            tracing::info!(
+                alert = %alert.id, code = %alert.code, object = %alert.object.name,
+                kind = transition.kind.name(), detail = %alert.detail, "an alert is told"
+            );
+        }
+        if some {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    fn deliveries(&self, changes: &Changes, now: Now) -> Vec<Delivery> {
+        let mut made = Vec::new();
+        for (transition, alert) in &changes.transitions {
+            let takes = |channel: &&Arc<Channel>| channel.takes(alert, transition);
+            let names = self.channels.values().filter(takes);
+            let names = names.map(|channel| channel.name.clone());
+            made.extend(Outbox::deliveries(transition, alert, names, now));
+        }
+        made
+    }
+
+    /// Somebody takes an alert on; durable on return.
+    pub(crate) async fn acknowledge(
+        &self,
+        id: AlertId,
+        by: &str,
+        note: Option<String>,
+    ) -> Result<(), AlertError> {
+        self.change(|book, now| book.acknowledge(id, by, note, now))
+            .await
+    }
+
+    /// Keeps what a scope covers quiet; durable on return.
+    pub(crate) async fn mute(&self, id: AlertId, mute: Mute) -> Result<(), AlertError> {
+        self.change(|book, now| book.mute(id, mute, now)).await
+    }
+
+    /// Ends all mutes that cover an alert; durable on return.
+    pub(crate) async fn unmute(&self, id: AlertId, by: &str) -> Result<(), AlertError> {
+        self.change(|book, now| book.unmute(id, by, now)).await
+    }
+
+    /// One alert, with what is known of it now.
+    pub(crate) async fn get(&self, id: AlertId) -> Result<Option<Alert>, CatalogError> {
+        if let Some(alert) = self.state().book.get(id) {
+            return Ok(Some(alert.clone()));
+        }
+        let catalog = Arc::clone(&self.catalog);
+        offload(move || catalog.document(&id.newest_first_key())).await
+    }
+
+    /// The mute under which an alert is quiet now.
+    pub(crate) fn mute_of(&self, alert: &Alert) -> Option<Mute> {
+        let state = self.state();
+        state.book.mute_of(alert, clock::wall()).cloned()
+    }
+
+    /// A page of alerts that are wanted, newest first, after the one named.
+    pub(crate) async fn list(
+        &self,
+        after: Option<AlertId>,
+        limit: usize,
+        wanted: impl Fn(&Alert) -> bool + Send + 'static,
+    ) -> Result<Vec<Alert>, CatalogError> {
+        let catalog = Arc::clone(&self.catalog);
+        let after = after.map(AlertId::newest_first_key);
+        let known: BTreeMap<AlertId, Alert> = {
+            let state = self.state();
+            let active = state.book.active();
+            active.map(|alert| (alert.id, alert.clone())).collect()
+        };
+        offload(move || {
+            let fresh = |alert: Alert| known.get(&alert.id).cloned().unwrap_or(alert);
+            let found = crate::jobs::select(&catalog, after, limit, |alert: &Alert| {
+                wanted(known.get(&alert.id).unwrap_or(alert))
+            })?;
+            Ok(found.into_iter().map(fresh).collect())
+        })
+        .await
+    }
+
+    /// The deliveries of an alert, in their order.
+    pub(crate) async fn deliveries_of(&self, id: AlertId) -> Result<Vec<Delivery>, CatalogError> {
+        let catalog = Arc::clone(&self.catalog);
+        offload(move || store::deliveries_of(&catalog, id)).await
+    }
+
+    /// How many alerts are active, by severity.
+    pub(crate) fn active(&self) -> BTreeMap<Severity, usize> {
+        let state = self.state();
+        let mut counts = BTreeMap::from(Severity::ALL.map(|severity| (severity, 0)));
+        for alert in state.book.active() {
+            *counts.entry(alert.severity).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The channels, by name, each with what is known of it and how much it has before it.
+    pub(crate) fn channels(&self) -> Vec<(Arc<Channel>, ChannelRecord, usize)> {
+        let state = self.state();
+        let of = |channel: &Arc<Channel>| {
+            let record = state.outbox.channel(&channel.name);
+            let pending = state.outbox.pending(&channel.name);
+            (Arc::clone(channel), record, pending)
+        };
+        self.channels.values().map(of).collect()
+    }
+
+    /// Sends a message to a channel now, and says what came of it; none when there is no such channel.
+    pub(crate) async fn test(&self, name: &str) -> Option<Result<(), String>> {
+        let channel = Arc::clone(self.channels.get(name)?);
+        let id = format!("test-{name}-{}", clock::wall().0);
+        let message = Message::Test {
+            id,
+            installation: self.installation,
+            at: clock::wall(),
+        };
+        let result = channel.send(&message).await;
+        self.tried(&channel.name, &result, "test").await;
+        Some(result)
+    }
+
+    /// Notes what came of something that is no delivery.
+    async fn tried(&self, name: &str, result: &Result<(), String>, kind: &str) {
+        let _one = self.marking.lock().await;
+        self.count(name, &format!("{kind}_{}", word(result.is_ok())));
+        let record = self.state().outbox.tried(name, result, self.now());
+        let (catalog, stored) = (Arc::clone(&self.catalog), record.clone());
+        if let Err(error) = offload(move || catalog.put_document(&stored)).await {
+            tracing::warn!(%error, channel = name, "how a channel is could not be kept");
+        }
+        self.state().outbox.note(record);
+    }
+
+    fn count(&self, channel: &str, result: &str) {
+        let counter = &self.metrics.deliveries;
+        counter.with_label_values(&[channel, result]).inc();
+    }
+
+    /// Marks what came of a delivery; durable before it counts.
+    async fn mark(&self, delivery: Delivery, result: Result<(), String>) {
+        let _one = self.marking.lock().await;
+        let taken = result.is_ok();
+        if let Err(error) = &result {
+            tracing::warn!(channel = %delivery.channel, delivery = %delivery.id(), %error, "an alert was not taken");
+        }
+        let marked: Marked = self.state().outbox.judge(&delivery, result, self.now());
+        let rows = [
+            DocumentRow::of(&marked.delivery),
+            DocumentRow::of(&marked.channel),
+        ];
+        let catalog = Arc::clone(&self.catalog);
+        let kept = offload(move || catalog.put_documents(&rows)).await;
+        let given_up = matches!(
+            marked.delivery.state,
+            bcdr_alert::DeliveryState::GivenUp { .. }
+        );
+        let mut state = self.state();
+        match kept {
+            Ok(()) => state.outbox.mark(marked, self.now()),
+            Err(error) => {
+                tracing::error!(%error, delivery = %delivery.id(), "that an alert was told could not be kept: it is told again");
+                state.outbox.put_back(&delivery, self.now());
+            }
+        }
+        drop(state);
+        let result = if given_up { "given_up" } else { word(taken) };
+        self.count(&delivery.channel, result);
+        // What comes after it on this channel may be due now.
+        self.wake.notify_one();
+    }
+
+    /// Shows what is active.
+    fn measure(&self) {
+        let state = self.state();
+        let wall = clock::wall();
+        self.metrics.active.reset();
+        let mut muted = 0;
+        for alert in state.book.active() {
+            let labels = [alert.code.name(), alert.severity.name()];
+            self.metrics.active.with_label_values(&labels).inc();
+            muted += usize::from(state.book.mute_of(alert, wall).is_some());
+        }
+        self.metrics.muted.set(muted as f64);
+    }
+
+    fn is_active(&self, code: bcdr_alert::AlertCode, kind: ObjectKind, id: &str) -> bool {
+        self.state().book.is_active(code, kind, id)
+    }
+
+    async fn observe(&self, conditions: Vec<bcdr_alert::Condition>) -> Result<(), AlertError> {
+        let random = record_id::random()?;
+        self.change(|book, now| Ok(book.observe(&conditions, now, random)))
+            .await?;
+        self.measure();
+        Ok(())
+    }
+
+    /// Removes what was cleared long ago.
+    async fn prune(&self) -> Result<(), CatalogError> {
+        let catalog = Arc::clone(&self.catalog);
+        let before = Timestamp(clock::wall().0.saturating_sub(KEPT_MICROSECONDS));
+        offload(move || store::prune(&catalog, before)).await
+    }
+}
+
+/// Cleared alerts are kept for 90 days.
+const KEPT_MICROSECONDS: i64 = 90 * 86_400 * 1_000_000;
+
+fn now(clock: &RunClock) -> Now {
+    Now {
+        wall: clock::wall(),
+        monotonic: Duration::from_nanos(clock.now_nanoseconds()),
+    }
+}
+
+fn word(taken: bool) -> &'static str {
+    if taken { "delivered" } else { "failed" }
+}
+
+/// Which alerts a list shows by how they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StateFilter {
+    /// Those that are not cleared.
+    Active,
+    /// Those that nobody took on.
+    Raised,
+    /// Those that somebody took on.
+    Acknowledged,
+    /// Those that are over.
+    Cleared,
+}
+
+impl StateFilter {
+    pub(crate) fn takes(self, alert: &Alert) -> bool {
+        match self {
+            Self::Active => alert.is_active(),
+            Self::Raised => alert.state() == AlertState::Raised,
+            Self::Acknowledged => alert.state() == AlertState::Acknowledged,
+            Self::Cleared => alert.state() == AlertState::Cleared,
+        }
+    }
+}

@@ -1,0 +1,339 @@
+use super::*;
+use crate::{alerts::facts::VolumeFacts, groups::status::Replication, placements::Owed};
+use bcdr_alert::Since;
+use bcdr_disk::Space;
+use bcdr_format::{Generation, IncarnationOrdinal, Position, Sequence};
+use bcdr_wire::order::{OrderNumber, Serving, Standing};
+
+const NOW: i64 = 1_800_000_000_000_000;
+
+fn at(seconds: u64) -> Now {
+    Now {
+        wall: Timestamp(NOW + i64::try_from(seconds).unwrap() * 1_000_000),
+        monotonic: Duration::from_secs(seconds),
+    }
+}
+
+fn report_at(now: Now) -> CaptureReport {
+    let end = Position::new(IncarnationOrdinal(1), Sequence(9));
+    CaptureReport {
+        at: now.wall,
+        standing: Standing {
+            generation: Generation(1),
+            order: OrderNumber::ASSUMED,
+            serving: Serving::Writable,
+            task: None,
+        },
+        tracking: Tracking::Continuous,
+        sequenced: end,
+        settled: Some(end),
+        journaled: Some(end),
+        journal_used_bytes: 10,
+        journal_capacity_bytes: 1000,
+        volumes: Vec::new(),
+    }
+}
+
+/// A group of which everything is well.
+fn well(now: Now) -> GroupFacts {
+    let id = GroupId::from_u128(1);
+    GroupFacts {
+        id,
+        name: "shop".into(),
+        received_anything: true,
+        replication: Replication {
+            state: ReplicationState::Continuous,
+            reason: None,
+            since: None,
+            progress: None,
+        },
+        obstacle: None,
+        gateway_connected: true,
+        capture_told: true,
+        report: Some(report_at(now)),
+        age: Some(Duration::from_secs(2)),
+        volumes: vec![VolumeFacts {
+            id: "vol-1".into(),
+            name: "root".into(),
+            is_followed: true,
+        }],
+        unreadable: None,
+        overdue_since: None,
+        cleanup_failed: false,
+        placement: Some(Placement::new(id, Generation(1))),
+        readiness: Some(Readiness::Ready),
+    }
+}
+
+fn facts(now: Now, group: GroupFacts) -> Facts {
+    let space = Space {
+        total_bytes: 1000,
+        available_bytes: 900,
+    };
+    Facts {
+        now,
+        groups: vec![group],
+        space: Ok((space, 100)),
+        certificates: [("ship".to_owned(), Timestamp(NOW + 29 * DAY_MICROSECONDS))].into(),
+        owed: Ok(Vec::new()),
+        channels: Vec::new(),
+    }
+}
+
+fn judged(facts: &Facts) -> HashMap<(AlertCode, ObjectKind), Judged> {
+    let mut observer = Observer::default();
+    let all = observer.conditions(facts, &AlertsConfig::default(), |_, _, _| false);
+    all.into_iter()
+        .map(|one| ((one.code, one.object.kind), one.judged))
+        .collect()
+}
+
+/// What changes, of a group, when it is changed so.
+fn of_group(change: impl FnOnce(&mut GroupFacts)) -> HashMap<AlertCode, Judged> {
+    let mut group = well(at(0));
+    change(&mut group);
+    let all = judged(&facts(at(0), group));
+    let own = all
+        .into_iter()
+        .filter(|((_, kind), judged)| *kind == ObjectKind::Group && *judged != Judged::IsNot);
+    own.map(|((code, _), judged)| (code, judged)).collect()
+}
+
+fn holds(judged: Option<&Judged>, words: &str) -> bool {
+    matches!(judged, Some(Judged::Is { detail, .. }) if detail.contains(words))
+}
+
+fn is_unknown(judged: Option<&Judged>) -> bool {
+    matches!(judged, Some(Judged::Unknown { .. }))
+}
+
+#[test]
+fn of_a_group_that_is_well_everything_is_judged_and_nothing_holds() {
+    let all = judged(&facts(at(0), well(at(0))));
+    // Everything but what a channel says, of which there is none here.
+    let codes: std::collections::BTreeSet<_> = all.keys().map(|(code, _)| *code).collect();
+    assert_eq!(codes.len(), AlertCode::ALL.len() - 1, "{codes:?}");
+    for (key, judged) in all {
+        assert_eq!(judged, Judged::IsNot, "{key:?}");
+    }
+}
+
+#[test]
+fn without_the_source_its_state_is_unknown_and_not_well() {
+    let all = of_group(|group| {
+        group.report = None;
+        group.replication.state = ReplicationState::Disconnected;
+        group.replication.reason = Some("no gateway is connected".into());
+        group.gateway_connected = false;
+        group.capture_told = false;
+    });
+    assert!(holds(all.get(&AlertCode::Disconnected), "no gateway"));
+    for code in [
+        AlertCode::Untracked,
+        AlertCode::JournalFilling,
+        AlertCode::ClockSkew,
+    ] {
+        assert!(is_unknown(all.get(&code)), "{code}: {all:?}");
+    }
+    assert_eq!(all.len(), 4, "{all:?}");
+    let just = of_group(|group| {
+        group.report = None;
+        group.replication.state = ReplicationState::Disconnected;
+        group.capture_told = false;
+    });
+    assert!(is_unknown(just.get(&AlertCode::Disconnected)), "{just:?}");
+}
+
+#[test]
+fn each_trouble_of_a_group_is_its_own_condition() {
+    let all = of_group(|group| group.obstacle = Some("the disk is full".into()));
+    assert!(holds(all.get(&AlertCode::Stalled), "the disk is full"));
+    let all = of_group(|group| {
+        let mut report = report_at(at(0));
+        report.tracking = Tracking::Untracked {
+            since: at(0).wall,
+            reason: "the journal is full".into(),
+        };
+        group.report = Some(report);
+    });
+    assert!(holds(all.get(&AlertCode::Untracked), "journal is full"));
+    let all = of_group(|group| group.overdue_since = Some(at(0).wall));
+    assert!(holds(all.get(&AlertCode::DrillOverdue), "overdue since"));
+    let all = of_group(|group| group.cleanup_failed = true);
+    assert!(holds(all.get(&AlertCode::CleanupPending), "not proven"));
+    let all = of_group(|group| group.readiness = Some(Readiness::NotReady));
+    assert!(holds(
+        all.get(&AlertCode::ReadinessFailed),
+        "would not boot"
+    ));
+    let all = of_group(|group| group.readiness = None);
+    assert!(is_unknown(all.get(&AlertCode::ReadinessFailed)));
+    let all = of_group(|group| group.unreadable = Some("segment 3".into()));
+    assert!(holds(all.get(&AlertCode::ReplicaDamaged), "segment 3"));
+    let all = of_group(|group| {
+        group.replication.state = ReplicationState::Unprotected;
+        group.replication.reason = Some("nothing was delivered".into());
+    });
+    assert!(holds(all.get(&AlertCode::Unprotected), "nothing was"));
+    let all = of_group(|group| group.placement = None);
+    for code in [AlertCode::CommitPending, AlertCode::RpoBreach] {
+        assert!(is_unknown(all.get(&code)), "{all:?}");
+    }
+}
+
+#[test]
+fn a_late_point_is_well_again_only_below_four_fifths_of_the_target() {
+    let mut observer = Observer::default();
+    let mut look = |age: u64, was: bool| {
+        let mut group = well(at(0));
+        group.age = Some(Duration::from_secs(age));
+        let facts = facts(at(0), group);
+        let all = observer.conditions(&facts, &AlertsConfig::default(), |_, _, _| was);
+        let rpo = all.into_iter().find(|one| one.code == AlertCode::RpoBreach);
+        matches!(rpo.unwrap().judged, Judged::Is { .. })
+    };
+    assert!(!look(900, false) && look(901, false));
+    assert!(look(800, true) && !look(720, true));
+    assert!(!look(800, false));
+}
+
+#[test]
+fn a_journal_that_fills_is_told_before_it_is_full() {
+    let mut observer = Observer::default();
+    let mut look = |second: u64, used: u64| {
+        let mut group = well(at(second));
+        let mut report = report_at(at(second));
+        (report.journal_used_bytes, report.journal_capacity_bytes) = (used, 100_000);
+        group.report = Some(report);
+        let facts = facts(at(second), group);
+        let all = observer.conditions(&facts, &AlertsConfig::default(), |_, _, _| false);
+        let journal = all
+            .into_iter()
+            .find(|one| one.code == AlertCode::JournalFilling);
+        journal.unwrap().judged
+    };
+    // Full in about 1000 s from 60 s on.
+    let mut last = Judged::IsNot;
+    for second in (0..=60).step_by(5) {
+        last = look(second, 10_000 + 85 * second);
+    }
+    let Judged::Is { severity, detail } = last else {
+        panic!("{last:?}");
+    };
+    assert_eq!(severity, Some(Severity::Warning));
+    assert!(
+        detail.contains("15 %") && detail.contains("it is full in 16 min"),
+        "{detail}"
+    );
+    let nearly = look(1000, 96_000);
+    assert!(
+        matches!(&nearly, Judged::Is { severity, .. } if *severity == Some(Severity::Critical)),
+        "{nearly:?}"
+    );
+    assert_eq!(look(2000, 40_000), Judged::IsNot);
+}
+
+#[test]
+fn clocks_that_differ_are_told_while_reports_come() {
+    let mut observer = Observer::default();
+    let mut look = |second: u64, clock: Now| {
+        let mut group = well(at(second));
+        group.report = Some(report_at(clock));
+        let facts = facts(at(second), group);
+        let all = observer.conditions(&facts, &AlertsConfig::default(), |_, _, _| false);
+        let skew = all.into_iter().find(|one| one.code == AlertCode::ClockSkew);
+        skew.unwrap().judged
+    };
+    assert_eq!(look(100, at(75)), Judged::IsNot);
+    let behind = look(200, at(160));
+    assert!(holds(Some(&behind), "40 s behind"), "{behind:?}");
+    assert!(holds(Some(&look(300, at(400))), "100 s ahead of"));
+    // The same report again says nothing new, and after a while nothing at all.
+    assert!(holds(Some(&look(310, at(400))), "100 s ahead of"));
+    assert!(is_unknown(Some(&look(320, at(400)))));
+}
+
+#[test]
+fn the_installation_itself_is_judged() {
+    let judge = |change: &dyn Fn(&mut Facts)| {
+        let mut facts = facts(at(0), well(at(0)));
+        change(&mut facts);
+        judged(&facts)
+    };
+    let space = |available_bytes| {
+        move |facts: &mut Facts| {
+            let total_bytes = 1000;
+            let space = Space {
+                total_bytes,
+                available_bytes,
+            };
+            facts.space = Ok((space, 100));
+        }
+    };
+    let of_store = (AlertCode::ReplicaSpaceLow, ObjectKind::Installation);
+    let severity = |judged: &Judged| match judged {
+        Judged::Is { severity, .. } => Some(severity.unwrap_or(Severity::Warning)),
+        _ => None,
+    };
+    assert_eq!(severity(&judge(&space(150))[&of_store]), None);
+    assert_eq!(
+        severity(&judge(&space(149))[&of_store]),
+        Some(Severity::Warning)
+    );
+    assert_eq!(
+        severity(&judge(&space(99))[&of_store]),
+        Some(Severity::Critical)
+    );
+    let broken = judge(&|facts| facts.space = Err("EIO".into()));
+    assert!(is_unknown(broken.get(&of_store)));
+
+    let of_ship = (AlertCode::CertificateExpiring, ObjectKind::Certificate);
+    let ends = |days: i64| {
+        move |facts: &mut Facts| {
+            let ends = Timestamp(NOW + days * DAY_MICROSECONDS);
+            facts.certificates.insert("ship".into(), ends);
+        }
+    };
+    assert_eq!(severity(&judge(&ends(14))[&of_ship]), None);
+    assert_eq!(
+        severity(&judge(&ends(13))[&of_ship]),
+        Some(Severity::Warning)
+    );
+    assert_eq!(
+        severity(&judge(&ends(2))[&of_ship]),
+        Some(Severity::Critical)
+    );
+
+    let of_group = (AlertCode::ReportOwed, ObjectKind::Group);
+    let owed = judge(&|facts| {
+        facts.owed = Ok(vec![Owed {
+            group: GroupId::from_u128(1),
+            job: "fov-1".into(),
+            since: at(0).wall,
+        }]);
+    });
+    assert!(holds(owed.get(&of_group), "fov-1"));
+    assert!(is_unknown(
+        judge(&|facts| facts.owed = Err("x".into())).get(&of_group)
+    ));
+}
+
+#[test]
+fn a_channel_that_fails_for_long_or_gave_up_is_told_of() {
+    let record = |given_up, failing: Option<u64>| ChannelRecord {
+        name: "ops".into(),
+        last_success: None,
+        last_failure: None,
+        given_up,
+        failing: failing.map(|second| Since::now(at(second))),
+    };
+    let judge = |record| delivery(&record, at(1000)).judged;
+    assert_eq!(judge(record(0, None)), Judged::IsNot);
+    assert_eq!(judge(record(0, Some(200))), Judged::IsNot);
+    assert!(holds(
+        Some(&judge(record(0, Some(100)))),
+        "nothing is taken"
+    ));
+    let given_up = judge(record(2, Some(100)));
+    assert!(holds(Some(&given_up), "2 deliveries were given up"));
+}
