@@ -8,6 +8,9 @@ use crate::{
 use bcdr_format::{Generation, IncarnationId, IncarnationOrdinal, Position, Sequence, Timestamp};
 use bcdr_wire::restore::{Refusal, RefusalKind};
 
+/// Changes one volume's stamp and seam.
+type Edit<'a> = &'a dyn Fn(&mut Stamp, &mut Seam);
+
 fn head(volumes: u32) -> SeamHead {
     SeamHead {
         stream: point(3).stream,
@@ -177,7 +180,7 @@ fn volumes_that_were_put_back_apart_are_not_joined() {
     let mut world = two_volumes(24);
     world.restore(1).unwrap();
     let stamps = world.stamps();
-    let change = |edit: &dyn Fn(&mut Stamp, &mut Seam)| {
+    let change = |edit: Edit<'_>| {
         let StampFound::Stamp(mut stamp) = stamps.read(volume_id(1)).unwrap() else {
             panic!("no stamp");
         };
@@ -199,7 +202,7 @@ fn volumes_that_were_put_back_apart_are_not_joined() {
         result
     };
     assert!(change(&|_, _| {}).is_ok());
-    let edits: [&dyn Fn(&mut Stamp, &mut Seam); 4] = [
+    let edits: [Edit<'_>; 4] = [
         &|stamp, _| stamp.generation = Generation(stamp.generation.0 + 1),
         &|_, seam| seam.head.held.position.sequence = Sequence(31),
         &|_, seam| seam.head.held.id = IncarnationId::from_u128(9),

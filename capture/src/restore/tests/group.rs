@@ -213,8 +213,8 @@ fn a_killed_lifes_intents_do_not_count_after_a_restore() {
     let (mut ring, _) = open();
     ring.begin(
         boot,
-        bcdr_format::IncarnationOrdinal(1),
-        bcdr_format::IncarnationId::from_u128(1),
+        IncarnationOrdinal(1),
+        IncarnationId::from_u128(1),
         crate::intent::BackingEvidence {
             identity: 1,
             change: 1,
