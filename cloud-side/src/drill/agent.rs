@@ -80,7 +80,7 @@ impl Agent {
                 break;
             }
             passed += count as u64;
-            if self.answer().await? == Value::from(number) {
+            if self.answer().await? == number {
                 return Ok(());
             }
         }
