@@ -183,7 +183,7 @@ function Progress({ restore }: { restore: Restore }) {
   const share = shareDone(restore.progress);
   if (share === null || !restore.progress) return null;
   return (
-    <div>
+    <div className="progress-note">
       <progress value={share} max={1} aria-label={t('restore.progress')} />
       <div className="quiet small number">
         {Math.floor(share * 100)} % · <Bytes value={restore.progress.done_bytes} /> /{' '}

@@ -12,7 +12,7 @@ export const report = {
   'reports.p95': 'RPO, p95',
   'reports.level': 'GB/T 20988 level',
   'reports.digest': 'Digest',
-  'reports.interim': 'while it could still be undone',
+  'reports.interim': 'at boot, not final',
   'reports.trend': 'Trend over the drills',
   'report.rto.interruption': 'from the interruption to: {rung}',
   'report.proof': 'What was checked',

@@ -7,7 +7,7 @@ export const restore = {
   'restore.do': 'Restore',
   'restore.title': 'Restore {group} in place',
   'restore.page': 'Restore of {group}',
-  'restore.page.undo': 'Restore of {group}, undone',
+  'restore.page.undo': 'Undo of a restore of {group}',
   'restore.is_undo': 'undoes another',
   'restore.what':
     "All volumes of the group are put back to one point, on the source's own disks. There is no second machine.",

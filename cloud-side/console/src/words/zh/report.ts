@@ -12,7 +12,7 @@ export const report = {
   'reports.p95': 'RPO 95 分位',
   'reports.level': 'GB/T 20988 等级',
   'reports.digest': '摘要',
-  'reports.interim': '尚可撤销时',
+  'reports.interim': '启动时，非最终',
   'reports.trend': '演练趋势',
   'report.rto.interruption': '从中断到：{rung}',
   'report.proof': '检查内容',
