@@ -6,6 +6,7 @@
 //! no secret is printed but the two that a command makes (a new token, a lab's token). This module
 //! only speaks the public API: it knows nothing of a role's insides.
 
+mod alert;
 mod arguments;
 mod branch;
 mod capture;
@@ -124,6 +125,9 @@ enum Command {
     /// Show, print and verify signed reports of drills and recoveries
     #[command(subcommand)]
     Report(report::Command),
+    /// Show what is wrong, take it on, and try whether people hear of it
+    #[command(subcommand)]
+    Alert(alert::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -181,6 +185,7 @@ impl Cli {
             Command::Placement(command) => command.run(&global),
             Command::Plan(command) => command.run(&global),
             Command::Report(command) => command.run(&global),
+            Command::Alert(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
         }
     }

@@ -8,7 +8,7 @@
 
 pub(crate) mod channel;
 mod conditions;
-pub mod config;
+pub(crate) mod config;
 mod courier;
 mod facts;
 mod message;

@@ -4,6 +4,7 @@
 //! "unknown", never as a number; what came from machines (console lines, names) cannot steer the
 //! terminal.
 
+pub(super) mod alert;
 pub(super) mod branch;
 pub(super) mod cloud;
 pub(super) mod drill;
