@@ -7,6 +7,7 @@
 //! only speaks the public API: it knows nothing of a role's insides.
 
 mod arguments;
+mod audit;
 mod branch;
 pub(crate) mod client;
 mod cloud;
@@ -123,6 +124,9 @@ enum Command {
     /// Show, print and verify signed reports of drills and recoveries
     #[command(subcommand)]
     Report(report::Command),
+    /// Show, export and verify who did what
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -175,6 +179,7 @@ impl Cli {
             Command::Placement(command) => command.run(&global),
             Command::Plan(command) => command.run(&global),
             Command::Report(command) => command.run(&global),
+            Command::Audit(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
         }
     }

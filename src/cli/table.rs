@@ -4,6 +4,7 @@
 //! "unknown", never as a number; what came from machines (console lines, names) cannot steer the
 //! terminal.
 
+pub(super) mod audit;
 pub(super) mod branch;
 pub(super) mod cloud;
 pub(super) mod drill;
