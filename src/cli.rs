@@ -8,6 +8,7 @@
 
 mod alert;
 mod arguments;
+mod audit;
 mod branch;
 mod capture;
 pub(crate) mod client;
@@ -128,6 +129,9 @@ enum Command {
     /// Show what is wrong, take it on, and try whether people hear of it
     #[command(subcommand)]
     Alert(alert::Command),
+    /// Show, export and verify who did what
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -186,6 +190,7 @@ impl Cli {
             Command::Plan(command) => command.run(&global),
             Command::Report(command) => command.run(&global),
             Command::Alert(command) => command.run(&global),
+            Command::Audit(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
         }
     }

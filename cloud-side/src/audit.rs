@@ -5,7 +5,7 @@
 //! entry is durable; what could not be written is counted, and the count is itself an entry as soon
 //! as writing works again. Nothing of the product's own work waits for the log longer than
 //! [`PATIENCE`]. Why the log may be missing an entry, and what goes on without it:
-//! `docs/adr/0007-audit-log.md`.
+//! `docs/adr/0009-audit-log.md`.
 
 mod anchor;
 mod condense;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use std::{
     fs,
+    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,6 +31,8 @@ use ureq::{
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+/// How long an answer of any length may take.
+const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(60 * 60);
 const LIVE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a request whose first answer was lost is repeated.
 const REPEAT_DEADLINE: Duration = Duration::from_secs(10);
@@ -272,6 +275,28 @@ impl Client {
             .timeout_global(Some(REQUEST_DEADLINE))
             .build();
         self.text(request.call())
+    }
+
+    /// Copies an answer of any length, as it comes.
+    pub(super) fn download(&self, path: &Path, to: &mut impl Write) -> Result<(), Failure> {
+        let request = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", self.authorization())
+            .config()
+            .timeout_global(Some(DOWNLOAD_DEADLINE))
+            .build();
+        let mut answer = match request.call() {
+            Ok(answer) if answer.status().is_success() => answer,
+            refused => return self.text(refused).map(drop),
+        };
+        let mut body = answer.body_mut().with_config().limit(u64::MAX).reader();
+        std::io::copy(&mut body, to).map_err(|error| {
+            Failure::error("the answer broke off, or could not be written down")
+                .cause(error)
+                .remedy("look for room where it is written, and at the log of the cloud side; then ask again")
+        })?;
+        Ok(())
     }
 
     /// Removes an object.

@@ -5,6 +5,7 @@
 //! terminal.
 
 pub(super) mod alert;
+pub(super) mod audit;
 pub(super) mod branch;
 pub(super) mod cloud;
 pub(super) mod drill;

@@ -122,14 +122,6 @@ impl Log {
                 let damage = format!("the first line of {} cannot be read", path.display());
                 opened.damage.push(damage);
             }
-            if let Some(before) = segments.last()
-                && before.number.checked_add(1) != Some(*number)
-            {
-                let damage = format!("there is nothing between {} and {}", before.number, number);
-                opened
-                    .damage
-                    .push(format!("segments are missing: {damage}"));
-            }
             segments.push(Segment {
                 number: *number,
                 path,
@@ -138,7 +130,16 @@ impl Log {
                 length,
             });
         }
+        // First, since of files whose removal a power loss cut short any may be there again.
         self.remove_what_was_cut(&mut segments)?;
+        for pair in segments.windows(2) {
+            if pair[0].number.checked_add(1) != Some(pair[1].number) {
+                opened.damage.push(format!(
+                    "segments are missing: there is nothing between {} and {}",
+                    pair[0].number, pair[1].number
+                ));
+            }
+        }
         let cut = self.cut.as_ref().map_or(0, |cut| cut.body.through.sequence);
         if let Some(after) = segments.first().and_then(|first| first.after)
             && after.sequence > cut

