@@ -3,7 +3,7 @@
 //!
 //! Invariants: data goes to standard output and everything else to standard error; what is printed
 //! as JSON or YAML is the API's own document; every failure ends with one of the codes in [`exit`];
-//! no secret is printed but the two that a command makes (a new token, a lab's token). This module
+//! no secret is printed but those that a command makes (a new token, a setup secret, a lab's). This module
 //! only speaks the public API: it knows nothing of a role's insides.
 
 mod alert;
@@ -27,6 +27,7 @@ mod group;
 mod job;
 mod lab;
 mod output;
+mod password;
 mod placement;
 mod plan;
 mod point;
@@ -37,7 +38,9 @@ mod restore;
 mod settle;
 mod status;
 mod table;
+mod token;
 mod units;
+mod user;
 mod view;
 mod volume;
 mod wait;
@@ -135,6 +138,12 @@ enum Command {
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
+    /// Say who signs in, and with which role
+    #[command(subcommand)]
+    User(user::Command),
+    /// Make and revoke tokens for programs
+    #[command(subcommand)]
+    Token(token::Command),
     /// Run a complete installation on this machine
     #[command(subcommand)]
     Lab(lab::Command),
@@ -192,6 +201,8 @@ impl Cli {
             Command::Alert(command) => command.run(&global),
             Command::Audit(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
+            Command::User(command) => command.run(&global),
+            Command::Token(command) => command.run(&global),
         }
     }
 }

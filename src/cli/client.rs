@@ -265,6 +265,21 @@ impl Client {
         self.document(request.send(text))
     }
 
+    /// Changes what is named of an object.
+    pub(super) fn patch(&self, path: &Path, body: &impl Serialize) -> Result<Document, Failure> {
+        let request = self
+            .agent
+            .patch(self.url(path))
+            .header("authorization", self.authorization())
+            .header("content-type", "application/json")
+            .config()
+            .timeout_global(Some(REQUEST_DEADLINE))
+            .build();
+        let text = serde_json::to_string(body)
+            .map_err(|error| Failure::error(format!("cannot write the request: {error}")))?;
+        self.document(request.send(text))
+    }
+
     /// Reads a page for people.
     pub(super) fn page(&self, path: &Path) -> Result<String, Failure> {
         let request = self

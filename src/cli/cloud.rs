@@ -15,7 +15,7 @@ pub(super) enum Command {
     /// Run the cloud role
     #[command(after_help = "Example:\n  bcdr cloud run --config /etc/bcdr/cloud.toml")]
     Run(ConfigArguments),
-    /// Make an installation: authority, keys, an administrator's token (shown once)
+    /// Make an installation: authority, keys, an administrator's token and a setup secret (shown once)
     #[command(
         after_help = "Example:\n  bcdr cloud init --state-directory /var/lib/bcdr --name dr.example.com"
     )]
@@ -49,7 +49,7 @@ pub(super) enum Command {
         #[arg(long = "alternative-name", value_name = "NAME")]
         alternative_names: Vec<String>,
     },
-    /// Make a token for the API (shown once); the cloud role must be stopped
+    /// Make a token when there is none to make one with (shown once); the cloud role must be stopped
     #[command(
         after_help = "Example:\n  bcdr cloud token --state-directory /var/lib/bcdr --name monitoring \
         --role viewer -o json | jq -r .token > token"
@@ -61,9 +61,9 @@ pub(super) enum Command {
         /// Who or what it is for; shown in logs
         #[arg(long, value_name = "NAME")]
         name: String,
-        /// What it allows
-        #[arg(long, value_enum)]
-        role: TokenRole,
+        /// viewer, operator, drill_operator, approver, admin or auditor
+        #[arg(long, value_name = "ROLE")]
+        role: bcdr_http::Role,
     },
 }
 
@@ -82,15 +82,6 @@ pub(super) enum CertificateRole {
     ApiServer,
 }
 
-/// What a token allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum TokenRole {
-    /// Reading everything
-    Viewer,
-    /// Everything
-    Admin,
-}
-
 impl From<CertificateRole> for bcdr_wire::identity::Role {
     fn from(role: CertificateRole) -> Self {
         match role {
@@ -99,15 +90,6 @@ impl From<CertificateRole> for bcdr_wire::identity::Role {
             CertificateRole::Capture => Self::Capture,
             CertificateRole::NbdClient => Self::NbdClient,
             CertificateRole::ApiServer => Self::ApiServer,
-        }
-    }
-}
-
-impl From<TokenRole> for bcdr_http::Role {
-    fn from(role: TokenRole) -> Self {
-        match role {
-            TokenRole::Viewer => Self::Viewer,
-            TokenRole::Admin => Self::Admin,
         }
     }
 }
@@ -145,7 +127,6 @@ impl Command {
                 name,
                 role,
             } => {
-                let role = bcdr_http::Role::from(role);
                 let token = init::create_token(&state_directory, &name, role)
                     .context("cannot make a token")?;
                 json!({ "name": name, "role": role, "token": token.expose() })
@@ -168,6 +149,7 @@ fn initialise(state_directory: PathBuf, names: Vec<String>) -> Result<serde_json
         "state_directory": options.state_directory,
         "ca": made.ca_certificate,
         "token": made.token.expose(),
+        "setup_secret": made.setup_secret.expose(),
     }))
 }
 

@@ -23,6 +23,8 @@ pub(super) mod report;
 pub(super) mod restore;
 pub(super) mod schedule;
 pub(super) mod status;
+pub(super) mod token;
+pub(super) mod user;
 pub(super) mod view;
 pub(super) mod volume;
 

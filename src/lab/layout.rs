@@ -61,6 +61,9 @@ impl Layout {
     pub(crate) fn context_file(&self) -> PathBuf {
         self.directory.join("context.toml")
     }
+    pub(crate) fn setup_secret_file(&self) -> PathBuf {
+        self.directory.join("setup-secret")
+    }
     pub(crate) fn token_file(&self) -> PathBuf {
         self.directory.join("token")
     }

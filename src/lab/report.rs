@@ -64,6 +64,8 @@ pub(crate) struct LabReport {
     pub(crate) api: ApiReport,
     /// The web console's address.
     pub(crate) console: String,
+    /// The secret with which the first user is made there, once; absent in a lab that had none.
+    pub(crate) setup_secret: Option<String>,
     /// The group.
     pub(crate) group: GroupReport,
     /// The volumes.
@@ -119,6 +121,7 @@ impl LabReport {
             dir: layout.directory.clone(),
             context: layout.context_file(),
             console: format!("https://{}/", state.api),
+            setup_secret: fs::read_to_string(layout.setup_secret_file()).ok(),
             api: ApiReport {
                 url: format!("https://{}", state.api),
                 token: token.trim().to_owned(),

@@ -222,23 +222,26 @@ fn begin(layout: &Layout, group: &str, volumes: Vec<LabVolume>) -> anyhow::Resul
             state_directory: cloud.clone(),
             api_names: Vec::new(),
         };
-        store_token(layout, &initialise(&options)?.token)?;
+        let made = initialise(&options)?;
+        // First, since the presence of the other says that all was kept.
+        store_secret(&layout.setup_secret_file(), &made.setup_secret)?;
+        store_secret(&layout.token_file(), &made.token)?;
     }
     if !layout.token_file().exists() {
         // An interrupted `up` made the cloud side's state and a token that nobody has seen.
         let token = create_token(&cloud, "lab", bcdr_http::Role::Admin)?;
-        store_token(layout, &token)?;
+        store_secret(&layout.token_file(), &token)?;
     }
     let state = LabState::new(group, volumes, free_addresses()?);
     state.store(layout)?;
     Ok(state)
 }
 
-fn store_token(layout: &Layout, token: &Token) -> anyhow::Result<()> {
-    let text = token.expose();
+fn store_secret(path: &Path, secret: &Token) -> anyhow::Result<()> {
+    let text = secret.expose();
     Ok(replace_atomically(
         &RealStorage::new(),
-        &layout.token_file(),
+        path,
         text.as_bytes(),
     )?)
 }

@@ -58,7 +58,7 @@ pub enum AccessError {
     /// Nobody could administer any more.
     #[error("{0} is the last enabled administrator")]
     LastAdmin(String),
-    /// Nobody takes a token away from below the request that it was sent with.
+    /// The end of a token is not to come.
     #[error("a token that ends before it begins is of no use")]
     EndsBefore,
     /// Name or password are wrong, or the user is disabled: which, is not said.

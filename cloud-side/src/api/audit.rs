@@ -3,7 +3,6 @@
 use super::{Api, page::Wanted};
 use crate::audit::{AuditError, Filter};
 use axum::{
-    Extension,
     body::Body,
     extract::State,
     http::{HeaderValue, StatusCode, header},

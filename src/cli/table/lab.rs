@@ -10,6 +10,7 @@ pub(crate) struct Lab {
     context: String,
     api: Api,
     console: String,
+    setup_secret: Option<String>,
     group: Group,
     volumes: Vec<Volume>,
     roles: Vec<Role>,
@@ -49,6 +50,7 @@ pub(crate) fn show(lab: &Lab) -> String {
     fields.field("group", &lab.group.name);
     fields.field("API", &lab.api.url);
     fields.field("console", &lab.console);
+    fields.field_if("setup secret", lab.setup_secret.as_deref());
     fields.field("token", &lab.api.token);
     fields.field("authority", &lab.api.ca);
     fields.field("context", format!("export BCDR_CONTEXT={}", lab.context));
