@@ -13,7 +13,6 @@ mod run;
 pub(crate) use board::DrillAxis;
 pub(crate) use record::{DrillRecord, DrillState};
 
-use board::{Board, Running};
 use crate::{
     catalog::{BatchRow, Catalog, CatalogError, DocumentRow},
     clock,
@@ -31,6 +30,7 @@ use crate::{
 };
 use bcdr_disk::Storage;
 use bcdr_format::GroupId;
+use board::{Board, Running};
 use prometheus::HistogramVec;
 use std::{
     collections::BTreeSet,
@@ -174,7 +174,11 @@ impl Drills {
             board.running_of(group).chain(left).collect()
         };
         for id in ids {
-            if self.get(id).await?.is_some_and(|drill| drill.view == Some(view)) {
+            if self
+                .get(id)
+                .await?
+                .is_some_and(|drill| drill.view == Some(view))
+            {
                 return Ok(Some(id));
             }
         }

@@ -16,6 +16,7 @@ mod in_place;
 mod instance;
 mod jobs;
 mod kept;
+mod loss;
 mod machine;
 mod orders;
 mod reporting;
@@ -24,6 +25,7 @@ mod source;
 pub(crate) use in_place::obstacle;
 pub(crate) use instance::RecoveredInstance;
 pub(crate) use kept::{ClimbedLadder, ComparedHome, Owed};
+pub(crate) use loss::loss_of;
 
 use crate::{
     audit::Audit,

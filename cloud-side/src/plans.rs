@@ -10,12 +10,13 @@ mod check;
 mod driver;
 mod facts;
 mod group;
+mod inspected;
 mod launch;
 mod outside;
 mod points;
 mod record;
 
-pub(crate) use check::{CheckItem, CheckVerdict, PlanCheck};
+pub(crate) use check::{CheckItem, CheckVerdict, GroupLoss, PlanCheck};
 pub(crate) use facts::Facts;
 pub(crate) use outside::{Errand, OutsideFuture, OutsideHands};
 pub(crate) use points::skew;
@@ -31,7 +32,6 @@ use crate::{
     jobs::{Jobs, select},
     offload::offload,
     placements::Placements,
-    readiness::Inspections,
     record_id::PlanRunId,
     recovery::FormNumber,
 };
@@ -113,7 +113,6 @@ pub(crate) struct PlanParts {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
     pub(crate) placements: Arc<Placements>,
-    pub(crate) inspections: Arc<Inspections>,
     pub(crate) idempotency: Arc<Idempotency>,
     pub(crate) audit: Arc<Audit>,
     /// Who acts on the world outside.
@@ -321,9 +320,11 @@ impl Plans {
         record: &PlanRecord,
         mode: Mode,
         at: Option<Timestamp>,
+        interrupted_at: Option<Timestamp>,
     ) -> Result<PlanCheck, PlansError> {
         let running = self.run_of(&record.plan.name);
-        check::check(self, record, mode, at, running).await
+        let when = check::When { at, interrupted_at };
+        check::check(self, record, mode, when, running).await
     }
 
     /// Starts a run. It and the request's key are durable together; it is driven also when whoever
@@ -371,16 +372,15 @@ impl Plans {
         };
         let run =
             Run::start(start, &checked, now).map_err(|fault| PlansError::Faults(vec![fault]))?;
-        let (catalog, groups) = (
-            Arc::clone(&self.parts.catalog),
-            Arc::clone(&self.parts.groups),
-        );
+        let judged = run
+            .selection
+            .judge_starter(&run.plan, &checked, run.mode, &run.by);
+        judged?;
+        let sought = points::Sought::of(&self.parts, wanted.at);
         let (plan, selection) = (run.plan.clone(), run.selection.clone());
         let (at, mode) = (wanted.at, wanted.mode);
-        let points = offload(move || {
-            points::choose(&catalog, &groups, &plan, &checked, mode, &selection, at)
-        })
-        .await?;
+        let points =
+            offload(move || points::choose(&sought, &plan, &checked, mode, &selection)).await?;
         let record = PlanRunRecord {
             form: FormNumber::CURRENT,
             id: PlanRunId::generate(now)?,

@@ -2,8 +2,8 @@
 
 use crate::{
     access::Access,
-    audit::Audit,
     alerts::Alerts,
+    audit::Audit,
     branches::Branches,
     catalog::{Catalog, CreateGroupError, GroupRecord, NewVolume},
     clock::{self, RunClock},

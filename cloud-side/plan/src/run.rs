@@ -296,6 +296,15 @@ pub enum Event {
         /// The point that was taken.
         point: Option<PointTaken>,
     },
+    /// What a step that is done made does not hold any more.
+    Undone {
+        /// The step.
+        step: StepId,
+        /// What carried it out.
+        reference: String,
+        /// Why.
+        failure: Failure,
+    },
     /// An attempt was cut short by a restart, and left nothing.
     Interrupted {
         /// The step.

@@ -149,6 +149,7 @@ struct ListQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<jiff::Timestamp>,
     /// `newest_first`, which is the default, or `oldest_first`.
+    #[param(inline)]
     order: Option<Order>,
     /// At most this many, 1 to 1000; 100 by default.
     limit: Option<u32>,
@@ -238,9 +239,7 @@ struct HeadBody {
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn head(
-    State(service): Api,
-) -> Result<ApiJson<HeadBody>, Problem> {
+async fn head(State(service): Api) -> Result<ApiJson<HeadBody>, Problem> {
     let signed = service.audit.head().await.map_err(problem)?;
     let newest = signed
         .as_ref()

@@ -212,8 +212,9 @@ async fn start(
 fn not_started(error: StartDrillError) -> Problem {
     let detail = error.to_string();
     match error {
-        StartDrillError::TooMany { .. } => Problem::conflict("too_many_drills", detail)
-            .remedy("wait until one ends, or stop one; drills_per_group in the configuration says how many"),
+        StartDrillError::TooMany { .. } => Problem::conflict("too_many_drills", detail).remedy(
+            "wait until one ends, or stop one; drills_per_group in the configuration says how many",
+        ),
         StartDrillError::Leftover { .. } => Problem::conflict("cleanup_failed", detail)
             .remedy("remove what is named there, then start the drill again"),
         StartDrillError::Settings(error) => {

@@ -265,7 +265,11 @@ impl GroupBody {
                 rpo_known: known.age.is_some(),
                 positions: positions(known, stored, link),
                 allowed_actions: {
-                    let mut all = actions(known, latest_point.is_some(), service.drills.has_room(record.id));
+                    let mut all = actions(
+                        known,
+                        latest_point.is_some(),
+                        service.drills.has_room(record.id),
+                    );
                     all.append(&mut placement_actions);
                     all
                 },

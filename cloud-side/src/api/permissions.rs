@@ -66,7 +66,11 @@ fn needed(operation: &str) -> Option<Permission> {
         | "cut_over_failback"
         | "retry_failback"
         | "rollback_failback" => P::Recover,
-        "start_restore" | "cancel_restore" | "retry_restore" | "undo_restore" => P::Recover,
+        "start_restore"
+        | "cancel_restore"
+        | "confirm_restore_disks"
+        | "retry_restore"
+        | "undo_restore" => P::Recover,
         "list_users" | "show_user" | "list_tokens" => P::Audit,
         "list_audit" | "show_audit_head" | "export_audit" => P::Audit,
         "create_user" | "change_user" | "set_user_password" | "remove_user" | "create_token"

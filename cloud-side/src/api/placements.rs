@@ -8,8 +8,8 @@ use crate::{
     points::Instant,
     recovery::{
         AllowedAction, CommitPolicy, Event, Failure, LossWindow, Placement, PlacementJob,
-        PlacementState, PointKnown, Refused, Site, SourceKnown, SplitReason, Stage, Step,
-        StepOutcome, StepRecord, Surroundings, Verb, allowed_actions, loss_window,
+        PlacementState, Refused, Site, SplitReason, Stage, Step, StepOutcome, StepRecord,
+        Surroundings, Verb, allowed_actions,
     },
 };
 use axum::{extract::State, http::StatusCode};
@@ -472,26 +472,9 @@ pub(super) async fn loss(
     row: &crate::catalog::BatchRow,
     interrupted_at: Option<jiff::Timestamp>,
 ) -> Result<LossWindow, Problem> {
-    let (catalog, lineage, number) = (Arc::clone(&service.catalog), group.lineage(), row.number);
-    let after = crate::offload::offload(move || catalog.written_after(lineage, number)).await;
-    let after = after.map_err(answer::catalog)?;
-    let held = group.stored.borrow().held;
-    let link = group.link.borrow();
-    let report = link.capture.as_ref().and_then(|told| told.report.as_ref());
-    let source = report.map(|report| SourceKnown {
-        position: held.map_or(report.sequenced, |held| held.max(report.sequenced)),
-        told_at: report.at,
-        written_bytes: Some(after),
-        // What it wrote and did not send yet was not counted here.
-        answers: held.is_some_and(|held| held >= report.sequenced),
-    });
-    let point = PointKnown {
-        id: row.point_id(),
-        time: row.covers_until,
-        written_bytes: Some(0),
-    };
     let interrupted_at = interrupted_at.map(clock::stored);
-    Ok(loss_window(source.as_ref(), &point, interrupted_at))
+    let loss = crate::placements::loss_of(&service.catalog, group, row, interrupted_at).await;
+    loss.map_err(answer::catalog)
 }
 
 /// A loss in a sentence.
@@ -501,17 +484,7 @@ fn summary(loss: &LossWindow) -> String {
 
 /// The figures of a loss, in words.
 pub(super) fn figures(loss: &LossWindow) -> String {
-    use crate::recovery::Loss;
-    let figure = |loss: Loss, unit: &str| match loss {
-        Loss::Exactly(value) => format!("{value} {unit}"),
-        Loss::AtLeast(value) => format!("at least {value} {unit}"),
-        Loss::Unknown(why) => format!("an unknown number of {unit} ({})", why.detail()),
-    };
-    format!(
-        "{} and {}",
-        figure(loss.seconds, "seconds of writes"),
-        figure(loss.bytes, "bytes written")
-    )
+    loss.in_words()
 }
 
 /// The typed confirmation of a live verb.

@@ -384,9 +384,12 @@ struct NewPlanRun {
     /// Only steps at least as urgent.
     #[serde(default)]
     priority: Option<u8>,
-    /// Only these steps; what they come after counts as settled.
+    /// Only these steps; what they come after counts as settled, but for approvals, which are asked for.
     #[serde(default)]
     only: Vec<String>,
+    /// Leave out also the approvals before those steps. Only for who could give each of them.
+    #[serde(default)]
+    without_approvals: bool,
     /// The operator vouches that all sources are isolated, although they were seen serving.
     #[serde(default)]
     isolation_confirmed: bool,
@@ -433,6 +436,7 @@ async fn start(
                 selection: Selection {
                     priority: wanted.priority,
                     only: wanted.only.iter().map(|id| id.as_str().into()).collect(),
+                    without_approvals: wanted.without_approvals,
                 },
                 isolation_confirmed: wanted.isolation_confirmed,
                 interrupted_at: wanted.interrupted_at.map(clock::stored),

@@ -6,7 +6,9 @@ use super::{
 };
 use crate::{
     clock,
-    plans::{CheckItem, CheckVerdict, ChosenPoint, PlanCheck, PlanRecord, PlansError, skew},
+    plans::{
+        CheckItem, CheckVerdict, ChosenPoint, GroupLoss, PlanCheck, PlanRecord, PlansError, skew,
+    },
 };
 use axum::{
     Extension,
@@ -313,6 +315,9 @@ struct CheckQuery {
     mode: Option<ModeName>,
     /// The one time of all groups (RFC 3339), or latest, the default.
     at: Option<String>,
+    /// When production stopped (RFC 3339): what an emergency would lose counts to it.
+    #[param(value_type = Option<String>, format = DateTime)]
+    interrupted_at: Option<jiff::Timestamp>,
 }
 
 /// What a look at a plan showed.
@@ -331,6 +336,8 @@ struct CheckBody {
     points: Vec<ChosenPointBody>,
     /// How far the earliest of these points is before the latest, in seconds; null for fewer than two.
     skew_seconds: Option<f64>,
+    /// What an emergency would lose of each group; empty for other modes.
+    losses: Vec<GroupLoss>,
     /// Everything that was looked at.
     items: Vec<CheckItem>,
 }
@@ -382,7 +389,11 @@ async fn check(
     let record = service.plans.get(&name).await.map_err(not_done)?;
     let mode = query.mode.unwrap_or(ModeName::Drill);
     let at = instant(query.at.as_deref())?;
-    let looked = service.plans.check(&record, mode.mode(), at).await;
+    let interrupted_at = query.interrupted_at.map(clock::stored);
+    let looked = service
+        .plans
+        .check(&record, mode.mode(), at, interrupted_at)
+        .await;
     let looked: PlanCheck = looked.map_err(not_done)?;
     let apart = skew(looked.points.iter().map(|point| point.time));
     Ok(ApiJson(CheckBody {
@@ -392,6 +403,7 @@ async fn check(
         verdict: looked.verdict(),
         points: looked.points.iter().map(ChosenPointBody::of).collect(),
         skew_seconds: apart.map(|apart| apart.as_secs_f64()),
+        losses: looked.losses,
         items: looked.items,
     }))
 }
@@ -487,6 +499,7 @@ async fn forecast(
             .filter(|id| !id.is_empty())
             .map(StepId::from)
             .collect(),
+        without_approvals: false,
     };
     let told = service
         .plans

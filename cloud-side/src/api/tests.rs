@@ -1,10 +1,10 @@
 //! The API over TLS with tokens, against a scripted gateway and a scripted target.
 
+mod access;
 mod audit;
+mod console;
 mod gone;
 mod many_drills;
-mod access;
-mod console;
 mod reports;
 mod schedules;
 

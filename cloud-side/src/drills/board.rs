@@ -69,9 +69,8 @@ impl Board {
 
     /// The drills of a group that run, oldest first.
     pub(super) fn running_of(&self, group: GroupId) -> impl DoubleEndedIterator<Item = DrillId> {
-        let of_group = move |(id, running): (&DrillId, &Running)| {
-            (running.group == group).then_some(*id)
-        };
+        let of_group =
+            move |(id, running): (&DrillId, &Running)| (running.group == group).then_some(*id);
         self.running.iter().filter_map(of_group)
     }
 
@@ -155,7 +154,9 @@ mod tests {
             id,
             group,
             point: PointId("1-1".parse().unwrap()),
-            job: JobRecord::new(JobKind::Drill, group, id.to_string()).unwrap().id,
+            job: JobRecord::new(JobKind::Drill, group, id.to_string())
+                .unwrap()
+                .id,
             view: None,
             settings: LaunchSettings::default(),
             hold_seconds: 0,
@@ -181,7 +182,10 @@ mod tests {
         board.end(second);
         assert_eq!(board.axis(group).drill, Some(first));
         board.end(first);
-        assert_eq!((board.axis(group).drill, board.axis(group).running), (None, 0));
+        assert_eq!(
+            (board.axis(group).drill, board.axis(group).running),
+            (None, 0)
+        );
     }
 
     #[test]

@@ -47,6 +47,9 @@ const SERVE: Duration = Duration::from_secs(300);
 /// The code of a step that found another disk than the one that was confirmed.
 pub(super) const OTHER_DISK: &str = "other_disk";
 
+/// The code of a step that could not read the point here.
+pub(super) const UNREADABLE: &str = "point_unreadable";
+
 /// A point that is offered to home.
 pub(super) struct Offered {
     pub(super) image: Arc<ViewReader>,
@@ -70,7 +73,7 @@ pub(super) fn wrong(cause: impl Into<String>) -> StepError {
 
 pub(super) fn unreadable(error: &dyn std::fmt::Display) -> StepError {
     StepError::new(
-        "point_unreadable",
+        UNREADABLE,
         error.to_string(),
         "look at the cloud side's log for what is damaged, then retry",
     )
@@ -166,9 +169,11 @@ impl Hands {
                     cause,
                     remedy,
                 }) => {
-                    // What the host calls a disk that is not the one that was confirmed.
+                    // What the host calls a disk that is not the one that was confirmed, and a point that
+                    // it was not given.
                     let code = match told.as_str() {
                         "wrong_disk" => OTHER_DISK,
+                        "unreadable" => UNREADABLE,
                         _ => "home_failed",
                     };
                     return Err(StepError::new(

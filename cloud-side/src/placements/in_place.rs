@@ -3,7 +3,7 @@
 
 use super::{
     hands::{Hands, StepError},
-    home::{OTHER_DISK, Offered, unreadable, wrong},
+    home::{OTHER_DISK, Offered, UNREADABLE, unreadable, wrong},
     source::{SIGHTING, report},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     groups::Group,
     offload::offload,
     receive::PointId,
-    recovery::{ConfirmedDisk, PlacementJob, PointChoice, StepResult},
+    recovery::{ConfirmedDisk, PlacementJob, PointChoice, RestoreJobId, StepResult},
     replica::ViewReader,
 };
 use bcdr_format::{
@@ -217,20 +217,28 @@ impl Hands {
         })
     }
 
-    /// A disk that was replaced in the middle is no dead end: whoever replaced it says so.
+    /// A disk that was replaced in the middle is no dead end: whoever replaced it says so. Nor is a point
+    /// of which something is lost.
     fn way_forward(&self, error: StepError) -> StepError {
         let Some(PlacementJob::Restore(job)) = self.placement.job() else {
             return error;
         };
-        if error.code != OTHER_DISK {
-            return error;
-        }
-        let remedy = format!(
-            "if the disk was replaced: `bcdr restore retry {id} --disk VOLUME=IDENTITY` with the identity \
-             that is shown here, after which all of it is compared; `bcdr restore cancel {id}` and then the \
-             same brings the bookmark to it instead. If it was not, put back the disk that was there",
-            id = job.id
-        );
+        let (id, group) = (job.id, &self.group.record().name);
+        let remedy = match (error.code, job.turned_back) {
+            (OTHER_DISK, _) => other_disk(id),
+            (UNREADABLE, None) => format!(
+                "those bytes of the point are lost here, unless its device is repaired: then retry. Else \
+                 `bcdr restore cancel {id}` brings back what the disks held; if the bookmark lacks the \
+                 same bytes, {}",
+                recovered_elsewhere(group)
+            ),
+            (UNREADABLE, Some(_)) => format!(
+                "those bytes of the bookmark are lost here, unless its device is repaired: then retry. \
+                 Else {}",
+                recovered_elsewhere(group)
+            ),
+            _ => return error,
+        };
         StepError { remedy, ..error }
     }
 
@@ -257,6 +265,23 @@ impl Hands {
             .await
             .map_err(|error| unreadable(&error))
     }
+}
+
+/// What to do about a disk that is not the one that was confirmed.
+fn other_disk(id: RestoreJobId) -> String {
+    format!(
+        "if the disk was replaced: `bcdr restore retry {id} --disk VOLUME=IDENTITY` with the identity that \
+         is shown here, after which all of it is compared; `bcdr restore cancel {id}` and then the same \
+         brings the bookmark to it instead. If it was not, put back the disk that was there"
+    )
+}
+
+/// The way out where neither the point nor the bookmark can be read whole.
+fn recovered_elsewhere(group: &str) -> String {
+    format!(
+        "`bcdr failover start {group} --mode emergency --at POINT` runs production here from any point, which \
+         needs the lost bytes only when they are read, and brings it home from there"
+    )
 }
 
 /// What stands in the way of a restore at the source.

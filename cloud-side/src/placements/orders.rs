@@ -33,6 +33,20 @@ impl Document for GivenOrder {
     }
 }
 
+/// What is known of the numbers that a source knows.
+#[derive(Debug, Default)]
+struct Met {
+    /// The highest that it told.
+    number: OrderNumber,
+    /// Whether it told any since this process began.
+    heard: bool,
+    /// An order was given before that, above those of the catalog. If this is an older copy of itself, its
+    /// number may have been given before, to another order.
+    issued_unheard: bool,
+    /// It was, as far as can be known: the source takes no other order under it.
+    renew: bool,
+}
+
 /// What gives a group's source its orders.
 #[derive(Debug)]
 pub(super) struct SourceOrders {
@@ -40,8 +54,10 @@ pub(super) struct SourceOrders {
     group: Arc<Group>,
     /// The task that the current step has for the host of the source's disks.
     task: Mutex<Option<HomeTask>>,
-    /// The highest number that a source told. The catalog may be an older copy of itself.
-    met: Mutex<OrderNumber>,
+    /// What the source told of its orders. The catalog may be an older copy of itself.
+    met: Mutex<Met>,
+    /// There were orders before this process.
+    goes_on: bool,
     /// One order is given after the other.
     giving: tokio::sync::Mutex<()>,
 }
@@ -57,6 +73,7 @@ impl SourceOrders {
     ) -> Result<Self, CatalogError> {
         let (shared, id) = (Arc::clone(&catalog), group.id());
         let last = offload(move || shared.document::<GivenOrder>(&id.to_string())).await?;
+        let goes_on = last.is_some();
         if let Some(last) = last {
             group.order.send_replace(last.order);
         }
@@ -65,6 +82,7 @@ impl SourceOrders {
             group,
             task: Mutex::default(),
             met: Mutex::default(),
+            goes_on,
             giving: tokio::sync::Mutex::default(),
         })
     }
@@ -84,12 +102,19 @@ impl SourceOrders {
         held.clone()
     }
 
-    /// The source remembers an order of this number. Says whether none so high was given here, so
-    /// that the source would take what it is told for an earlier order.
+    /// The source remembers an order of this number. Says whether none so high was given here, or
+    /// perhaps another one of the same number, so that the source would take what it is told for an
+    /// earlier order.
     pub(super) fn meet(&self, number: OrderNumber) -> bool {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        *met = (*met).max(number);
-        self.group.order.borrow().number < *met
+        let held = self.group.order.borrow().number;
+        if !met.heard && met.issued_unheard && number >= held {
+            tracing::warn!(group = %self.group.id(), %number, "the source knows an order of a number that was given before the source was heard; it is told again under a higher one");
+            met.renew = true;
+        }
+        met.heard = true;
+        met.number = met.number.max(number);
+        held < met.number || met.renew
     }
 
     /// Gives the source the order that it is to have now, if it is another one; durable before it is
@@ -100,9 +125,12 @@ impl SourceOrders {
     pub(super) async fn give(&self, placement: &Placement) -> Result<(), CatalogError> {
         let _one = self.giving.lock().await;
         let (generation, duty) = standing_order(placement, self.task());
-        let met = *self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let (met, renew, heard) = {
+            let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+            (met.number, met.renew, met.heard)
+        };
         let held = self.group.order.borrow().clone();
-        let is_given = held.number > OrderNumber::ASSUMED && held.number >= met;
+        let is_given = held.number > OrderNumber::ASSUMED && held.number >= met && !renew;
         if is_given && (held.generation, &held.duty) == (generation, &duty) {
             return Ok(());
         }
@@ -119,6 +147,9 @@ impl SourceOrders {
         offload(move || catalog.put_document(&given)).await?;
         tracing::info!(group = %self.group.id(), %generation, number = %order.number, duty = ?order.duty, "order to the source");
         self.group.order.send_replace(order);
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        met.renew = false;
+        met.issued_unheard |= self.goes_on && !heard;
         Ok(())
     }
 }

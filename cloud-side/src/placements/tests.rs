@@ -735,6 +735,29 @@ async fn orders_are_numbered_over_restarts_and_above_what_the_source_remembers()
     assert_eq!(said(third), said(second));
 }
 
+/// The catalog was put back to an older copy, and the next number was given before, to another order.
+#[tokio::test]
+async fn an_order_is_told_under_a_higher_number_than_one_that_the_source_may_know_otherwise() {
+    let mut site = Site::start().await;
+    let (source, gateway) = replicated(&site).await;
+    lost(&site, gateway).await;
+    site.stop().await;
+    site.resume().await;
+    // Orders are given while nothing is heard of the source.
+    let id = start(&site, emergency()).await;
+    settled(&site, &id).await;
+    let (mut gateway, _) = Gateway::hello(&site, &source).await;
+    let given = gateway.welcome.clone().unwrap().order;
+    gateway.remembers = given.number;
+    gateway
+        .stand(&source, given.generation, Serving::ReadOnly)
+        .await;
+    let again = tokio::time::timeout(std::time::Duration::from_secs(60), gateway.order());
+    let again = again.await.expect("it was not told again");
+    assert!(again.number > given.number, "{again:?}");
+    assert_eq!(said(again), said(given));
+}
+
 /// The process ends wherever the failover is, and the next one goes on; both ways.
 #[tokio::test]
 async fn a_failover_goes_on_in_the_next_process_wherever_it_was() {

@@ -1,8 +1,8 @@
 //! Whether a plan could be run now: what stands in the way, what may, and what to do about it.
 
 use super::{
-    Plans, PlansError, launch, outside,
-    points::{Candidate, candidates, skew},
+    Plans, PlansError, inspected, launch, outside,
+    points::{Candidate, Sought, candidates, skew},
     record::{ChosenPoint, PlanRecord},
 };
 use crate::{
@@ -10,15 +10,16 @@ use crate::{
     clock,
     jobs::select,
     offload::offload,
+    placements::loss_of,
     record_id::PlanRunId,
-    recovery::{Verb, allowed::judge},
+    recovery::{FailoverMode, LossWindow, Placement, PointChoice},
 };
 use bcdr_format::Timestamp;
 use bcdr_http::Role;
 use bcdr_plan::{Kind, Mode, Plan, StepId};
 use bcdr_readiness::Readiness;
 use serde::Serialize;
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// What a look at something showed.
@@ -56,6 +57,31 @@ pub(crate) struct PlanCheck {
     pub(crate) items: Vec<CheckItem>,
     /// The points that a run would take now.
     pub(crate) points: Vec<ChosenPoint>,
+    /// What an emergency would lose of each group.
+    pub(crate) losses: Vec<GroupLoss>,
+}
+
+/// What an emergency would lose of a group.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = PlanLoss)]
+pub(crate) struct GroupLoss {
+    /// The step that recovers it.
+    pub(crate) step: String,
+    /// Its name.
+    pub(crate) group_name: String,
+    /// The loss.
+    pub(crate) loss: LossWindow,
+    /// The same in words.
+    pub(crate) summary: String,
+}
+
+/// The times that an operator names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct When {
+    /// The one time of all groups; none for the newest point of each.
+    pub(super) at: Option<Timestamp>,
+    /// When production stopped.
+    pub(super) interrupted_at: Option<Timestamp>,
 }
 
 impl PlanCheck {
@@ -119,7 +145,7 @@ pub(super) async fn check(
     plans: &Plans,
     record: &PlanRecord,
     mode: Mode,
-    at: Option<Timestamp>,
+    when: When,
     running: Option<PlanRunId>,
 ) -> Result<PlanCheck, PlansError> {
     let plan = &record.plan;
@@ -134,24 +160,36 @@ pub(super) async fn check(
         ),
         None => items.passed(None, "runs", "no run of it is on its way"),
     }
-    let (catalog, groups) = (
-        Arc::clone(&plans.parts.catalog),
-        Arc::clone(&plans.parts.groups),
-    );
+    let sought = Sought::of(&plans.parts, when.at);
     let shown = plan.clone();
-    let (found, approvers) = offload(move || {
-        let found = candidates(&catalog, &groups, &shown, |_| true, at)?;
+    let (found, inspections, approvers) = offload(move || {
+        let catalog = &*sought.catalog;
+        let found = candidates(&sought, &shown, |_| true)?;
+        let inspection = |candidate: &Candidate| {
+            let chosen = candidate.point.as_ref().map(|point| point.point);
+            inspected::of(catalog, &candidate.group, chosen)
+        };
+        let inspections: Vec<_> = found.iter().map(inspection).collect::<Result<_, _>>()?;
         let now = clock::wall();
         let may = |token: &TokenRecord| {
             token.role != Role::Viewer && token.expires_at.is_none_or(|end| end > now)
         };
-        let tokens = select(&catalog, None, usize::MAX, may)?;
+        let tokens = select(catalog, None, usize::MAX, may)?;
         let names: BTreeSet<_> = tokens.into_iter().map(|token| token.name).collect();
-        Ok::<_, CatalogError>((found, names))
+        Ok::<_, CatalogError>((found, inspections, names))
     })
     .await?;
-    for candidate in &found {
-        look_at_group(plans, plan, candidate, mode, at, &mut items);
+    let mut losses = Vec::new();
+    for (candidate, inspected) in found.iter().zip(&inspections) {
+        look_at_group(plans, plan, candidate, mode, when.at, &mut items);
+        look_at_readiness(plan, candidate, inspected.as_ref(), mode, &mut items);
+        if mode == Mode::Emergency
+            && let Some(row) = &candidate.row
+        {
+            let (catalog, group) = (&plans.parts.catalog, &candidate.group);
+            let loss = loss_of(catalog, group, row, when.interrupted_at).await?;
+            losses.push(look_at_loss(candidate, loss, &mut items));
+        }
     }
     look_at_approvals(plan, &approvers, &mut items);
     for (step, looked) in outside::looks(&*plans.parts.outside, plan, mode).await {
@@ -168,6 +206,7 @@ pub(super) async fn check(
     Ok(PlanCheck {
         items: items.0,
         points,
+        losses,
     })
 }
 
@@ -210,17 +249,13 @@ fn look_at_group(
             "wait until its first copy is complete, or take a later time",
         ),
     }
-    look_at_readiness(plans, candidate, items);
     look_at_machine(plan, candidate, items);
     if mode == Mode::Drill {
         look_at_drills(plans, candidate, items);
         return;
     }
     if let Some(placement) = plans.parts.placements.placement(group.id()) {
-        match judge(&placement, Verb::FailoverStart) {
-            Ok(()) => items.passed(step, "placement", "production is at the source"),
-            Err(refused) => items.failed(step, "placement", refused.cause, refused.remedy),
-        }
+        look_at_placement(&placement, candidate, mode, items);
     }
     if mode == Mode::Planned {
         let link = group.link.borrow();
@@ -241,29 +276,101 @@ fn look_at_group(
     }
 }
 
-fn look_at_readiness(plans: &Plans, candidate: &Candidate, items: &mut Items) {
+fn look_at_placement(placement: &Placement, candidate: &Candidate, mode: Mode, items: &mut Items) {
+    let step = Some(&candidate.step);
+    let (mode, choice) = match (mode, &candidate.point) {
+        // A planned failover chooses by itself, after the source has stopped.
+        (Mode::Emergency, Some(point)) => {
+            (FailoverMode::Emergency, PointChoice::Point(point.point))
+        }
+        (Mode::Emergency, None) => (FailoverMode::Emergency, PointChoice::Latest),
+        _ => (FailoverMode::Planned, PointChoice::Latest),
+    };
+    if let Some(refused) = placement.failover_obstacle(mode, choice, clock::wall()) {
+        return items.failed(step, "placement", refused.cause, refused.remedy);
+    }
+    match placement.put_back_to() {
+        Some((point, _)) => items.warning(
+            step,
+            "placement",
+            format!(
+                "the source was just put back to point {point} and is not protected again: what it \
+                 wrote since is not here"
+            ),
+            "if the source is well, wait until its restore has ended",
+        ),
+        None => items.passed(step, "placement", "production is at the source"),
+    }
+}
+
+fn look_at_loss(candidate: &Candidate, loss: LossWindow, items: &mut Items) -> GroupLoss {
+    let step = Some(&candidate.step);
+    let summary = format!("lost would be {}", loss.in_words());
+    match loss.is_exact() {
+        true => items.passed(step, "loss", &summary),
+        false => items.warning(
+            step,
+            "loss",
+            &summary,
+            "if the source is well, bring back its link to learn the rest, or run the plan as planned",
+        ),
+    }
+    GroupLoss {
+        step: candidate.step.0.clone(),
+        group_name: candidate.group.record().name.clone(),
+        loss,
+        summary,
+    }
+}
+
+fn look_at_readiness(
+    plan: &Plan,
+    candidate: &Candidate,
+    inspected: Option<&inspected::Inspected>,
+    mode: Mode,
+    items: &mut Items,
+) {
     let step = Some(&candidate.step);
     let name = &candidate.group.record().name;
     let look = format!("look at `bcdr point readiness {name}`");
-    match plans.parts.inspections.newest(candidate.group.id()) {
-        Some(newest) => {
-            let of = format!("point {}", newest.point);
-            match newest.readiness {
-                Readiness::Ready => items.passed(step, "readiness", format!("{of} would boot")),
-                Readiness::NotReady => {
-                    items.failed(step, "readiness", format!("{of} would not boot"), look);
-                }
-                Readiness::Unknown => {
-                    let detail = format!("it is not known whether {of} would boot");
-                    items.warning(step, "readiness", detail, look);
-                }
-            }
-        }
-        None => items.warning(
+    let wanted = plan.step(&candidate.step).map(|step| &step.kind);
+    // Without a point, or with settings that cannot be read, other items say what is wrong.
+    let (Some(Kind::Group(wanted)), Some(chosen)) = (wanted, &candidate.point) else {
+        return;
+    };
+    let Ok(launch) = launch::read(&candidate.step, wanted) else {
+        return;
+    };
+    let Some(inspected) = inspected else {
+        return items.warning(
             step,
             "readiness",
             "no point was inspected yet",
             format!("ask for it with `bcdr point readiness {name} --now`"),
+        );
+    };
+    let of = format!("point {}", inspected.point);
+    let (settings, cards) = (&launch.settings, launch.networks.len());
+    match inspected::says(inspected, settings, cards, mode, chosen.time) {
+        Ok(Readiness::Ready) => items.passed(step, "readiness", format!("{of} would boot")),
+        Ok(Readiness::NotReady) => {
+            items.failed(step, "readiness", format!("{of} would not boot"), look);
+        }
+        Ok(Readiness::Unknown) => {
+            let detail = format!("it is not known whether {of} would boot");
+            items.warning(step, "readiness", detail, look);
+        }
+        Err(why) => items.warning(
+            step,
+            "readiness",
+            format!(
+                "it is not known whether point {} would boot: {why}",
+                chosen.point
+            ),
+            format!(
+                "give the group's drill schedule the launch settings of this plan, and ask with \
+                 `bcdr point readiness {name} --now`"
+            ),
         ),
     }
 }
@@ -315,7 +422,10 @@ fn look_at_drills(plans: &Plans, candidate: &Candidate, items: &mut Items) {
         return items.failed(
             step,
             "drills",
-            format!("{} drills of the group are running or waiting", axis.running),
+            format!(
+                "{} drills of the group are running or waiting",
+                axis.running
+            ),
             "wait until one ends, or stop one",
         );
     }

@@ -6,7 +6,7 @@
 
 use super::{
     Facts, PlanParts, PlansError,
-    group::GroupHands,
+    group::{GroupHands, split_brain_failure},
     outside::{Errand, OutsideAttempt},
     record::{PlanRunRecord, StepTime, StepTimes},
 };
@@ -14,6 +14,7 @@ use crate::{
     catalog::{CatalogError, DocumentRow},
     clock,
     offload::offload,
+    recovery::{FailoverId, PlacementJob},
 };
 use bcdr_plan::{Event, Kind, Run, Step, StepId, StepRun, StepState, Work};
 use std::{
@@ -101,6 +102,7 @@ impl Driver {
                 }
                 _ = tick.tick() => {
                     self.settle().await;
+                    self.look_back().await;
                     self.pass_time().await;
                 }
             }
@@ -127,6 +129,35 @@ impl Driver {
                 return;
             }
             self.waiting.pop_front();
+        }
+    }
+
+    /// A failover that is up counts as done only for as long as no split brain of its group is suspected.
+    async fn look_back(&mut self) {
+        let of_failover = |(step, run): (&Step, &StepRun)| {
+            let Kind::Group(group) = &step.kind else {
+                return None;
+            };
+            let reference = run
+                .reference
+                .as_ref()
+                .filter(|_| run.state == StepState::Done)?;
+            let id: FailoverId = reference.parse().ok()?;
+            let of = self.parts.groups.find(&group.name)?.id();
+            let placement = self.parts.placements.placement(of)?;
+            let is_its =
+                matches!(placement.job(), Some(PlacementJob::Failover(job)) if job.id == id);
+            (is_its && placement.split_brain().is_some()).then(|| Event::Undone {
+                step: step.id.clone(),
+                reference: reference.clone(),
+                failure: split_brain_failure(&group.name, id),
+            })
+        };
+        let doubtful: Vec<_> = self.record.run.steps().filter_map(of_failover).collect();
+        for event in doubtful {
+            if let Err(error) = self.take(&event).await {
+                tracing::warn!(run = %self.record.id, %error, "a split brain could not be noted");
+            }
         }
     }
 
@@ -270,10 +301,12 @@ impl Measured {
     }
 }
 
-/// How long a step took that took a time of its own; a wait's is in the plan.
+/// How long a step took that took a time of its own; a wait's is in the plan, and an attempt that went on
+/// with what the one before it had begun did not do all of it.
 fn measured(step: &Step, run: &StepRun) -> Option<Measured> {
     match step.kind {
         Kind::Wait(_) => None,
+        _ if run.reference.is_some() && run.reference == run.previous => None,
         _ => Some(Measured {
             took: run.took()?,
             ended_at: run.ended_at?,

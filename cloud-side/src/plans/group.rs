@@ -3,7 +3,7 @@
 //! Invariant: an attempt is begun under the key of its run, step and number, so a process that
 //! repeats it finds what was begun and starts nothing a second time.
 
-use super::{launch, record::PlanRunRecord};
+use super::{launch, points::Sought, record::PlanRunRecord};
 use crate::{
     audit::{self, Deed},
     catalog::CatalogError,
@@ -12,12 +12,12 @@ use crate::{
     idempotency::{Attempt, IdempotencyError},
     jobs::{JobRecord, JobState},
     offload::offload,
-    placements::PlacementError,
+    placements::{PlacementError, loss_of},
     points::{Instant, resolve},
     record_id::{DrillId, JobId},
     recovery::{
         CommitPolicy, Event as Wish, FailoverEnd, FailoverId, FailoverMode, FailoverRecord,
-        FailoverRequest, JobRef, PlacementJob, PointChoice, Stage, Step,
+        FailoverRequest, JobRef, LossWindow, PlacementJob, PointChoice, Stage, Step,
     },
 };
 use bcdr_plan::{Event, Failure, GroupStep, Mode, PointTaken, Work};
@@ -364,26 +364,24 @@ impl GroupHands {
 
     async fn begin_failover(
         &self,
-        group: &Group,
+        group: &Arc<Group>,
         mode: FailoverMode,
     ) -> Result<FailoverId, StepError> {
         let launch = self.launch()?;
         let run = &self.record.run;
+        let (point, preview) = self.point_now(group, mode).await?;
         let request = FailoverRequest {
             // Its job's id takes this place.
             request_id: String::new(),
             operator: run.by.0.clone(),
             mode,
-            point: self
-                .record
-                .at
-                .map_or(PointChoice::Latest, PointChoice::NotAfter),
+            point,
             policy: CommitPolicy::Manual,
             isolation_confirmed: self.record.isolation_confirmed,
             interrupted_at: self.record.interrupted_at,
             launch: launch.settings,
             networks: launch.networks,
-            preview: None,
+            preview,
         };
         let key = self.key();
         let begun = self.parts.idempotency.begin_step(self.record.id, &key);
@@ -417,6 +415,31 @@ impl GroupHands {
         }
     }
 
+    /// Which point a failover is to take, and what would be lost with the one that this is now: it
+    /// chooses behind its fence. Only where the source was just put back the point is chosen here.
+    async fn point_now(
+        &self,
+        group: &Arc<Group>,
+        mode: FailoverMode,
+    ) -> Result<(PointChoice, Option<LossWindow>), StepError> {
+        let at = self.record.at;
+        let (sought, of) = (Sought::of(&self.parts, at), Arc::clone(group));
+        let row = offload(move || sought.point_of(&of)).await?;
+        let usual = at.map_or(PointChoice::Latest, PointChoice::NotAfter);
+        let Some(row) = row.filter(|_| mode == FailoverMode::Emergency) else {
+            return Ok((usual, None));
+        };
+        let interrupted_at = self.record.interrupted_at;
+        let loss = loss_of(&self.parts.catalog, group, &row, interrupted_at).await?;
+        let placement = self.parts.placements.placement(group.id());
+        let is_put_back = placement.is_some_and(|placement| placement.put_back_to().is_some());
+        let point = match is_put_back {
+            true => PointChoice::Point(row.point_id()),
+            false => usual,
+        };
+        Ok((point, Some(loss)))
+    }
+
     /// Follows a failover until a decision is awaited, it is blocked, or it has ended.
     async fn follow(&self, group: &Group, id: FailoverId) -> Result<Ended, StepError> {
         let placements = &self.parts.placements;
@@ -436,6 +459,9 @@ impl GroupHands {
                 _ => None,
             };
             let stands = match current {
+                Some(_) if placement.split_brain().is_some() => {
+                    Some(Err(split_brain(&self.group.name, id)))
+                }
                 Some(job) => judge(&job),
                 None => Some(self.ended(id).await?),
             };
@@ -522,6 +548,24 @@ fn judge(job: &FailoverRecord) -> Option<Result<Ended, StepError>> {
         ),
     );
     Some(Err(StepError { point, ..error }))
+}
+
+/// Nothing of a failover goes on while two sites may be taking writes, and nothing of it counts as done.
+pub(super) fn split_brain_failure(group: &str, id: FailoverId) -> Failure {
+    Failure {
+        code: "split_brain_suspected".to_owned(),
+        cause: format!("failover {id}: both sites of group {group} may be taking writes"),
+        remedy: format!(
+            "look at `bcdr placement show {group}` and decide there which site is kept; then retry the step"
+        ),
+    }
+}
+
+fn split_brain(group: &str, id: FailoverId) -> StepError {
+    StepError {
+        failure: split_brain_failure(group, id),
+        point: None,
+    }
 }
 
 fn failure_of(job: &FailoverRecord) -> StepError {

@@ -3,9 +3,10 @@
 
 use super::{PlansError, record::ChosenPoint};
 use crate::{
-    catalog::{Catalog, CatalogError},
+    catalog::{BatchRow, Catalog, CatalogError},
     clock,
     groups::{Group, Groups},
+    placements::Placements,
     points::{Instant, resolve},
 };
 use bcdr_format::Timestamp;
@@ -24,25 +25,57 @@ pub(super) struct Candidate {
     pub(super) step: StepId,
     pub(super) group: Arc<Group>,
     pub(super) point: Option<ChosenPoint>,
+    /// The same, with all that is known of it.
+    pub(super) row: Option<BatchRow>,
+}
+
+/// Where the points are looked for.
+pub(super) struct Sought {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) groups: Arc<Groups>,
+    pub(super) placements: Arc<Placements>,
+    /// The one time of all groups; none for the newest of each.
+    pub(super) at: Option<Timestamp>,
+}
+
+impl Sought {
+    pub(super) fn of(parts: &super::PlanParts, at: Option<Timestamp>) -> Self {
+        Self {
+            catalog: Arc::clone(&parts.catalog),
+            groups: Arc::clone(&parts.groups),
+            placements: Arc::clone(&parts.placements),
+            at,
+        }
+    }
+
+    /// A group's point. One whose source was just put back in place is as it was put back, as far as
+    /// nobody asks for a time before that: what is newer is what it was restored away from. Blocks.
+    pub(super) fn point_of(&self, group: &Group) -> Result<Option<BatchRow>, CatalogError> {
+        let placement = self.placements.placement(group.id());
+        let put_back = placement.and_then(|placement| placement.put_back_to());
+        let instant = match (put_back, self.at) {
+            (Some((point, since)), at) if at.is_none_or(|at| at >= since) => Instant::Id(point),
+            (_, Some(at)) => Instant::At(clock::readable(at)),
+            (_, None) => Instant::Latest,
+        };
+        resolve(&self.catalog, group.lineage(), &instant)
+    }
 }
 
 /// The point of each group that is run. Blocks.
 pub(super) fn candidates(
-    catalog: &Catalog,
-    groups: &Groups,
+    sought: &Sought,
     plan: &Plan,
     wanted: impl Fn(&StepId) -> bool,
-    at: Option<Timestamp>,
 ) -> Result<Vec<Candidate>, CatalogError> {
-    let instant = at.map_or(Instant::Latest, |at| Instant::At(clock::readable(at)));
     let mut found = Vec::new();
     for (step, wanted_group) in plan.groups().filter(|(step, _)| wanted(step)) {
         // A name that leads nowhere is told by the plan's own check.
-        let Some(group) = groups.find(&wanted_group.name) else {
+        let Some(group) = sought.groups.find(&wanted_group.name) else {
             continue;
         };
-        let row = resolve(catalog, group.lineage(), &instant)?;
-        let point = row.map(|row| ChosenPoint {
+        let row = sought.point_of(&group)?;
+        let point = row.as_ref().map(|row| ChosenPoint {
             step: step.clone(),
             group: group.id(),
             group_name: group.record().name.clone(),
@@ -53,6 +86,7 @@ pub(super) fn candidates(
             step: step.clone(),
             group,
             point,
+            row,
         });
     }
     Ok(found)
@@ -60,24 +94,22 @@ pub(super) fn candidates(
 
 /// The same, where every group has to have one. Blocks.
 pub(super) fn choose(
-    catalog: &Catalog,
-    groups: &Groups,
+    sought: &Sought,
     plan: &Plan,
     checked: &Checked,
     mode: Mode,
     selection: &Selection,
-    at: Option<Timestamp>,
 ) -> Result<Vec<ChosenPoint>, PlansError> {
     let is_run = |id: &StepId| {
         let place = plan.steps.iter().position(|step| step.id == *id);
         place.is_some_and(|at| selection.leaves_out(plan, checked, mode, at).is_none())
     };
     let mut chosen = Vec::new();
-    for candidate in candidates(catalog, groups, plan, is_run, at)? {
+    for candidate in candidates(sought, plan, is_run)? {
         let point = candidate.point.ok_or_else(|| PlansError::NoPoint {
             step: candidate.step.clone(),
             group: candidate.group.record().name.clone(),
-            at: at.map(clock::readable),
+            at: sought.at.map(clock::readable),
         })?;
         chosen.push(point);
     }

@@ -6,9 +6,12 @@ use crate::{
     record_id::PlanRunId,
     testing::{gateway::Gateway, site::Site, source::Source},
 };
-use bcdr_format::Timestamp;
+use bcdr_format::{Generation, Timestamp};
 use bcdr_plan::{DnsStep, Event, Failure, Kind, Mode, Operator, Plan, Run, RunState, Selection};
-use bcdr_wire::seal::InstallationKey;
+use bcdr_wire::{
+    order::{Duty, Serving},
+    seal::InstallationKey,
+};
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex, atomic::Ordering},
@@ -375,6 +378,96 @@ async fn a_failover_that_is_blocked_is_tried_again_by_the_plans_retry_and_not_be
 }
 
 #[tokio::test]
+async fn a_step_whose_group_may_be_written_to_at_both_sites_is_not_done() {
+    let shared = key();
+    let site = Site::start().await;
+    let (db, gateway) = replicated(&site, "db", 1, &shared).await;
+    lost(&site, "db", gateway).await;
+    let (_web, gateway) = replicated(&site, "web", 1, &shared).await;
+    lost(&site, "web", gateway).await;
+    put(&site, shop(), &[]).await.expect(200);
+    let wanted = json!({"plan": "shop", "mode": "emergency", "confirm": "shop"});
+    let id = start(&site, wanted).await;
+    let waits = until(&site, &id, "awaiting_approval").await;
+    assert_eq!(step(&waits, "db")["state"], "done");
+    let reference = step(&waits, "db")["reference"].clone();
+
+    // The source comes back, and knows a generation that was not given here.
+    let mut gateway = Gateway::hello(&site, &db).await.0;
+    gateway.stand(&db, Generation(9), Serving::Writable).await;
+    let held = until(&site, &id, "paused").await;
+    let failed = step(&held, "db");
+    assert_eq!(failed["state"], "failed", "{held}");
+    assert_eq!(failed["failure"]["code"], "split_brain_suspected");
+    let remedy = failed["failure"]["remedy"].as_str().unwrap();
+    assert!(remedy.contains("bcdr placement show db"), "{remedy}");
+    // A retry changes nothing before somebody decided.
+    act(&site, &id, "retry-step", json!({"step": "db"}))
+        .await
+        .expect(200);
+    let path = format!("/api/v1/plan-runs/{id}");
+    let twice = |run: &Value| run["state"] == "paused" && step(run, "db")["attempts"] == 2;
+    let held = site.until(&path, twice).await;
+    assert_eq!(
+        step(&held, "db")["failure"]["code"],
+        "split_brain_suspected"
+    );
+
+    let keep = "/api/v1/groups/db/placement/actions/keep_target";
+    site.post(keep, json!({"confirm": "db"})).await.expect(200);
+    loop {
+        let told = gateway.order().await;
+        if matches!(told.duty, Duty::Hold { .. }) {
+            gateway.stand(&db, told.generation, Serving::ReadOnly).await;
+            break;
+        }
+    }
+    let over = |placement: &Value| placement["state"] == "target_uncommitted";
+    site.until("/api/v1/groups/db/placement", over).await;
+    act(&site, &id, "retry-step", json!({"step": "db"}))
+        .await
+        .expect(200);
+    let waits = until(&site, &id, "awaiting_approval").await;
+    assert_eq!(step(&waits, "db")["state"], "done");
+    assert_eq!(step(&waits, "db")["reference"], reference);
+    // An attempt that found the machine running says nothing of how long it takes.
+    let forecast = site
+        .get("/api/v1/plans/shop/forecast?mode=emergency")
+        .await
+        .expect(200);
+    assert_eq!(forecast["steps"][0]["runs"], 1, "{forecast}");
+}
+
+#[tokio::test]
+async fn a_start_of_some_steps_asks_for_the_approvals_before_them() {
+    let shared = key();
+    let site = Site::start().await;
+    let _db = replicated(&site, "db", 1, &shared).await;
+    let _web = replicated(&site, "web", 1, &shared).await;
+    let mut plan = shop();
+    plan["steps"][1]["do"]["approval"]["who"] = json!(["nobody"]);
+    put(&site, plan, &[]).await.expect(200);
+    let around =
+        json!({"plan": "shop", "mode": "drill", "only": ["web"], "without_approvals": true});
+    site.post("/api/v1/plan-runs", around.clone())
+        .await
+        .problem(409, "not_an_approver");
+    let part = json!({"plan": "shop", "mode": "drill", "only": ["web"]});
+    let id = start(&site, part).await;
+    let waits = until(&site, &id, "awaiting_approval").await;
+    assert_eq!(step(&waits, "go")["state"], "awaiting_approval");
+    assert_eq!(step(&waits, "web")["state"], "waiting");
+    assert_eq!(step(&waits, "db")["state"], "not_run");
+    act(&site, &id, "cancel", json!({})).await.expect(200);
+    until(&site, &id, "cancelled").await;
+    // Who could give it may leave it out.
+    put(&site, shop(), &[]).await.expect(200);
+    let id = start(&site, around).await;
+    let over = until(&site, &id, "succeeded").await;
+    assert_eq!(step(&over, "go")["state"], "not_run");
+}
+
+#[tokio::test]
 async fn a_cancelled_drill_of_a_plan_leaves_nothing_behind() {
     let shared = key();
     let site = Site::start().await;
@@ -428,6 +521,19 @@ async fn a_check_says_what_stands_in_the_way_and_a_forecast_what_is_known() {
         })
         .collect();
     assert_eq!(failed, [("web", "point"), ("go", "approval")], "{check}");
+    assert_eq!(check["losses"], json!([]));
+    let emergency = "/api/v1/plans/shop/check?mode=emergency&interrupted_at=2100-01-01T00:00:00Z";
+    let check = site.get(emergency).await.expect(200);
+    let loss = &check["losses"][0];
+    assert_eq!(loss["group_name"], "db", "{check}");
+    assert!(
+        loss["loss"]["seconds"]["exactly"].as_u64().unwrap() > 0,
+        "{loss}"
+    );
+    assert_eq!(loss["loss"]["bytes"]["exactly"], 0);
+    let items = check["items"].as_array().unwrap();
+    let said = items.iter().find(|item| item["check"] == "loss").unwrap();
+    assert_eq!(said["detail"], loss["summary"]);
     site.post(
         "/api/v1/plan-runs",
         json!({"plan": "shop", "mode": "drill"}),
@@ -513,7 +619,6 @@ fn plans_with(site: &Site, hands: &Arc<ScriptedHands>) -> Arc<Plans> {
         jobs: Arc::clone(&service.jobs),
         drills: Arc::clone(&service.drills),
         placements: Arc::clone(&service.placements),
-        inspections: Arc::clone(&service.inspections),
         idempotency: Arc::clone(&service.idempotency),
         audit: Arc::clone(&service.audit),
         outside,

@@ -319,16 +319,40 @@ impl Placement {
         Ok(Started::New(self.begun()))
     }
 
+    /// The point that the source was just put back to, and when that was asked for, until it is protected
+    /// again: points that are newer are what it was restored away from.
+    pub fn put_back_to(&self) -> Option<(PointId, Timestamp)> {
+        match &self.job {
+            // One that was given up holds the newest point itself, its bookmark.
+            Some(PlacementJob::Restore(job))
+                if job.progress.step == Step::ResumeForward && job.turned_back.is_none() =>
+            {
+                Some((job.point?, job.requested_at))
+            }
+            _ => None,
+        }
+    }
+
+    /// Why a failover of this mode to this point would not be started now; none if it would.
+    pub fn failover_obstacle(
+        &self,
+        mode: FailoverMode,
+        point: PointChoice,
+        now: Timestamp,
+    ) -> Option<Refused> {
+        let allowed = allowed::judge(self, Verb::FailoverStart).err();
+        let taken_back = || self.newest_was_taken_back(point);
+        let blocked = || self.clone().make_way(mode, now).err();
+        allowed.or_else(taken_back).or_else(blocked)
+    }
+
     /// Until a restored source is protected again, the newest point is the very state that it was
     /// restored away from, which nobody means who says no more than "latest".
     fn newest_was_taken_back(&self, point: PointChoice) -> Option<Refused> {
-        let Some(PlacementJob::Restore(job)) = &self.job else {
-            return None;
-        };
-        if job.progress.step != Step::ResumeForward || matches!(point, PointChoice::Point(_)) {
+        if matches!(point, PointChoice::Point(_)) {
             return None;
         }
-        let restored = job.point?;
+        let (restored, _) = self.put_back_to()?;
         Some(Refused::new(
             "newest_point_was_taken_back",
             format!(

@@ -84,6 +84,28 @@ pub struct LossWindow {
     pub bytes: Loss,
 }
 
+impl LossWindow {
+    /// The figures, in words.
+    pub fn in_words(&self) -> String {
+        let figure = |loss: Loss, unit: &str| match loss {
+            Loss::Exactly(value) => format!("{value} {unit}"),
+            Loss::AtLeast(value) => format!("at least {value} {unit}"),
+            Loss::Unknown(why) => format!("an unknown number of {unit} ({})", why.detail()),
+        };
+        format!(
+            "{} and {}",
+            figure(self.seconds, "seconds of writes"),
+            figure(self.bytes, "bytes written")
+        )
+    }
+
+    /// Whether both figures are known exactly.
+    pub fn is_exact(&self) -> bool {
+        let is_exact = |loss| matches!(loss, Loss::Exactly(_));
+        is_exact(self.seconds) && is_exact(self.bytes)
+    }
+}
+
 /// What would be lost by booting `point`, given what is known of the source and, if an operator
 /// told it, when production stopped.
 pub fn loss_window(

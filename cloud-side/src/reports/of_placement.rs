@@ -134,8 +134,7 @@ fn of_ladder(record: &FailoverRecord) -> (Outcome, Option<String>) {
 }
 
 fn of_end(record: &FailoverRecord) -> Option<(Outcome, Option<String>)> {
-    let failure = record.progress.failure.as_ref();
-    let failure = failure.map(|failure| format!("{}: {}", failure.step.name(), failure.cause));
+    let failure = standing_failure(&record.progress);
     Some(match record.end? {
         FailoverEnd::Committed => match of_ladder(record) {
             (Outcome::Passed, _) => (Outcome::Passed, None),
@@ -153,6 +152,14 @@ fn of_end(record: &FailoverRecord) -> Option<(Outcome, Option<String>)> {
         FailoverEnd::Failed => (Outcome::Failed, failure),
         FailoverEnd::Cancelled => (Outcome::Cancelled, failure),
     })
+}
+
+/// What went wrong and was not put right: a step that was done after it failed is no reason.
+fn standing_failure(progress: &Progress) -> Option<String> {
+    let failure = progress.failure.as_ref()?;
+    let is_overcome =
+        step(progress, failure.step).is_some_and(|step| step.outcome == Some(StepOutcome::Done));
+    (!is_overcome).then(|| format!("{}: {}", failure.step.name(), failure.cause))
 }
 
 fn failover_checks(record: &FailoverRecord, hashed: bool) -> Vec<Check> {
@@ -330,8 +337,7 @@ pub(crate) fn failback(
 }
 
 fn failback_outcome(record: &FailbackRecord) -> Option<(Outcome, Option<String>)> {
-    let failure = record.progress.failure.as_ref();
-    let failure = failure.map(|failure| format!("{}: {}", failure.step.name(), failure.cause));
+    let failure = standing_failure(&record.progress);
     Some(match record.end? {
         FailbackEnd::Committed => (Outcome::Passed, None),
         FailbackEnd::RolledBack => (Outcome::RolledBack, failure),

@@ -59,7 +59,37 @@ impl Contents {
             let length = u32::try_from(range.length).expect("a read is bounded");
             return Ok(Content::Zero { length });
         }
-        Ok(Content::pack(&self.bytes(volume, range)?))
+        let bytes = self.bytes(volume, range);
+        let bytes = bytes.map_err(|refusal| self.named(volume, range, refusal))?;
+        Ok(Content::pack(&bytes))
+    }
+
+    /// Says which blocks of a range cannot be read: whoever has the disk may know what they held.
+    fn named(&self, volume: VolumeNumber, range: ByteRange, refused: Refusal) -> Refusal {
+        if refused.kind != RefusalKind::Unreadable {
+            return refused;
+        }
+        let mut lost: Vec<ByteRange> = Vec::new();
+        let mut offset = range.offset;
+        while offset < range.end() {
+            let length = u64::from(BLOCK_BYTES).min(range.end() - offset);
+            let block = ByteRange { offset, length };
+            if self.bytes(volume, block).is_err() {
+                match lost.last_mut().filter(|last| last.end() == offset) {
+                    Some(last) => last.length += length,
+                    None => lost.push(block),
+                }
+            }
+            offset += length;
+        }
+        let name = |range: &ByteRange| format!("{}+{}", range.offset, range.length);
+        let names: Vec<_> = lost.iter().map(name).collect();
+        let reason = format!(
+            "bytes {} of the volume cannot be read: {}",
+            names.join(", "),
+            refused.reason
+        );
+        refusal(refused.kind, reason)
     }
 
     /// Hands out the digests of a range's blocks in order, until `block` has enough.
@@ -79,7 +109,8 @@ impl Contents {
                     .map(|at| zero_digest((length - at).min(u64::from(BLOCK_BYTES)) as usize))
                     .collect()
             } else {
-                let bytes = self.bytes(volume, step)?;
+                let bytes = self.bytes(volume, step);
+                let bytes = bytes.map_err(|refusal| self.named(volume, step, refusal))?;
                 bytes
                     .chunks(BLOCK_BYTES as usize)
                     .map(block_digest)
@@ -127,4 +158,52 @@ pub(super) fn branch_refusal(error: &BranchError) -> Refusal {
         BranchError::Failed { .. } | BranchError::Closed { .. } => RefusalKind::NotKept,
     };
     refusal(kind, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        points::{Instant, resolve},
+        replica::ChunkCache,
+        testing::{gateway::Gateway, site::Site},
+    };
+
+    #[tokio::test]
+    async fn what_is_damaged_is_named() {
+        let site = Site::start().await;
+        let mut source = site.group().await;
+        let mut gateway = Gateway::connect(&site, &source).await;
+        let batch = source.batch(0, 1);
+        gateway.ship(&batch).await;
+        gateway.durable(source.end()).await;
+        let service = site.service();
+        let group = service.groups.get(source.group).unwrap();
+        let row = resolve(&service.catalog, group.lineage(), &Instant::Latest).unwrap();
+        let number = row.unwrap().number;
+        let open = || {
+            let cache = Arc::new(ChunkCache::new(1 << 20));
+            let reader = group.reader().unwrap();
+            let view = reader.open_view(number, service.views.opener(), cache);
+            Contents::Image(Arc::new(view.unwrap()))
+        };
+        let (volume, range) = (
+            source.member.number,
+            ByteRange {
+                offset: 0,
+                length: 4 * u64::from(BLOCK_BYTES),
+            },
+        );
+        open().read(volume, range).unwrap();
+        let repair = site.damage(&source, &batch);
+        let damaged = open();
+        let refused = damaged.read(volume, range).unwrap_err();
+        assert_eq!(refused.kind, RefusalKind::Unreadable);
+        let said = format!("bytes 0+{BLOCK_BYTES} of the volume cannot be read");
+        assert!(refused.reason.starts_with(&said), "{}", refused.reason);
+        let mut all = |_| ControlFlow::Continue(());
+        let refused = damaged.digests(volume, range, &mut all).unwrap_err();
+        assert!(refused.reason.starts_with(&said), "{}", refused.reason);
+        repair();
+    }
 }

@@ -390,7 +390,6 @@ impl Opened {
             jobs: Arc::clone(&jobs),
             drills: Arc::clone(&drills),
             placements: Arc::clone(&placements),
-            inspections: Arc::clone(&inspections),
             idempotency: Arc::clone(&idempotency),
             audit: Arc::clone(&audit),
             outside: self.outside,

@@ -66,6 +66,10 @@ pub(in crate::cli) struct StartArguments {
     /// Vouch that all sources are cut off, although they are seen serving
     #[arg(long)]
     isolation_confirmed: bool,
+    /// With --only or --priority: leave out also the approvals before what is run. Only for who could give
+    /// each of them
+    #[arg(long)]
+    without_approvals: bool,
     #[command(flatten)]
     wait: WaitArgument,
 }
@@ -94,6 +98,21 @@ impl Command {
 }
 
 impl StartArguments {
+    /// Tells what each group would lose, before anybody confirms that.
+    fn preview(&self, session: &Session) -> Result<(), Failure> {
+        let path = Path::new("plans")
+            .item(&self.plan)
+            .item("check")
+            .query("mode", self.mode.name())
+            .query("at", &self.at.at)
+            .query_if("interrupted_at", self.interrupted_at.as_deref());
+        let check: table::plan::Check = session.client.get(&path)?.read()?;
+        for line in table::plan::losses(&check) {
+            session.progress.event(&line);
+        }
+        Ok(())
+    }
+
     pub(super) fn run(self, session: &Session) -> Result<(), Failure> {
         let mut body = serde_json::json!({
             "plan": self.plan,
@@ -101,12 +120,16 @@ impl StartArguments {
             "at": self.at.at,
             "only": self.steps.only,
             "isolation_confirmed": self.isolation_confirmed,
+            "without_approvals": self.without_approvals,
         });
         if let Some(priority) = self.steps.priority {
             body["priority"] = priority.into();
         }
-        if let Some(time) = self.interrupted_at {
-            body["interrupted_at"] = time.into();
+        if let Some(time) = &self.interrupted_at {
+            body["interrupted_at"] = time.as_str().into();
+        }
+        if matches!(self.mode, Mode::Emergency) {
+            self.preview(session)?;
         }
         let consequence = match self.mode {
             Mode::Drill => None,

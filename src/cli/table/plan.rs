@@ -89,7 +89,17 @@ pub(crate) struct Check {
     verdict: String,
     points: Vec<Point>,
     skew_seconds: Option<f64>,
+    #[serde(default)]
+    losses: Vec<Loss>,
     items: Vec<CheckItem>,
+}
+
+/// What an emergency would lose of a group.
+#[derive(Debug, Deserialize)]
+struct Loss {
+    step: String,
+    group_name: String,
+    summary: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,6 +125,21 @@ impl Check {
     pub(crate) fn failed(&self) -> bool {
         self.verdict == "failed"
     }
+}
+
+/// What an emergency would lose, a line for each group, and how far the points are apart.
+pub(crate) fn losses(check: &Check) -> Vec<String> {
+    let loss = |loss: &Loss| {
+        line(&format!(
+            "{} ({}): {}",
+            loss.step, loss.group_name, loss.summary
+        ))
+    };
+    let mut lines: Vec<_> = check.losses.iter().map(loss).collect();
+    if let Some(skew) = check.skew_seconds {
+        lines.push(format!("the groups' points are {skew:.3} s apart"));
+    }
+    lines
 }
 
 /// `bcdr plan check`

@@ -167,6 +167,7 @@ fn a_selection_names_steps_that_exist_and_leaves_something() {
     let wanted = |priority, only: &[&str]| Selection {
         priority,
         only: only.iter().map(|&id| id.into()).collect(),
+        ..Selection::default()
     };
     let urgent = wanted(Some(2), &[]);
     urgent.check(&shop, &checked, Mode::Drill).unwrap();

@@ -67,6 +67,7 @@ fn what_is_left_out_takes_no_time_and_nothing_waits_for_it() {
     let selection = Selection {
         priority: None,
         only: vec!["rest".into()],
+        ..Selection::default()
     };
     let part = of(&[], &selection);
     assert!(part.is_complete);

@@ -43,6 +43,18 @@ impl Run {
                 run.take(point.as_ref());
                 run.fail(failure.clone(), now);
             }),
+            Event::Undone {
+                step,
+                reference,
+                failure,
+            } => self.with(step, |run| {
+                let is_it =
+                    run.state == StepState::Done && run.reference.as_ref() == Some(reference);
+                if is_it {
+                    run.fail(failure.clone(), now);
+                }
+                is_it
+            }),
             Event::Interrupted { step, attempt } => {
                 let cancelled = self.cancelled.is_some();
                 self.answered(step, *attempt, |run| run.interrupted(cancelled, now))

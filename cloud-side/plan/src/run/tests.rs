@@ -321,6 +321,7 @@ fn steps_that_were_not_selected_count_as_settled() {
     let selection = Selection {
         priority: None,
         only: vec!["b".into()],
+        ..Selection::default()
     };
     let steps = vec![step("a", &[], group("a")), step("b", &["a"], group("b"))];
     let mut run = start_with(steps, 4, selection);

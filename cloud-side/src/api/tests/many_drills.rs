@@ -45,7 +45,12 @@ async fn ten_drills_of_a_group_run_or_wait_and_the_next_is_refused() {
             .await
             .expect(202);
         let job = site.get(&format!("{location}?wait_seconds=60")).await;
-        assert_eq!(job.expect(200)["state"], "cancelled");
+        // A drill that was held has climbed its ladder; it may end before it hears that it is to stop.
+        let state = job.expect(200)["state"].clone();
+        assert!(
+            ["cancelled", "succeeded"].contains(&state.as_str().unwrap()),
+            "{state}"
+        );
     }
     let none = |group: &Value| group["drill"]["running"] == 0;
     let group = site.until("/api/v1/groups/lab", none).await;

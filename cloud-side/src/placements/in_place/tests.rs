@@ -31,6 +31,8 @@ struct Home {
     serial: String,
     /// Restores fail for good.
     fails: bool,
+    /// With this code.
+    fails_as: &'static str,
     /// It does not answer while it restores.
     hangs: bool,
     /// Bookmarks get lost.
@@ -62,6 +64,7 @@ impl Home {
             orders: Vec::new(),
             serial: SERIAL.to_owned(),
             fails: false,
+            fails_as: "device_failed",
             hangs: false,
             loses_markers: false,
         };
@@ -143,7 +146,7 @@ impl Home {
                     }
                     _ if self.hangs => working,
                     _ if self.fails => TaskState::Failed {
-                        code: "device_failed".to_owned(),
+                        code: self.fails_as.to_owned(),
                         cause: "the disk cannot be written".to_owned(),
                         remedy: "replace it".to_owned(),
                     },
@@ -396,6 +399,30 @@ async fn a_disk_that_was_replaced_in_the_middle_is_confirmed_and_both_ways_lead_
         let end = if cancels { "put_back" } else { "restored" };
         assert_eq!(restore["end"], end, "{restore}");
     }
+}
+
+#[tokio::test]
+async fn a_point_of_which_something_is_lost_has_its_ways_out() {
+    let site = Site::start().await;
+    let (mut home, point) = Home::replicated(&site).await;
+    home.fails = true;
+    home.fails_as = "unreadable";
+    let id = start(&site, &point).await;
+    let blocked = home.at(&site, &id, "restore_disks", "blocked").await;
+    assert_eq!(blocked["failure"]["code"], "point_unreadable", "{blocked}");
+    let remedy = blocked["failure"]["remedy"].as_str().unwrap();
+    assert!(
+        remedy.contains(&format!("bcdr restore cancel {id}")),
+        "{remedy}"
+    );
+    act(&site, &id, "cancel").await;
+    let blocked = home.at(&site, &id, "put_back_disks", "blocked").await;
+    let remedy = blocked["failure"]["remedy"].as_str().unwrap();
+    assert!(!remedy.contains("bcdr restore cancel"), "{remedy}");
+    assert!(
+        remedy.contains("bcdr failover start lab --mode emergency"),
+        "{remedy}"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use super::super::{testing::*, *};
-use bcdr_format::Generation;
+use bcdr_format::{Generation, Timestamp};
 
 fn restore(driver: &Driver) -> &RestoreRecord {
     match driver.placement.job() {
@@ -401,6 +401,46 @@ fn keeping_the_source_of_an_old_catalog_does_not_serve_a_mixture() {
         assert_eq!(driver.carried_out.iter().filter(serves).count(), 1);
         assert!(driver.placement.authority().generation() > Generation(40));
     }
+}
+
+#[test]
+fn until_it_is_protected_again_the_point_it_was_put_back_to_stands_for_the_group() {
+    let planned = |driver: &Driver| {
+        let placement = &driver.placement;
+        placement.failover_obstacle(FailoverMode::Planned, PointChoice::Latest, Timestamp(1))
+    };
+    let emergency = |driver: &Driver, choice| {
+        let placement = &driver.placement;
+        placement.failover_obstacle(FailoverMode::Emergency, choice, Timestamp(1))
+    };
+    let mut driver = started();
+    at(&mut driver, Step::RestoreDisks);
+    assert_eq!(driver.placement.put_back_to(), None);
+    assert_eq!(planned(&driver).unwrap().code, "restore_on_its_way");
+    at(&mut driver, Step::ResumeForward);
+    let (point, since) = driver.placement.put_back_to().unwrap();
+    assert_eq!(
+        (point.0, since),
+        (position(3), restore(&driver).requested_at)
+    );
+    assert_eq!(
+        planned(&driver).unwrap().code,
+        "newest_point_was_taken_back"
+    );
+    assert!(emergency(&driver, PointChoice::Latest).is_some());
+    assert_eq!(emergency(&driver, PointChoice::Point(point)), None);
+    driver.run();
+    assert_eq!(driver.placement.put_back_to(), None);
+    assert_eq!(planned(&driver), None);
+
+    // One that was given up holds its bookmark, and that is the newest point.
+    let mut driver = started();
+    at(&mut driver, Step::RestoreDisks);
+    driver.fail();
+    driver.tell(Event::Cancel).unwrap();
+    at(&mut driver, Step::ResumeForward);
+    assert_eq!(driver.placement.put_back_to(), None);
+    assert_eq!(emergency(&driver, PointChoice::Latest), None);
 }
 
 #[test]

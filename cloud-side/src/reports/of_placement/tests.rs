@@ -173,3 +173,27 @@ fn a_failback_that_was_not_proven_claims_nothing() {
     record.finished_at = None;
     assert!(report(&record, None).is_none());
 }
+
+#[test]
+fn what_went_wrong_and_was_put_right_is_no_reason() {
+    let mut record = committed();
+    record.end = Some(FailbackEnd::RolledBack);
+    record.progress.failure = Some(crate::recovery::Failure {
+        step: Step::CopyRound,
+        code: "home_silent".to_owned(),
+        cause: "nothing was heard".to_owned(),
+        remedy: "wait".to_owned(),
+    });
+    // The round was copied at the next attempt.
+    let content = report(&record, None).unwrap();
+    assert_eq!(
+        (content.result, content.reason),
+        (Outcome::RolledBack, None)
+    );
+    record.progress.steps[1].outcome = Some(StepOutcome::Failed);
+    let content = report(&record, None).unwrap();
+    assert_eq!(
+        content.reason.as_deref(),
+        Some("copy_round: nothing was heard")
+    );
+}
