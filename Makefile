@@ -69,7 +69,7 @@ demo-failover: setup console ## production to the target at a chosen instant, wo
 	tests/demo/run.sh --failover
 
 # The program measured is the one of this build, so both are built. BENCH="--quick" takes a look.
-bench: setup ## speed and recovery-point figures, beside those of peers
+bench: setup console ## speed and recovery-point figures, beside those of peers
 	$(CARGO) build --release
 	$(CARGO) run --release -p bcdr-benches -- $(BENCH)
 

@@ -257,12 +257,15 @@ fn free_addresses() -> anyhow::Result<[SocketAddr; 3]> {
 }
 
 fn write_cloud_configuration(layout: &Layout, state: &LabState) -> anyhow::Result<()> {
-    let config = CloudConfig::new(
+    let mut config = CloudConfig::new(
         layout.role_state("cloud"),
         layout.runtime.clone(),
         state.ship,
         state.api,
     );
+    // The lab shares its file system with whatever else is on this machine: a share of all of it
+    // may be more than is free, and says nothing about the lab.
+    config.store.space_floor_percent = 0;
     write_configuration(layout, "cloud", &config.to_toml()?)
 }
 

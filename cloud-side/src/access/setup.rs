@@ -30,6 +30,16 @@ pub(super) fn setup_key() -> DocumentKey {
 }
 
 impl Access {
+    /// Whether the first administrator is still to be made with the secret.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub(crate) async fn awaits_setup(&self) -> Result<bool, AccessError> {
+        let catalog = Arc::clone(&self.catalog);
+        let kept: Option<SetupRecord> = offload(move || catalog.document(SetupRecord::KEY)).await?;
+        Ok(kept.is_some())
+    }
+
     /// Makes the first administrator.
     ///
     /// # Errors

@@ -352,6 +352,7 @@ struct DetailBody {
 #[into_params(parameter_in = Query)]
 struct ListQuery {
     /// Only those that stand so; all by default.
+    #[param(inline)]
     state: Option<StateFilter>,
     /// Only those of this code.
     code: Option<String>,

@@ -14,7 +14,7 @@ use utoipa::openapi::{
 };
 
 /// Operations before anybody is known.
-pub(super) const OPEN: [&str; 2] = ["set_up", "sign_in"];
+pub(super) const OPEN: [&str; 3] = ["set_up", "show_setup", "sign_in"];
 
 /// What an operation needs, by its id in the document.
 fn needed(operation: &str) -> Option<Permission> {

@@ -8,13 +8,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use bcdr_http::{ApiJson, Peer, Problem, from_own_pages};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
-    OpenApiRouter::new().routes(routes!(set_up))
+    OpenApiRouter::new().routes(routes!(show_setup, set_up))
 }
 
 /// The first administrator.
@@ -29,6 +29,32 @@ struct SetupBody {
     /// The password: 12 to 256 characters.
     #[schema(value_type = String, format = Password)]
     password: PasswordText,
+}
+
+/// Whether the first administrator is still to be made.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SetupState)]
+struct SetupState {
+    /// Whether the secret that the initialisation printed is still waited for.
+    required: bool,
+}
+
+/// Says whether there is an administrator yet, so that a console knows which page comes first. Anybody
+/// may ask.
+#[utoipa::path(
+    get, path = "/setup", tag = "access", operation_id = "show_setup", security(()),
+    responses(
+        (status = 200, description = "Whether it is to be done", body = SetupState),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn show_setup(State(service): Api) -> Result<ApiJson<SetupState>, Problem> {
+    let required = service
+        .access
+        .awaits_setup()
+        .await
+        .map_err(super::session::refused)?;
+    Ok(ApiJson(SetupState { required }))
 }
 
 /// Makes the first user, an administrator, with the secret that the initialisation printed. It works

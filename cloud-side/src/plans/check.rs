@@ -6,7 +6,8 @@ use super::{
     record::{ChosenPoint, PlanRecord},
 };
 use crate::{
-    catalog::{CatalogError, TokenRecord},
+    access::UserRecord,
+    catalog::{Catalog, CatalogError, TokenRecord},
     clock,
     jobs::select,
     offload::offload,
@@ -15,7 +16,7 @@ use crate::{
     recovery::{FailoverMode, LossWindow, Placement, PointChoice},
 };
 use bcdr_format::Timestamp;
-use bcdr_http::Role;
+use bcdr_http::Permission;
 use bcdr_plan::{Kind, Mode, Plan, StepId};
 use bcdr_readiness::Readiness;
 use serde::Serialize;
@@ -170,12 +171,7 @@ pub(super) async fn check(
             inspected::of(catalog, &candidate.group, chosen)
         };
         let inspections: Vec<_> = found.iter().map(inspection).collect::<Result<_, _>>()?;
-        let now = clock::wall();
-        let may = |token: &TokenRecord| {
-            token.role != Role::Viewer && token.expires_at.is_none_or(|end| end > now)
-        };
-        let tokens = select(catalog, None, usize::MAX, may)?;
-        let names: BTreeSet<_> = tokens.into_iter().map(|token| token.name).collect();
+        let names = approvers(catalog)?;
         Ok::<_, CatalogError>((found, inspections, names))
     })
     .await?;
@@ -432,6 +428,21 @@ fn look_at_drills(plans: &Plans, candidate: &Candidate, items: &mut Items) {
     items.passed(step, "drills", "one more drill of the group may run");
 }
 
+/// Who has a role that may release a step: users that may sign in, and tokens that are still valid.
+fn approvers(catalog: &Catalog) -> Result<BTreeSet<String>, CatalogError> {
+    let now = clock::wall();
+    let users = select(catalog, None, usize::MAX, |user: &UserRecord| {
+        !user.disabled && user.role.allows(Permission::Approve)
+    })?;
+    let tokens = select(catalog, None, usize::MAX, |token: &TokenRecord| {
+        token.role.allows(Permission::Approve) && token.expires_at.is_none_or(|end| end > now)
+    })?;
+    let users = users.into_iter().map(|user| user.name);
+    Ok(users
+        .chain(tokens.into_iter().map(|token| token.name))
+        .collect())
+}
+
 fn look_at_approvals(plan: &Plan, approvers: &BTreeSet<String>, items: &mut Items) {
     for step in &plan.steps {
         let Kind::Approval(approval) = &step.kind else {
@@ -444,14 +455,15 @@ fn look_at_approvals(plan: &Plan, approvers: &BTreeSet<String>, items: &mut Item
             .filter(|name| !approvers.contains(*name))
             .cloned()
             .collect();
-        let remedy = "issue tokens with these names (`bcdr cloud token`), or name others";
+        let remedy =
+            "give users or tokens with these names the role approver or admin, or name others";
         if missing.is_empty() {
             items.passed(id, "approval", "there is somebody who may release it");
         } else if missing.len() < approval.who.len() {
-            let detail = format!("there is no valid token for {}", missing.join(", "));
+            let detail = format!("nobody of this name may release it: {}", missing.join(", "));
             items.warning(id, "approval", detail, remedy);
         } else {
-            let detail = "nobody who may release it has a valid token";
+            let detail = "nobody who is named has a role that may release it";
             items.failed(id, "approval", detail, remedy);
         }
     }

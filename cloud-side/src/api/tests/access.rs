@@ -16,6 +16,12 @@ async fn set_up(site: &Site) {
     assert_eq!(made.expect(201)["role"], "admin");
 }
 
+/// What anybody is told of whether there is an administrator yet.
+async fn awaits_setup(site: &Site) -> bool {
+    let answer = site.send_with("GET", "/api/v1/setup", None, &[]).await;
+    answer.expect(200)["required"].as_bool().unwrap()
+}
+
 async fn sign_in(site: &Site, name: &str, password: &str) -> Answer {
     let body = json!({"name": name, "password": password});
     site.send_with("POST", "/api/v1/session", Some(body), &[])
@@ -39,7 +45,9 @@ async fn the_first_administrator_is_made_once_signs_in_and_out() {
         .send_with("POST", "/api/v1/setup", Some(wrong), &[])
         .await;
     refused.problem(403, "wrong_secret");
+    assert!(awaits_setup(&site).await);
     set_up(&site).await;
+    assert!(!awaits_setup(&site).await);
     let again =
         json!({"secret": site.made.setup_secret.expose(), "name": "two", "password": PASSWORD});
     let again = site
