@@ -418,6 +418,9 @@ async fn start(
     ApiJson(wanted): ApiJson<NewPlanRun>,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], ApiJson<RunBody>), Problem> {
     check_allowed(&principal, wanted.mode.mode())?;
+    if wanted.without_approvals {
+        principal.require(Permission::Approve)?;
+    }
     check_confirmed(&wanted)?;
     let at = instant(wanted.at.as_deref())?;
     let key = answer::idempotency_key(&headers)?;

@@ -14,7 +14,7 @@ use crate::{
     catalog::{CatalogError, DocumentRow},
     clock,
     offload::offload,
-    recovery::{FailoverId, PlacementJob},
+    recovery::FailoverId,
 };
 use bcdr_plan::{Event, Kind, Run, Step, StepId, StepRun, StepState, Work};
 use std::{
@@ -145,8 +145,7 @@ impl Driver {
             let id: FailoverId = reference.parse().ok()?;
             let of = self.parts.groups.find(&group.name)?.id();
             let placement = self.parts.placements.placement(of)?;
-            let is_its =
-                matches!(placement.job(), Some(PlacementJob::Failover(job)) if job.id == id);
+            let is_its = placement.failed_over_by() == Some(id);
             (is_its && placement.split_brain().is_some()).then(|| Event::Undone {
                 step: step.id.clone(),
                 reference: reference.clone(),

@@ -368,25 +368,24 @@ impl GroupHands {
         mode: FailoverMode,
     ) -> Result<FailoverId, StepError> {
         let launch = self.launch()?;
-        let run = &self.record.run;
-        let (point, preview) = self.point_now(group, mode).await?;
-        let request = FailoverRequest {
-            // Its job's id takes this place.
-            request_id: String::new(),
-            operator: run.by.0.clone(),
-            mode,
-            point,
-            policy: CommitPolicy::Manual,
-            isolation_confirmed: self.record.isolation_confirmed,
-            interrupted_at: self.record.interrupted_at,
-            launch: launch.settings,
-            networks: launch.networks,
-            preview,
-        };
         let key = self.key();
         let begun = self.parts.idempotency.begin_step(self.record.id, &key);
         let job = match begun.await? {
             Attempt::First(first) => {
+                let (point, preview) = self.point_now(group, mode).await?;
+                let request = FailoverRequest {
+                    // Its job's id takes this place.
+                    request_id: String::new(),
+                    operator: self.record.run.by.0.clone(),
+                    mode,
+                    point,
+                    policy: CommitPolicy::Manual,
+                    isolation_confirmed: self.record.isolation_confirmed,
+                    interrupted_at: self.record.interrupted_at,
+                    launch: launch.settings,
+                    networks: launch.networks,
+                    preview,
+                };
                 let placements = &self.parts.placements;
                 let deed = self.deed("start_failover", group);
                 let began = self.parts.audit.system_begins(&deed).await;
@@ -424,17 +423,15 @@ impl GroupHands {
     ) -> Result<(PointChoice, Option<LossWindow>), StepError> {
         let at = self.record.at;
         let (sought, of) = (Sought::of(&self.parts, at), Arc::clone(group));
-        let row = offload(move || sought.point_of(&of)).await?;
+        let found = offload(move || sought.point_of(&of)).await?;
         let usual = at.map_or(PointChoice::Latest, PointChoice::NotAfter);
-        let Some(row) = row.filter(|_| mode == FailoverMode::Emergency) else {
+        let Some(found) = found.filter(|_| mode == FailoverMode::Emergency) else {
             return Ok((usual, None));
         };
         let interrupted_at = self.record.interrupted_at;
-        let loss = loss_of(&self.parts.catalog, group, &row, interrupted_at).await?;
-        let placement = self.parts.placements.placement(group.id());
-        let is_put_back = placement.is_some_and(|placement| placement.put_back_to().is_some());
-        let point = match is_put_back {
-            true => PointChoice::Point(row.point_id()),
+        let loss = loss_of(&self.parts.catalog, group, &found.row, interrupted_at).await?;
+        let point = match found.is_put_back {
+            true => PointChoice::Point(found.row.point_id()),
             false => usual,
         };
         Ok((point, Some(loss)))
@@ -459,7 +456,9 @@ impl GroupHands {
                 _ => None,
             };
             let stands = match current {
-                Some(_) if placement.split_brain().is_some() => {
+                _ if placement.split_brain().is_some()
+                    && placement.failed_over_by() == Some(id) =>
+                {
                     Some(Err(split_brain(&self.group.name, id)))
                 }
                 Some(job) => judge(&job),

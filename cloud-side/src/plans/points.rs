@@ -38,6 +38,13 @@ pub(super) struct Sought {
     pub(super) at: Option<Timestamp>,
 }
 
+/// The point that a group is recovered from.
+pub(super) struct FoundPoint {
+    pub(super) row: BatchRow,
+    /// Whether it stands for a group whose source was just put back to it.
+    pub(super) is_put_back: bool,
+}
+
 impl Sought {
     pub(super) fn of(parts: &super::PlanParts, at: Option<Timestamp>) -> Self {
         Self {
@@ -50,15 +57,18 @@ impl Sought {
 
     /// A group's point. One whose source was just put back in place is as it was put back, as far as
     /// nobody asks for a time before that: what is newer is what it was restored away from. Blocks.
-    pub(super) fn point_of(&self, group: &Group) -> Result<Option<BatchRow>, CatalogError> {
+    pub(super) fn point_of(&self, group: &Group) -> Result<Option<FoundPoint>, CatalogError> {
         let placement = self.placements.placement(group.id());
         let put_back = placement.and_then(|placement| placement.put_back_to());
         let instant = match (put_back, self.at) {
-            (Some((point, since)), at) if at.is_none_or(|at| at >= since) => Instant::Id(point),
+            // At the bookmark's own instant, it is the bookmark that is asked for.
+            (Some((point, since)), at) if at.is_none_or(|at| at > since) => Instant::Id(point),
             (_, Some(at)) => Instant::At(clock::readable(at)),
             (_, None) => Instant::Latest,
         };
-        resolve(&self.catalog, group.lineage(), &instant)
+        let is_put_back = matches!(instant, Instant::Id(_));
+        let found = resolve(&self.catalog, group.lineage(), &instant)?;
+        Ok(found.map(|row| FoundPoint { row, is_put_back }))
     }
 }
 
@@ -74,7 +84,7 @@ pub(super) fn candidates(
         let Some(group) = sought.groups.find(&wanted_group.name) else {
             continue;
         };
-        let row = sought.point_of(&group)?;
+        let row = sought.point_of(&group)?.map(|found| found.row);
         let point = row.as_ref().map(|row| ChosenPoint {
             step: step.clone(),
             group: group.id(),

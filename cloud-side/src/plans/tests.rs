@@ -462,6 +462,17 @@ async fn a_start_of_some_steps_asks_for_the_approvals_before_them() {
     until(&site, &id, "cancelled").await;
     // Who could give it may leave it out.
     put(&site, shop(), &[]).await.expect(200);
+    let operator = json!({"name": "night shift", "role": "operator"});
+    let operator = site.post("/api/v1/tokens", operator).await.expect(201);
+    let bearer = format!("Bearer {}", operator["token"].as_str().unwrap());
+    site.send_with(
+        "POST",
+        "/api/v1/plan-runs",
+        Some(around.clone()),
+        &[("authorization", &bearer)],
+    )
+    .await
+    .problem(403, "forbidden");
     let id = start(&site, around).await;
     let over = until(&site, &id, "succeeded").await;
     assert_eq!(step(&over, "go")["state"], "not_run");

@@ -319,17 +319,27 @@ impl Placement {
         Ok(Started::New(self.begun()))
     }
 
-    /// The point that the source was just put back to, and when that was asked for, until it is protected
-    /// again: points that are newer are what it was restored away from.
+    /// The point that the source was just put back to, and the time of the bookmark before it, until it
+    /// is protected again: points after that point are what it was restored away from.
     pub fn put_back_to(&self) -> Option<(PointId, Timestamp)> {
         match &self.job {
             // One that was given up holds the newest point itself, its bookmark.
             Some(PlacementJob::Restore(job))
                 if job.progress.step == Step::ResumeForward && job.turned_back.is_none() =>
             {
-                Some((job.point?, job.requested_at))
+                // The source went on until the bookmark, however long after the request that was.
+                Some((job.point?, job.undo_time.unwrap_or(job.requested_at)))
             }
             _ => None,
+        }
+    }
+
+    /// The failover that production is up by, or is about to be.
+    pub fn failed_over_by(&self) -> Option<FailoverId> {
+        match &self.job {
+            Some(PlacementJob::Failover(job)) => Some(job.id),
+            // A committed one is no job any more.
+            _ => self.target.as_ref().map(|target| target.failover),
         }
     }
 
