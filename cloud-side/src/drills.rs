@@ -157,9 +157,9 @@ impl Drills {
 
     /// How a running drill comes along.
     pub(crate) fn progress(&self, group: GroupId, id: DrillId) -> Option<DrillProgress> {
-        let board = self.board();
-        let progress = board.running(group, id)?.progress.borrow().clone();
-        progress
+        let shown = self.board().running(group, id)?.progress.clone();
+        let progress = shown.borrow();
+        progress.clone()
     }
 
     /// The drill of a group that runs on this view, or left it behind.

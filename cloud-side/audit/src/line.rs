@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lines are read one at a time, and nearly all are entries"
+)]
 pub enum Line {
     /// The first of a file.
     Opening(Opening),

@@ -227,7 +227,7 @@ fn actions(alert: &Alert, is_muted: bool) -> Vec<Action> {
         (false, _) => over("acknowledge"),
         (true, Some(known)) => Action::refused(
             "acknowledge",
-            &format!("{} acknowledged it already", known.by),
+            format!("{} acknowledged it already", known.by),
             "nothing has to be done",
         ),
         (true, None) => Action::allowed("acknowledge"),

@@ -194,11 +194,11 @@ fn a_disk_that_took_the_place_of_another_is_written_after_it_was_confirmed() {
             false => RestoreEnd::Restored,
         };
         assert_eq!(ended(&driver), [Some(end)]);
-        let written = driver.carried_out.iter().filter_map(|action| match action {
+        let mut written = driver.carried_out.iter().filter_map(|action| match action {
             Action::RestoreDisks { disks, .. } => Some(disks[0].serial.clone()),
             _ => None,
         });
-        assert_eq!(written.last().as_deref(), Some("S2"));
+        assert_eq!(written.next_back().as_deref(), Some("S2"));
     }
 }
 
