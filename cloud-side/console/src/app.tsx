@@ -31,7 +31,6 @@ import { ReportsPage } from './pages/ReportsPage';
 import { RestoresPage } from './pages/RestoresPage';
 import { ReportPage } from './pages/report/ReportPage';
 import { RestorePage } from './pages/restore/RestorePage';
-import { SetupPage } from './pages/SetupPage';
 import { AskingPage, SignInPage } from './pages/SignInPage';
 import { SystemPage } from './pages/SystemPage';
 import { ViewsPage } from './pages/ViewsPage';
@@ -91,7 +90,7 @@ export function App() {
       return <AskingPage />;
     case 'out':
       // In the place of the page that one was on: its address stays, and so one comes back to it.
-      return signedIn.may === 'setup' ? <SetupPage /> : <SignInPage why={signedIn.why} may={signedIn.may} />;
+      return <SignInPage why={signedIn.why} first={signedIn.first} />;
     case 'token':
     case 'name':
       return <RouterProvider router={router} />;

@@ -5,8 +5,8 @@ import { useEffect } from 'react';
 import { NavLink, Outlet, useLocation } from 'react-router';
 import { serverNow } from '../api/hearing';
 import { groups } from '../api/queries';
-import { leave, type Session, session } from '../api/session';
-import { signOut, useSignedIn } from '../api/signedIn';
+import { leave, session } from '../api/session';
+import { signOut, useSession, useSignedIn } from '../api/signedIn';
 import { forgetSamples, remember } from '../states/samples';
 import { type Key, useWords } from '../words/words';
 import { Clock } from './Clock';
@@ -87,7 +87,7 @@ export function Shell() {
         <Clock />
         <div className="top-side">
           <Preferences />
-          {signedIn.way === 'name' && <Who session={signedIn.session} />}
+          <Who />
           <Button
             size="compact-sm"
             variant="subtle"
@@ -112,19 +112,16 @@ export function Shell() {
 const ENDS_SOON_MS = 15 * 60_000;
 
 /** Whose session it is, and when it ends if that is soon. */
-function Who({ session: first }: { session: Session }) {
-  const { t, known, wholeSpan } = useWords();
+function Who() {
+  const { t, wholeSpan } = useWords();
   const now = useNow();
-  const { data } = useQuery({
-    queryKey: ['session'],
-    queryFn: session,
-    initialData: first,
-    refetchInterval: 60_000,
-  });
-  const left = Date.parse(data.expires_at) - now;
+  const known = useSession();
+  // Asked for its refusal: whose session was ended elsewhere should not find out by his next action.
+  const { data = known } = useQuery({ queryKey: ['session'], queryFn: session, refetchInterval: 60_000 });
+  const left = data.expires_at ? Date.parse(data.expires_at) - now : Number.POSITIVE_INFINITY;
   return (
     <span className="who">
-      {data.name} <span className="quiet">{known('role', data.role) ?? data.role}</span>
+      {data.name} <span className="quiet">{t(`role.${data.role}`)}</span>
       {left < ENDS_SOON_MS && (
         <span role="status" className="number who-ends">
           {t('shell.ends', { span: wholeSpan(Math.max(0, left / 1000)) })}

@@ -99,6 +99,7 @@ describe('the states of the API', () => {
     SplitReason: ['split.reason.{}'],
     UnknownLoss: ['loss.unknown.{}'],
     ReadinessCheckCode: ['check.{}'],
+    Role: ['role.{}'],
   };
   for (const [schema, patterns] of Object.entries(words)) {
     it(`${schema} has words for each value`, () => {

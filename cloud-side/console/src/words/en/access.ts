@@ -29,5 +29,10 @@ export const access = {
   'role.approver': 'approver',
   'role.admin': 'administrator',
   'role.auditor': 'auditor',
-  'problem.code.setup_required': 'The first use comes first',
+  'problem.code.session_ended': 'The session has ended',
+  'problem.code.wrong_password': 'Name or password is wrong',
+  'problem.code.wrong_secret': 'The secret is wrong',
+  'problem.code.set_up_before': 'The first administrator was made before',
+  'problem.code.sign_in_busy': 'Too many people are signing in',
+  'problem.code.csrf': 'Not from this console',
 } as const;

@@ -27,5 +27,10 @@ export const access = {
   'role.approver': '审批者',
   'role.admin': '管理员',
   'role.auditor': '审计员',
-  'problem.code.setup_required': '请先完成首次使用',
+  'problem.code.session_ended': '会话已结束',
+  'problem.code.wrong_password': '用户名或密码错误',
+  'problem.code.wrong_secret': '密钥错误',
+  'problem.code.set_up_before': '首位管理员已创建过',
+  'problem.code.sign_in_busy': '同时登录的人过多',
+  'problem.code.csrf': '请求不是来自本控制台',
 };

@@ -5,9 +5,8 @@ import { type FormEvent, useState } from 'react';
 import { setUp } from '../api/session';
 import { ProblemNotice } from '../parts/ProblemNotice';
 import { useWords } from '../words/words';
-import { SignInCard } from './SignInPage';
 
-export function SetupPage() {
+export function SetupForm() {
   const { t } = useWords();
   const [secret, setSecret] = useState('');
   const [name, setName] = useState('');
@@ -21,7 +20,7 @@ export function SetupPage() {
     if (ready) sending.mutate();
   };
   return (
-    <SignInCard title={t('setup.title')}>
+    <>
       <h2>{t('setup.title')}</h2>
       <p>{t('setup.what')}</p>
       <form onSubmit={submit}>
@@ -61,6 +60,6 @@ export function SetupPage() {
           </Button>
         </Stack>
       </form>
-    </SignInCard>
+    </>
   );
 }
