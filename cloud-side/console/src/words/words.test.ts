@@ -100,6 +100,7 @@ describe('the states of the API', () => {
     UnknownLoss: ['loss.unknown.{}'],
     ReadinessCheckCode: ['check.{}'],
     Role: ['role.{}'],
+    Permission: ['permission.{}'],
   };
   for (const [schema, patterns] of Object.entries(words)) {
     it(`${schema} has words for each value`, () => {
