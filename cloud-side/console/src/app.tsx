@@ -1,6 +1,8 @@
 /** Which address is which page. All of them are the server's `index.html`; see the README. */
 import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router';
 import { useSignedIn } from './api/signedIn';
+import { AlertsPage } from './pages/AlertsPage';
+import { AlertPage } from './pages/alert/AlertPage';
 import { BrokenPage } from './pages/BrokenPage';
 import { DrillsPage } from './pages/DrillsPage';
 import { DrillPage } from './pages/drill/DrillPage';
@@ -58,6 +60,8 @@ const routes: RouteObject[] = [
           { path: 'jobs', element: <GroupJobsPage /> },
         ],
       },
+      { path: 'alerts', element: <AlertsPage /> },
+      { path: 'alerts/:id', element: <AlertPage /> },
       { path: 'plans', element: <PlansPage /> },
       { path: 'plans/:plan', element: <PlanPage /> },
       { path: 'plans/:plan/edit', element: <EditPage /> },

@@ -5,8 +5,9 @@ import {
   type QueryClient,
   queryOptions,
 } from '@tanstack/react-query';
+import { type AlertFilter, asked } from '../states/alerts';
 import { api, body, file } from './client';
-import type { PlanMode, PointKind } from './types';
+import type { AlertSeverity, PlanMode, PointKind } from './types';
 
 /** Something is happening: look closely. */
 export const QUICK = 1000;
@@ -323,6 +324,52 @@ export const job = (id: string) =>
     queryKey: ['jobs', id],
     queryFn: ({ signal }) => body(api.GET('/api/v1/jobs/{id}', { params: { path: { id } }, signal })),
     refetchInterval: ({ state }) => (state.data?.finished_at ? false : QUICK),
+  });
+
+export const alerts = (filter: AlertFilter, severity: AlertSeverity | undefined, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['alerts', 'list', filter, severity ?? null, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/alerts', {
+          params: {
+            query: {
+              state: asked(filter),
+              severity,
+              cursor,
+              // The muted are picked from the active, so there have to be many to pick from.
+              limit: filter === 'muted' ? 1000 : PAGE_SIZE,
+            },
+          },
+          signal,
+        }),
+      ),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+/** What nobody took on, as far as it is counted beside the pages. */
+export const raisedAlerts = () =>
+  queryOptions({
+    queryKey: ['alerts', 'raised'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/alerts', { params: { query: { state: 'raised', limit: 100 } }, signal })),
+    refetchInterval: SLOW,
+  });
+
+export const alert = (id: string) =>
+  queryOptions({
+    queryKey: ['alerts', id],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/alerts/{alert}', { params: { path: { alert: id } }, signal })),
+    refetchInterval: SLOW,
+  });
+
+export const alertChannels = () =>
+  queryOptions({
+    queryKey: ['alert-channels'],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/alert-channels', { signal })),
+    refetchInterval: SLOW,
   });
 
 export const views = (name: string | undefined, cursor: Cursor) =>

@@ -1,12 +1,13 @@
 /** What is around every page: where one can go, and how old what is shown is. */
-import { Button } from '@mantine/core';
+import { Button, VisuallyHidden } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { NavLink, Outlet, useLocation } from 'react-router';
-import { serverNow } from '../api/hearing';
-import { groups } from '../api/queries';
+import { currentHearing, serverNow } from '../api/hearing';
+import { groups, raisedAlerts } from '../api/queries';
 import { leave, session } from '../api/session';
 import { signOut, useSession, useSignedIn } from '../api/signedIn';
+import { waiting } from '../states/alerts';
 import { forgetSamples, remember } from '../states/samples';
 import { type Key, useWords } from '../words/words';
 import { Clock } from './Clock';
@@ -14,9 +15,11 @@ import { Freshness, SilenceBanner } from './Freshness';
 import { useNow } from './now';
 import { Preferences } from './Preferences';
 import { ProblemNotice } from './ProblemNotice';
+import { staleSince } from './staleness';
 
 const PLACES: { to: string; name: Key }[] = [
   { to: '/', name: 'nav.groups' },
+  { to: '/alerts', name: 'nav.alerts' },
   { to: '/plans', name: 'nav.plans' },
   { to: '/drills', name: 'nav.drills' },
   { to: '/moves', name: 'nav.moves' },
@@ -77,6 +80,7 @@ export function Shell() {
                 aria-current={here === to ? 'page' : undefined}
               >
                 {t(name)}
+                {to === '/alerts' && <Waiting />}
               </NavLink>
             </li>
           ))}
@@ -105,6 +109,30 @@ export function Shell() {
         <Outlet />
       </main>
     </div>
+  );
+}
+
+/** How many alerts nobody took on. Nothing is shown of an answer that is old: no number would be wrong too. */
+function Waiting() {
+  const { t } = useWords();
+  const now = useNow() - currentHearing().offset;
+  const { data, dataUpdatedAt } = useQuery(raisedAlerts());
+  if (data === undefined) return null;
+  if (staleSince(dataUpdatedAt, now, true) !== null) {
+    return (
+      <span className="rail-count" data-tone="unknown" title={t('live.was')}>
+        ?<VisuallyHidden>{t('live.was')}</VisuallyHidden>
+      </span>
+    );
+  }
+  const found = waiting(data);
+  if (!found) return null;
+  const count = `${found.count}${found.more ? '+' : ''}`;
+  return (
+    <span className="rail-count number" data-tone={found.worst === 'critical' ? 'bad' : 'warn'}>
+      <span aria-hidden="true">{count}</span>
+      <VisuallyHidden>{t('nav.alerts.waiting', { count })}</VisuallyHidden>
+    </span>
   );
 }
 

@@ -1,5 +1,6 @@
 /** English, which says what keys there are. */
 import { access } from './en/access';
+import { alert } from './en/alert';
 import { common } from './en/common';
 import { drill } from './en/drill';
 import { group } from './en/group';
@@ -13,6 +14,7 @@ import { states } from './en/states';
 export const en = {
   ...common,
   ...access,
+  ...alert,
   ...states,
   ...group,
   ...drill,

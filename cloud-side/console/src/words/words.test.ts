@@ -69,6 +69,9 @@ describe('the states of the API', () => {
     planStep: 'PlanStepState',
     planCheck: 'PlanCheckVerdict',
     view: 'ViewState',
+    alert: 'AlertState',
+    severity: 'AlertSeverity',
+    delivery: 'AlertDeliveryState',
   };
 
   for (const [kind, schema] of Object.entries(enums)) {
@@ -101,6 +104,7 @@ describe('the states of the API', () => {
     ReadinessCheckCode: ['check.{}'],
     Role: ['role.{}'],
     Permission: ['permission.{}'],
+    AlertMuteScope: ['muteScope.{}', 'muteScope.{}.what'],
   };
   for (const [schema, patterns] of Object.entries(words)) {
     it(`${schema} has words for each value`, () => {
@@ -109,6 +113,18 @@ describe('the states of the API', () => {
       }
     });
   }
+
+  it('each code of alerts has words', () => {
+    const told = readFileSync(new URL('../../../../docs/operate/alerts.md', import.meta.url), 'utf8');
+    const codes = [...told.matchAll(/^### ([a-z]+(?:_[a-z]+)*)$/gm)].map((found) => found[1]);
+    expect(codes.length).toBeGreaterThan(10);
+    for (const code of codes) {
+      for (const prefix of ['alertCode', 'alertCause', 'alertRemedy'])
+        expect(english).toHaveProperty([`${prefix}.${code}`]);
+    }
+    const worded = Object.keys(english).filter((key) => key.startsWith('alertCode.'));
+    expect(worded.map((key) => key.slice('alertCode.'.length)).sort()).toEqual(codes.sort());
+  });
 
   it('what is not known is never green', () => {
     for (const [kind, tones] of Object.entries(TONES)) {

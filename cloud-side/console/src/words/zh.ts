@@ -1,6 +1,7 @@
 /** Chinese, with the words of docs/glossary.md. A key that is missing does not compile. */
 import type { Key } from './en';
 import { access } from './zh/access';
+import { alert } from './zh/alert';
 import { common } from './zh/common';
 import { drill } from './zh/drill';
 import { group } from './zh/group';
@@ -14,6 +15,7 @@ import { states } from './zh/states';
 export const zh: Record<Key, string> = {
   ...common,
   ...access,
+  ...alert,
   ...states,
   ...group,
   ...drill,
