@@ -1,6 +1,7 @@
 /** Which address is which page. All of them are the server's `index.html`; see the README. */
 import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router';
 import { useSignedIn } from './api/signedIn';
+import { AccessPage } from './pages/AccessPage';
 import { AlertsPage } from './pages/AlertsPage';
 import { AlertPage } from './pages/alert/AlertPage';
 import { BrokenPage } from './pages/BrokenPage';
@@ -79,6 +80,7 @@ const routes: RouteObject[] = [
       { path: 'views', element: <ViewsPage /> },
       { path: 'reports', element: <ReportsPage /> },
       { path: 'reports/:id', element: <ReportPage /> },
+      { path: 'access', element: <AccessPage /> },
       { path: 'system', element: <SystemPage /> },
       { path: '*', element: <NotFoundPage /> },
     ],

@@ -428,6 +428,24 @@ export const evidence = (drillId: string, name: string) =>
     retry: false,
   });
 
+export const users = (cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['users', cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/users', { params: { query: { cursor, limit: PAGE_SIZE } }, signal })),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+export const tokens = (cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['tokens', cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/tokens', { params: { query: { cursor, limit: PAGE_SIZE } }, signal })),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
 /** Has everything read again that an action may have changed. */
 export function readAgain(client: QueryClient) {
   return client.invalidateQueries({

@@ -27,6 +27,7 @@ const PLACES: { to: string; name: Key }[] = [
   { to: '/reports', name: 'nav.reports' },
   { to: '/views', name: 'nav.views' },
   { to: '/jobs', name: 'nav.jobs' },
+  { to: '/access', name: 'nav.access' },
   { to: '/system', name: 'nav.system' },
 ];
 

@@ -36,7 +36,7 @@ describe('the catalogues', () => {
   it('are translated', () => {
     const han = /\p{Script=Han}/u;
     // Names that are the same everywhere.
-    const same = new Set(['groups.rpo', 'recent.rpo', 'check.fstab', 'check.windows']);
+    const same = new Set(['access.and', 'groups.rpo', 'recent.rpo', 'check.fstab', 'check.windows']);
     for (const [key, text] of Object.entries(chinese))
       if (!same.has(key)) expect(han.test(text), key).toBe(true);
     for (const [key, text] of Object.entries(english)) expect(han.test(text), key).toBe(false);
@@ -104,6 +104,7 @@ describe('the states of the API', () => {
     ReadinessCheckCode: ['check.{}'],
     Role: ['role.{}'],
     Permission: ['permission.{}'],
+    PrincipalKind: ['access.kind.{}'],
     AlertMuteScope: ['muteScope.{}', 'muteScope.{}.what'],
   };
   for (const [schema, patterns] of Object.entries(words)) {
