@@ -3,6 +3,7 @@ import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 
 import { useSignedIn } from './api/signedIn';
 import { AccessPage } from './pages/AccessPage';
 import { AlertsPage } from './pages/AlertsPage';
+import { AuditPage } from './pages/AuditPage';
 import { AlertPage } from './pages/alert/AlertPage';
 import { BrokenPage } from './pages/BrokenPage';
 import { DrillsPage } from './pages/DrillsPage';
@@ -81,6 +82,7 @@ const routes: RouteObject[] = [
       { path: 'reports', element: <ReportsPage /> },
       { path: 'reports/:id', element: <ReportPage /> },
       { path: 'access', element: <AccessPage /> },
+      { path: 'audit', element: <AuditPage /> },
       { path: 'system', element: <SystemPage /> },
       { path: '*', element: <NotFoundPage /> },
     ],

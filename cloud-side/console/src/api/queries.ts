@@ -6,6 +6,7 @@ import {
   queryOptions,
 } from '@tanstack/react-query';
 import { type AlertFilter, asked } from '../states/alerts';
+import type { AuditFilter } from '../states/audit';
 import { api, body, file } from './client';
 import type { AlertSeverity, PlanMode, PointKind } from './types';
 
@@ -446,10 +447,39 @@ export const tokens = (cursor: Cursor) =>
     placeholderData: keepPreviousData,
   });
 
+/** Reading the log is entered in it: this is read when somebody asks for it, and not again by itself. */
+const ONCE = {
+  staleTime: Number.POSITIVE_INFINITY,
+  refetchOnWindowFocus: false,
+  refetchOnReconnect: false,
+} as const;
+
+export const auditLog = (filter: AuditFilter, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['audit', 'list', filter, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/audit', { params: { query: { ...filter, cursor, limit: PAGE_SIZE } }, signal })),
+    ...ONCE,
+    // Whoever comes back to the page wants what was written since.
+    gcTime: 0,
+    placeholderData: keepPreviousData,
+  });
+
+export const auditHead = () =>
+  queryOptions({
+    queryKey: ['audit', 'head'],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/audit/head', { signal })),
+    ...ONCE,
+    gcTime: 0,
+  });
+
 /** Has everything read again that an action may have changed. */
 export function readAgain(client: QueryClient) {
   return client.invalidateQueries({
     predicate: ({ queryKey }) =>
-      queryKey[2] !== 'evidence' && queryKey[2] !== 'text' && queryKey[2] !== 'all-points',
+      queryKey[0] !== 'audit' &&
+      queryKey[2] !== 'evidence' &&
+      queryKey[2] !== 'text' &&
+      queryKey[2] !== 'all-points',
   });
 }

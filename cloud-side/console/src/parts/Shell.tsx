@@ -3,11 +3,13 @@ import { Button, VisuallyHidden } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { NavLink, Outlet, useLocation } from 'react-router';
+import type { Operation } from '../api/access';
 import { currentHearing, serverNow } from '../api/hearing';
 import { groups, raisedAlerts } from '../api/queries';
 import { leave, session } from '../api/session';
 import { signOut, useSession, useSignedIn } from '../api/signedIn';
 import { waiting } from '../states/alerts';
+import { lackFor } from '../states/permission';
 import { forgetSamples, remember } from '../states/samples';
 import { type Key, useWords } from '../words/words';
 import { Clock } from './Clock';
@@ -17,7 +19,8 @@ import { Preferences } from './Preferences';
 import { ProblemNotice } from './ProblemNotice';
 import { staleSince } from './staleness';
 
-const PLACES: { to: string; name: Key }[] = [
+/** What a role may not see at all is not offered; its address says why. */
+const PLACES: { to: string; name: Key; needs?: Operation }[] = [
   { to: '/', name: 'nav.groups' },
   { to: '/alerts', name: 'nav.alerts' },
   { to: '/plans', name: 'nav.plans' },
@@ -28,6 +31,7 @@ const PLACES: { to: string; name: Key }[] = [
   { to: '/views', name: 'nav.views' },
   { to: '/jobs', name: 'nav.jobs' },
   { to: '/access', name: 'nav.access' },
+  { to: '/audit', name: 'nav.audit', needs: 'list_audit' },
   { to: '/system', name: 'nav.system' },
 ];
 
@@ -55,6 +59,8 @@ export function Shell() {
   const top = `/${pathname.split('/')[1] ?? ''}`;
   const here = UNDER[top] ?? top;
   const signedIn = useSignedIn();
+  const own = useSession();
+  const places = PLACES.filter(({ needs }) => needs === undefined || lackFor(own, needs) === null);
   const leaving = useMutation({
     mutationFn: async () => (signedIn.way === 'name' ? leave() : signOut()),
     onSuccess: () => {
@@ -73,7 +79,7 @@ export function Shell() {
           <span>BCDR Gateway</span>
         </div>
         <ul>
-          {PLACES.map(({ to, name }) => (
+          {places.map(({ to, name }) => (
             <li key={to}>
               <NavLink
                 to={to}

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { OUTCOMES } from '../states/audit';
 import { TONES } from '../states/tones';
 import { en } from './en';
 import { fill } from './words';
@@ -125,6 +126,10 @@ describe('the states of the API', () => {
     }
     const worded = Object.keys(english).filter((key) => key.startsWith('alertCode.'));
     expect(worded.map((key) => key.slice('alertCode.'.length)).sort()).toEqual(codes.sort());
+  });
+
+  it('each outcome in the audit log has words', () => {
+    for (const outcome of OUTCOMES) expect(english).toHaveProperty([`auditOutcome.${outcome}`]);
   });
 
   it('what is not known is never green', () => {

@@ -2,6 +2,7 @@
 import type { Key } from './en';
 import { access } from './zh/access';
 import { alert } from './zh/alert';
+import { audit } from './zh/audit';
 import { common } from './zh/common';
 import { drill } from './zh/drill';
 import { group } from './zh/group';
@@ -16,6 +17,7 @@ export const zh: Record<Key, string> = {
   ...common,
   ...access,
   ...alert,
+  ...audit,
   ...states,
   ...group,
   ...drill,
