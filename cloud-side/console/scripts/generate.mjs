@@ -11,7 +11,7 @@ const schema = async () =>
 
 /** What `x-access` says, which is no part of what the types are made from. */
 async function access() {
-  const { paths } = JSON.parse(await readFile(source, 'utf8'));
+  const { paths, components } = JSON.parse(await readFile(source, 'utf8'));
   const needs = {};
   const roles = {};
   for (const item of Object.values(paths)) {
@@ -21,17 +21,16 @@ async function access() {
       roles[needed.permission] = needed.roles;
     }
   }
-  const table = (name, what, entries, write) =>
-    `/** ${what} */\nexport const ${name} = {\n${Object.entries(entries)
-      .sort(([one], [other]) => (one < other ? -1 : 1))
-      .map(([key, value]) => `  ${key}: ${write(value)},\n`)
+  const table = (name, what, entries, order, write) =>
+    `/** ${what} */\nexport const ${name} = {\n${order
+      .map((key) => `  ${key}: ${write(entries[key])},\n`)
       .join('')}} as const`;
   const quoted = (text) => `'${text}'`;
   return `${head}import type { Permission, Role } from './types';
 
-${table('NEEDS', 'The permission that each operation needs.', needs, quoted)} satisfies Record<string, Permission>;
+${table('NEEDS', 'The permission that each operation needs.', needs, Object.keys(needs).sort(), quoted)} satisfies Record<string, Permission>;
 
-${table('ROLES', 'The roles that have each permission.', roles, (list) => `[${list.map(quoted).join(', ')}]`)} satisfies Record<Permission, Role[]>;
+${table('ROLES', 'The roles that have each permission.', roles, components.schemas.Permission.enum, (list) => `[${list.map(quoted).join(', ')}]`)} satisfies Record<Permission, Role[]>;
 
 export type Operation = keyof typeof NEEDS;
 `;

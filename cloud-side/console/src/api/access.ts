@@ -108,18 +108,18 @@ export const NEEDS = {
 
 /** The roles that have each permission. */
 export const ROLES = {
-  approve: ['approver', 'admin'],
-  audit: ['admin', 'auditor'],
-  drill: ['operator', 'drill_operator', 'admin'],
-  handle_alerts: ['operator', 'drill_operator', 'admin'],
-  manage_access: ['admin'],
-  mark_points: ['operator', 'drill_operator', 'admin'],
   own: ['viewer', 'operator', 'drill_operator', 'approver', 'admin', 'auditor'],
-  plan: ['operator', 'admin'],
-  protect: ['operator', 'admin'],
   read: ['viewer', 'operator', 'drill_operator', 'approver', 'admin', 'auditor'],
+  mark_points: ['operator', 'drill_operator', 'admin'],
+  drill: ['operator', 'drill_operator', 'admin'],
   read_content: ['operator', 'admin'],
+  protect: ['operator', 'admin'],
+  plan: ['operator', 'admin'],
   recover: ['operator', 'admin'],
+  approve: ['approver', 'admin'],
+  handle_alerts: ['operator', 'drill_operator', 'admin'],
+  audit: ['admin', 'auditor'],
+  manage_access: ['admin'],
 } as const satisfies Record<Permission, Role[]>;
 
 export type Operation = keyof typeof NEEDS;

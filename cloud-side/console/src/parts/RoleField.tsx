@@ -13,16 +13,18 @@ export function RoleField({ value, onChange }: Props) {
   const { t } = useWords();
   return (
     <Radio.Group value={value} onChange={(next) => onChange(next as Role)} label={t('access.role')}>
-      <div className="choices">
+      <div className="choices is-column">
         {ROLE_ORDER.map((role) => (
           <Radio.Card key={role} value={role} className="choice">
             <Radio.Indicator />
             <div>
               <strong>{t(`role.${role}`)}</strong>
               <p className="quiet small">
-                {[t('permission.read'), ...permissionsOf(role).map((may) => t(`permission.${may}`))].join(
-                  t('access.and'),
-                )}
+                {role === 'admin'
+                  ? t('access.everything')
+                  : [t('permission.read'), ...permissionsOf(role).map((may) => t(`permission.${may}`))].join(
+                      t('access.and'),
+                    )}
               </p>
             </div>
           </Radio.Card>

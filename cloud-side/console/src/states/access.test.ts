@@ -9,7 +9,7 @@ it('offers every role', () => {
 it('knows what a role may do', () => {
   expect(permissionsOf('viewer')).toEqual([]);
   expect(permissionsOf('auditor')).toEqual(['audit']);
-  expect(permissionsOf('drill_operator')).toEqual(['drill', 'handle_alerts', 'mark_points']);
+  expect(permissionsOf('drill_operator')).toEqual(['mark_points', 'drill', 'handle_alerts']);
   expect(permissionsOf('admin')).toHaveLength(Object.keys(ROLES).length - 2);
 });
 

@@ -181,7 +181,7 @@ const planStep: Record<PlanStepState, Tone> = {
 
 const planCheck: Record<PlanCheckVerdict, Tone> = { passed: 'good', warning: 'warn', failed: 'bad' };
 
-const alert: Record<AlertState, Tone> = { raised: 'bad', acknowledged: 'warn', cleared: 'plain' };
+const alert: Record<AlertState, Tone> = { raised: 'warn', acknowledged: 'busy', cleared: 'plain' };
 
 const severity: Record<AlertSeverity, Tone> = { warning: 'warn', critical: 'bad' };
 

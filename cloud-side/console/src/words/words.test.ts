@@ -105,6 +105,7 @@ describe('the states of the API', () => {
     ReadinessCheckCode: ['check.{}'],
     Role: ['role.{}'],
     Permission: ['permission.{}'],
+    AlertSeverity: ['channels.hears.{}'],
     PrincipalKind: ['access.kind.{}'],
     AlertMuteScope: ['muteScope.{}', 'muteScope.{}.what'],
   };

@@ -29,9 +29,6 @@ export function OwnPanel() {
       <Facts>
         <Fact name={t(`access.kind.${session.kind}`)}>{session.name}</Fact>
         <Fact name={t('access.role')}>{t(`role.${session.role}`)}</Fact>
-        <Fact name={t('access.may')}>
-          {session.allowed_actions.map((may) => t(`permission.${may}`)).join(t('access.and'))}
-        </Fact>
         <Fact name={t('access.ends')}>
           {session.expires_at ? (
             <Instant at={session.expires_at} age />
@@ -43,6 +40,10 @@ export function OwnPanel() {
           <Id value={session.id} whole />
         </Fact>
       </Facts>
+      <p>
+        <span className="quiet">{t('access.may')}</span>{' '}
+        {session.allowed_actions.map((may) => t(`permission.${may}`)).join(t('access.and'))}
+      </p>
       {changing && <OwnPasswordDialogue onClose={() => setChanging(false)} />}
     </Panel>
   );

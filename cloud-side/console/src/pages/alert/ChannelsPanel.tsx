@@ -10,7 +10,7 @@ import { Live } from '../../parts/Live';
 import { Panel } from '../../parts/Panel';
 import { ProblemNotice } from '../../parts/ProblemNotice';
 import { Served } from '../../parts/Served';
-import { Badge, StateBadge } from '../../parts/StateBadge';
+import { Badge } from '../../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../../parts/Table';
 import { useWords } from '../../words/words';
 
@@ -58,7 +58,7 @@ function ChannelRow({ channel }: { channel: AlertChannel }) {
         <div className="quiet small">{known('channelKind', channel.kind) ?? channel.kind}</div>
       </Cell>
       <Cell>
-        <StateBadge kind="severity" value={channel.minimum_severity} />
+        {t(`channels.hears.${channel.minimum_severity}`)}
         <div className="quiet small observed">
           {channel.codes.length === 0
             ? t('channels.codes.all')

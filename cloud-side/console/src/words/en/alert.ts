@@ -90,6 +90,8 @@ export const alert = {
   'channels.none': 'No channel is configured: alerts are shown here, and nobody is told',
   'channels.name': 'Channel',
   'channels.hears': 'Hears of',
+  'channels.hears.warning': 'warnings and worse',
+  'channels.hears.critical': 'what is critical',
   'channels.codes.all': 'all codes',
   'channels.works': 'Does it arrive?',
   'channels.failing': 'failing',

@@ -87,6 +87,8 @@ export const alert = {
   'channels.none': '尚未配置通道：告警只在此处显示，不会通知任何人',
   'channels.name': '通道',
   'channels.hears': '接收范围',
+  'channels.hears.warning': '警告及以上',
+  'channels.hears.critical': '仅严重',
   'channels.codes.all': '全部代码',
   'channels.works': '是否送达',
   'channels.failing': '发送失败',
