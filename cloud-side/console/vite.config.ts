@@ -44,7 +44,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     sourcemap: false,
     // One file, which the binary embeds and the browser keeps.
-    chunkSizeWarningLimit: 1000,
+    chunkSizeWarningLimit: 1200,
   },
   server: { proxy: toApi() },
   preview: {

@@ -73,9 +73,7 @@ export async function signIn({ page, origin, token }, language, scheme) {
     [language, scheme],
   );
   await page.goto(origin);
-  await page.locator('input[type=password]').waitFor();
-  const other = page.getByRole('button', { name: byToken[language] });
-  if (await other.isVisible()) await other.click();
+  await page.getByRole('button', { name: byToken[language] }).click();
   await page.locator('input[type=password]').fill(token);
   await page.keyboard.press('Enter');
   await page.locator('.shell').waitFor();

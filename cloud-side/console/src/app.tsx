@@ -1,6 +1,10 @@
 /** Which address is which page. All of them are the server's `index.html`; see the README. */
 import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router';
 import { useSignedIn } from './api/signedIn';
+import { AccessPage } from './pages/AccessPage';
+import { AlertsPage } from './pages/AlertsPage';
+import { AuditPage } from './pages/AuditPage';
+import { AlertPage } from './pages/alert/AlertPage';
 import { BrokenPage } from './pages/BrokenPage';
 import { DrillsPage } from './pages/DrillsPage';
 import { DrillPage } from './pages/drill/DrillPage';
@@ -31,7 +35,6 @@ import { ReportsPage } from './pages/ReportsPage';
 import { RestoresPage } from './pages/RestoresPage';
 import { ReportPage } from './pages/report/ReportPage';
 import { RestorePage } from './pages/restore/RestorePage';
-import { SetupPage } from './pages/SetupPage';
 import { AskingPage, SignInPage } from './pages/SignInPage';
 import { SystemPage } from './pages/SystemPage';
 import { ViewsPage } from './pages/ViewsPage';
@@ -59,6 +62,8 @@ const routes: RouteObject[] = [
           { path: 'jobs', element: <GroupJobsPage /> },
         ],
       },
+      { path: 'alerts', element: <AlertsPage /> },
+      { path: 'alerts/:id', element: <AlertPage /> },
       { path: 'plans', element: <PlansPage /> },
       { path: 'plans/:plan', element: <PlanPage /> },
       { path: 'plans/:plan/edit', element: <EditPage /> },
@@ -76,6 +81,8 @@ const routes: RouteObject[] = [
       { path: 'views', element: <ViewsPage /> },
       { path: 'reports', element: <ReportsPage /> },
       { path: 'reports/:id', element: <ReportPage /> },
+      { path: 'access', element: <AccessPage /> },
+      { path: 'audit', element: <AuditPage /> },
       { path: 'system', element: <SystemPage /> },
       { path: '*', element: <NotFoundPage /> },
     ],
@@ -91,7 +98,7 @@ export function App() {
       return <AskingPage />;
     case 'out':
       // In the place of the page that one was on: its address stays, and so one comes back to it.
-      return signedIn.may === 'setup' ? <SetupPage /> : <SignInPage why={signedIn.why} may={signedIn.may} />;
+      return <SignInPage why={signedIn.why} first={signedIn.first} />;
     case 'token':
     case 'name':
       return <RouterProvider router={router} />;

@@ -7,6 +7,7 @@ import { heard, notHeard } from './hearing';
 import { ApiProblem, isProblem } from './problem';
 import type { paths } from './schema';
 import { current, refused, type SignedIn } from './signedIn';
+import type { Session } from './types';
 
 /** An API that hangs is gone too: what is only read is given up early, what changes something is not. */
 const PATIENCE_READING_MS = 8_000;
@@ -18,8 +19,13 @@ function origin(): string {
   return typeof location === 'undefined' ? '' : location.origin;
 }
 
+function tokenOf(asker: SignedIn): string | null {
+  return asker.way === 'token' || asker.way === 'asking' ? asker.token : null;
+}
+
 async function send(request: Request, asker: SignedIn, patience: number): Promise<Response> {
-  if (asker.way === 'token') request.headers.set('Authorization', `Bearer ${asker.token}`);
+  const token = tokenOf(asker);
+  if (token !== null) request.headers.set('Authorization', `Bearer ${token}`);
   // No other site can make a browser send this header, so a cookie alone changes nothing.
   if (request.method !== 'GET') request.headers.set('X-BCDR-Request', '1');
   let response: Response;
@@ -27,7 +33,7 @@ async function send(request: Request, asker: SignedIn, patience: number): Promis
     response = await fetch(request, {
       cache: 'no-store',
       // A token speaks for itself: a cookie beside it would leave it open who asks.
-      credentials: asker.way === 'token' ? 'omit' : 'same-origin',
+      credentials: token !== null ? 'omit' : 'same-origin',
       signal: AbortSignal.any([request.signal, AbortSignal.timeout(patience)]),
     });
   } catch (error) {
@@ -47,7 +53,8 @@ async function send(request: Request, asker: SignedIn, patience: number): Promis
     .json()
     .catch(() => null);
   if (!isProblem(problem)) throw ApiProblem.unreadable(response.status);
-  if (response.status === 401) refused(asker);
+  // Who mistypes the password while changing it is signed in all the same.
+  if (response.status === 401 && problem.code !== 'wrong_password') refused(asker);
   throw ApiProblem.refused(problem);
 }
 
@@ -63,15 +70,10 @@ export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
   return data as T;
 }
 
-/** Whether the API takes this token; throws why not. */
-export async function tryToken(token: string): Promise<void> {
-  await send(new Request(`${origin()}/api/v1/system`), { way: 'token', token }, PATIENCE_READING_MS);
-}
-
-/** A route that the document does not have; see `session.ts`. */
-export function ask(path: string, init?: RequestInit): Promise<Response> {
-  const patience = init?.method ? PATIENCE_CHANGING_MS : PATIENCE_READING_MS;
-  return send(new Request(`${origin()}/api/v1/${path}`, init), current(), patience);
+/** Whose token this is; throws why the API does not take it. */
+export async function sessionOf(token: string): Promise<Session> {
+  const request = new Request(`${origin()}/api/v1/session`);
+  return (await send(request, { way: 'asking', token }, PATIENCE_READING_MS)).json();
 }
 
 /** A file of the API, which needs the token's header and so cannot be a plain link. */

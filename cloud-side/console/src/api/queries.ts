@@ -5,8 +5,10 @@ import {
   type QueryClient,
   queryOptions,
 } from '@tanstack/react-query';
+import { type AlertFilter, asked } from '../states/alerts';
+import type { AuditFilter } from '../states/audit';
 import { api, body, file } from './client';
-import type { PlanMode, PointKind } from './types';
+import type { AlertSeverity, PlanMode, PointKind } from './types';
 
 /** Something is happening: look closely. */
 export const QUICK = 1000;
@@ -325,6 +327,52 @@ export const job = (id: string) =>
     refetchInterval: ({ state }) => (state.data?.finished_at ? false : QUICK),
   });
 
+export const alerts = (filter: AlertFilter, severity: AlertSeverity | undefined, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['alerts', 'list', filter, severity ?? null, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(
+        api.GET('/api/v1/alerts', {
+          params: {
+            query: {
+              state: asked(filter),
+              severity,
+              cursor,
+              // The muted are picked from the active, so there have to be many to pick from.
+              limit: filter === 'muted' ? 1000 : PAGE_SIZE,
+            },
+          },
+          signal,
+        }),
+      ),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+/** What nobody took on, as far as it is counted beside the pages. */
+export const raisedAlerts = () =>
+  queryOptions({
+    queryKey: ['alerts', 'raised'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/alerts', { params: { query: { state: 'raised', limit: 100 } }, signal })),
+    refetchInterval: SLOW,
+  });
+
+export const alert = (id: string) =>
+  queryOptions({
+    queryKey: ['alerts', id],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/alerts/{alert}', { params: { path: { alert: id } }, signal })),
+    refetchInterval: SLOW,
+  });
+
+export const alertChannels = () =>
+  queryOptions({
+    queryKey: ['alert-channels'],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/alert-channels', { signal })),
+    refetchInterval: SLOW,
+  });
+
 export const views = (name: string | undefined, cursor: Cursor) =>
   queryOptions({
     queryKey: ['views', 'list', name ?? null, cursor ?? null],
@@ -381,10 +429,57 @@ export const evidence = (drillId: string, name: string) =>
     retry: false,
   });
 
+export const users = (cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['users', cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/users', { params: { query: { cursor, limit: PAGE_SIZE } }, signal })),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+export const tokens = (cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['tokens', cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/tokens', { params: { query: { cursor, limit: PAGE_SIZE } }, signal })),
+    refetchInterval: SLOW,
+    placeholderData: keepPreviousData,
+  });
+
+/** Reading the log is entered in it: this is read when somebody asks for it, and not again by itself. */
+const ONCE = {
+  staleTime: Number.POSITIVE_INFINITY,
+  refetchOnWindowFocus: false,
+  refetchOnReconnect: false,
+} as const;
+
+export const auditLog = (filter: AuditFilter, cursor: Cursor) =>
+  queryOptions({
+    queryKey: ['audit', 'list', filter, cursor ?? null],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/audit', { params: { query: { ...filter, cursor, limit: PAGE_SIZE } }, signal })),
+    ...ONCE,
+    // Whoever comes back to the page wants what was written since.
+    gcTime: 0,
+    placeholderData: keepPreviousData,
+  });
+
+export const auditHead = () =>
+  queryOptions({
+    queryKey: ['audit', 'head'],
+    queryFn: ({ signal }) => body(api.GET('/api/v1/audit/head', { signal })),
+    ...ONCE,
+    gcTime: 0,
+  });
+
 /** Has everything read again that an action may have changed. */
 export function readAgain(client: QueryClient) {
   return client.invalidateQueries({
     predicate: ({ queryKey }) =>
-      queryKey[2] !== 'evidence' && queryKey[2] !== 'text' && queryKey[2] !== 'all-points',
+      queryKey[0] !== 'audit' &&
+      queryKey[2] !== 'evidence' &&
+      queryKey[2] !== 'text' &&
+      queryKey[2] !== 'all-points',
   });
 }

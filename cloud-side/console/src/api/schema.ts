@@ -1,6 +1,179 @@
 // Made by `npm run generate` from cloud-side/openapi.json. Not edited by hand.
 
 export interface paths {
+    "/api/v1/alert-channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the channels that the configuration names, and whether what is told by them arrives. */
+        get: operations["list_alert_channels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-channels/{channel}/actions/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test message by a channel now, and says what came of it. */
+        post: operations["test_alert_channel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists alerts, newest first. Cleared ones are kept for 90 days. */
+        get: operations["list_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an alert with its history and its messages. */
+        get: operations["show_alert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert}/actions/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an alert on: no reminder is sent any more. It is over only when its condition is. */
+        post: operations["acknowledge_alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert}/actions/mute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keeps what an alert is about quiet for a while. It is shown all the same, and what people do not
+         *     know by then is told when the mute ends.
+         */
+        post: operations["mute_alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert}/actions/unmute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends all mutes that cover an alert. */
+        post: operations["unmute_alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists entries of the audit log, newest first. */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exports the audit log, or a period of it, in the form that the verifier reads. */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/head": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how far the audit log reaches, signed now, and how it is. */
+        get: operations["show_audit_head"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/branches": {
         parameters: {
             query?: never;
@@ -995,6 +1168,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/restores/{id}/actions/confirm_disks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries the step again in which a restore is blocked, on disks that took the place of others while it
+         *     was on its way. Their host compares what was typed with what it finds.
+         */
+        post: operations["confirm_restore_disks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/restores/{id}/actions/retry": {
         parameters: {
             query?: never;
@@ -1032,6 +1225,69 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows who one is and what that allows, with a session as with a token. */
+        get: operations["show_session"];
+        put?: never;
+        /**
+         * Signs in: the answer sets the cookie `__Host-bcdr-session`. A session that the browser had before
+         *     ends. Which of name and password was wrong is not said, and failures are answered later and later.
+         */
+        post: operations["sign_in"];
+        /** Signs out: the session ends here, whatever becomes of its cookie. */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes the own password. All other sessions of the user end; this one goes on under a new cookie. */
+        put: operations["change_own_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says whether there is an administrator yet, so that a console knows which page comes first. Anybody
+         *     may ask.
+         */
+        get: operations["show_setup"];
+        put?: never;
+        /**
+         * Makes the first user, an administrator, with the secret that the initialisation printed. It works
+         *     once, and not any more when somebody else made an administrator.
+         */
+        post: operations["set_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/system": {
         parameters: {
             query?: never;
@@ -1042,6 +1298,101 @@ export interface paths {
         /** Shows the installation and this process. */
         get: operations["show"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists tokens, oldest first, also those that have ended. */
+        get: operations["list_tokens"];
+        put?: never;
+        /** Makes a token. Its secret is in the answer and nowhere else. */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a token: the next request with it is refused. */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists users, by name. */
+        get: operations["list_users"];
+        put?: never;
+        /** Makes a user. */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a user. */
+        get: operations["show_user"];
+        put?: never;
+        post?: never;
+        /**
+         * Removes a user for good; the name can be given again, the id never is. The last enabled
+         *     administrator stays.
+         */
+        delete: operations["remove_user"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes a user's role, or refuses and allows signing in. Either ends the user's sessions. The last
+         *     enabled administrator stays one.
+         */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{user}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets a user's password; the user's sessions end. */
+        put: operations["set_user_password"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1126,6 +1477,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Who takes an alert on says what is done about it. */
+        AcknowledgeAlert: {
+            /** @description What is said about it. */
+            note?: string | null;
+        };
         /** @description What may be done with an object now, and if not, why not. */
         Action: {
             /** @description Whether a request for it would be accepted now. */
@@ -1136,6 +1492,333 @@ export interface components {
             reason?: string | null;
             /** @description What makes it allowed. */
             remedy?: string | null;
+        };
+        /** @description An alert: a condition that was noticed, with its life. */
+        Alert: {
+            acknowledged?: components["schemas"]["AlertAcknowledgement"] | null;
+            /** @description What may be done with it now, and why not. */
+            allowed_actions: components["schemas"]["Action"][];
+            /** @description What the code means. */
+            cause: string;
+            /**
+             * Format: date-time
+             * @description When it was over; null while it is not.
+             */
+            cleared_at?: string | null;
+            /** @description The stable code that programs match on. */
+            code: string;
+            /** @description What was seen last. */
+            detail: string;
+            /** @description Where the documentation speaks of it. */
+            docs: string;
+            /** @description Its id. */
+            id: string;
+            muted?: components["schemas"]["AlertMute"] | null;
+            /** @description What it is about. */
+            object: components["schemas"]["AlertObject"];
+            /**
+             * Format: int32
+             * @description How often it came, the first included.
+             */
+            occurrences: number;
+            /**
+             * Format: date-time
+             * @description When it was raised.
+             */
+            raised_at: string;
+            /** @description What to do about it. */
+            remedy: string;
+            /** @description How bad it is now. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description How it stands. */
+            state: components["schemas"]["AlertState"];
+            unjudged?: components["schemas"]["AlertUnjudged"] | null;
+        };
+        /** @description Somebody took an alert on. */
+        AlertAcknowledgement: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description What was said. */
+            note?: string | null;
+        };
+        /** @description A channel, and whether what is told arrives. */
+        AlertChannel: {
+            /** @description It is told these codes only; all when there is none. */
+            codes: string[];
+            /**
+             * Format: date-time
+             * @description Since when nothing is taken; null while all is well.
+             */
+            failing_since?: string | null;
+            /**
+             * Format: int32
+             * @description Messages given up since something was taken last.
+             */
+            given_up: number;
+            /**
+             * Format: int64
+             * @description Seconds from one sign of life to the next; null without.
+             */
+            heartbeat_every_seconds?: number | null;
+            /** @description How it tells: `webhook`, `email`, `dingtalk` or `wecom`. */
+            kind: string;
+            last_failure?: components["schemas"]["AlertChannelFailure"] | null;
+            /**
+             * Format: date-time
+             * @description When something was taken last; null when nothing ever was.
+             */
+            last_success_at?: string | null;
+            /** @description It is told what is at least this bad. */
+            minimum_severity: components["schemas"]["AlertSeverity"];
+            /** @description Its name in the configuration. */
+            name: string;
+            /** @description Messages that are to be sent. */
+            pending: number;
+        };
+        /** @description What went wrong last at a channel. */
+        AlertChannelFailure: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description What. */
+            error: string;
+        };
+        /** @description All channels. */
+        AlertChannels: {
+            /** @description By name. */
+            items: components["schemas"]["AlertChannel"][];
+        };
+        /** @description What came of a test. */
+        AlertChannelTest: {
+            /** @description The channel. */
+            channel: string;
+            /** @description Whether the message was taken. */
+            delivered: boolean;
+            /** @description Why not; null when it was. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description How long it took, in milliseconds.
+             */
+            took_ms: number;
+        };
+        /** @description One message about an alert, for one channel. */
+        AlertDelivery: {
+            /**
+             * Format: date-time
+             * @description When that came.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description How often it was sent.
+             */
+            attempts: number;
+            /** @description The channel. */
+            channel: string;
+            /**
+             * Format: date-time
+             * @description When it was taken or given up; null while it is pending.
+             */
+            ended_at?: string | null;
+            /** @description By which the receiver knows it again. */
+            id: string;
+            /** @description What is told: `raised`, `escalated`, `reopened`, `cleared` or `reminder`. */
+            kind: string;
+            /** @description What came of the last time, if it was not taken. */
+            last_error?: string | null;
+            /** @description How it stands. */
+            state: components["schemas"]["AlertDeliveryState"];
+        };
+        /**
+         * @description How a delivery stands.
+         * @enum {string}
+         */
+        AlertDeliveryState: "pending" | "delivered" | "given_up";
+        /** @description An alert with what happened to it and how it was told. */
+        AlertDetail: components["schemas"]["Alert"] & {
+            /** @description Its messages, the oldest first. */
+            deliveries: components["schemas"]["AlertDelivery"][];
+            /** @description What happened to it, the oldest first; the newest 64 entries. */
+            history: components["schemas"]["AlertEntry"][];
+        };
+        /** @description Something that happened to an alert. */
+        AlertEntry: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who did it; null where nobody did. */
+            by?: string | null;
+            /**
+             * @description What: `raised`, `escalated`, `eased`, `reopened`, `cleared`, `unknown`, `known`,
+             *     `acknowledged`, `muted`, `unmuted` or `told`.
+             */
+            event: string;
+            /** @description What was said or seen. */
+            note?: string | null;
+            /** @description As what it was told; null for other events. */
+            told_as?: string | null;
+        };
+        /** @description What is not told for a while. */
+        AlertMute: {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            at: string;
+            /** @description Who asked for it. */
+            by: string;
+            /** @description Why. */
+            reason: string;
+            /** @description What it covers: `alert`, `code` or `object`. */
+            scope: string;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            until: string;
+        };
+        /**
+         * @description What a mute covers.
+         * @enum {string}
+         */
+        AlertMuteScope: "alert" | "code" | "object";
+        /** @description What an alert is about. */
+        AlertObject: {
+            /** @description Its id. */
+            id: string;
+            /** @description `installation`, `group`, `volume`, `certificate` or `channel`. */
+            kind: string;
+            /** @description What people call it. */
+            name: string;
+        };
+        /**
+         * @description How bad it is.
+         * @enum {string}
+         */
+        AlertSeverity: "warning" | "critical";
+        /**
+         * @description How an alert stands.
+         * @enum {string}
+         */
+        AlertState: "raised" | "acknowledged" | "cleared";
+        /** @description An alert whose condition cannot be judged at the moment. */
+        AlertUnjudged: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /** @description Why. */
+            why: string;
+        };
+        /** @description Who did something. */
+        AuditActor: {
+            /** @description The id, where there is one. */
+            id?: string | null;
+            /** @description `user`, `token`, `system`, or `unknown` for a client that did not prove who it is. */
+            kind: string;
+            /** @description The name. */
+            name: string;
+        };
+        /** @description An entry of the audit log. */
+        AuditEntry: {
+            /** @description The operation of this API by its `operationId`, or what the product did. */
+            action: string;
+            /** @description Who did it. */
+            actor: components["schemas"]["AuditActor"];
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description The number of the entry with which it began.
+             */
+            began?: number | null;
+            /** @description What was asked for, in short. */
+            changes: {
+                [key: string]: string;
+            };
+            /** @description The code of the problem that was answered. */
+            code?: string | null;
+            /**
+             * Format: int64
+             * @description How many alike it stands for.
+             */
+            count: number;
+            /** @description More about it. */
+            detail?: string | null;
+            /** @description The hash over it and all before it. */
+            hash: string;
+            /** @description A BLAKE3 digest of the idempotency key. */
+            idempotency?: string | null;
+            /** @description Its id or name. */
+            object?: string | null;
+            /** @description The kind of what it was done to. */
+            object_kind?: string | null;
+            /**
+             * @description What came of it: `begun` (another entry says how it ended), `allowed`, `refused`, `failed`, or
+             *     `unknown` when the process ended before.
+             */
+            outcome: string;
+            /** @description The id of the request. */
+            request?: string | null;
+            /**
+             * Format: int64
+             * @description Its number; the first is 1, and there are no gaps.
+             */
+            sequence: number;
+            /** @description The id of the session or token, where it is known. */
+            session?: string | null;
+            /** @description Where the request came from; null for what the product did by itself. */
+            source?: string | null;
+            /**
+             * Format: int32
+             * @description The HTTP status of the answer.
+             */
+            status?: number | null;
+        };
+        /** @description How far the audit log reaches. */
+        AuditHead: {
+            /** @description What was not as it had been written when this process started. */
+            damage: string[];
+            /** @description The hash over it and all before it. */
+            hash: string;
+            /** @description The key that signs, as PEM; null while there is none. */
+            key?: string | null;
+            /**
+             * Format: int64
+             * @description The number of the newest entry; 0 before the first.
+             */
+            sequence: number;
+            /**
+             * @description The same, signed, in the form of the log; null while there is no key. To be kept elsewhere: the
+             *     verifier compares a log with it.
+             */
+            signed?: Record<string, never> | null;
+            /** @description Why entries cannot be written; null while they can. */
+            trouble?: string | null;
+        };
+        /** @description A page of entries. */
+        AuditPage: {
+            /** @description The entries. */
+            items: components["schemas"]["AuditEntry"][];
+            /**
+             * @description Where the list goes on; null at its end. A page may hold fewer than asked for and still go on,
+             *     when much had to be looked through.
+             */
+            next_cursor?: string | null;
         };
         /** @description A branch: a writable image of a point with a history of its own, or what is kept of one. */
         Branch: {
@@ -1272,7 +1955,7 @@ export interface components {
         };
         /** @description The disks at home that may be overwritten. */
         ConfirmedDisks: {
-            /** @description One per volume of the group. */
+            /** @description One per volume of the group; of a restore one per disk that was replaced. */
             disks: components["schemas"]["ConfirmedDisk"][];
         };
         /**
@@ -1325,7 +2008,7 @@ export interface components {
         };
         /** @description The drill axis of a group. */
         DrillAxisBody: {
-            /** @description The drill that runs or left something behind. */
+            /** @description The newest drill that runs; without one, a drill that left something behind. */
             drill?: string | null;
             /**
              * Format: date-time
@@ -1337,6 +2020,11 @@ export interface components {
              * @description Since when one that passed is missing by the group's schedule; null while it is not.
              */
             overdue_since?: string | null;
+            /**
+             * Format: int32
+             * @description How many run, or wait for a free place.
+             */
+            running: number;
             /** @description The state. */
             state: components["schemas"]["DrillAxisState"];
         };
@@ -1964,6 +2652,19 @@ export interface components {
              */
             power_off?: boolean;
             /**
+             * @description What is asked of the machine of a drill over its isolated network, after its login. Nothing
+             *     by default; then the machine's cards are connected to nothing at all.
+             * @default {
+             *       "guest_address": null,
+             *       "guest_agent": false,
+             *       "http": [],
+             *       "network_address": false,
+             *       "ports": [],
+             *       "timeout_seconds": 60
+             *     }
+             */
+            probes?: components["schemas"]["Probes"];
+            /**
              * @description How the rungs of the verification ladder are recognised.
              * @default {
              *       "canary": "",
@@ -2033,6 +2734,23 @@ export interface components {
          * @enum {string}
          */
         Machine: "q35" | "pc";
+        /** @description A token that was just made, with its secret. */
+        MadeToken: components["schemas"]["Token"] & {
+            /** @description The token itself: shown now and never again. */
+            token: string;
+        };
+        /** @description A mute to be made. */
+        MuteAlert: {
+            /** @description Why. */
+            reason: string;
+            /** @description What it covers; the alert by default. */
+            scope?: components["schemas"]["AlertMuteScope"];
+            /**
+             * Format: date-time
+             * @description When it ends: later than now, within 90 days.
+             */
+            until: string;
+        };
         /** @description A drill to be started. */
         NewDrill: {
             /**
@@ -2113,6 +2831,14 @@ export interface components {
              */
             network_cards?: number | null;
         };
+        /** @description A password to be set. */
+        NewPassword: {
+            /**
+             * Format: password
+             * @description The password: 12 to 256 characters.
+             */
+            password: string;
+        };
         /** @description A run to be started. */
         NewPlanRun: {
             /**
@@ -2131,7 +2857,7 @@ export interface components {
             isolation_confirmed?: boolean;
             /** @description What is done with the groups. */
             mode: components["schemas"]["PlanMode"];
-            /** @description Only these steps; what they come after counts as settled. */
+            /** @description Only these steps; what they come after counts as settled, but for approvals, which are asked for. */
             only?: string[];
             /** @description The plan's name. */
             plan: string;
@@ -2140,6 +2866,8 @@ export interface components {
              * @description Only steps at least as urgent.
              */
             priority?: number | null;
+            /** @description Leave out also the approvals before those steps. Only for who could give each of them. */
+            without_approvals?: boolean;
         };
         /** @description A bookmark to be made. */
         NewPoint: {
@@ -2174,6 +2902,30 @@ export interface components {
             /** @description The time zone of that, such as `Asia/Shanghai`; UTC by default. */
             zone?: string | null;
         };
+        /** @description A token to be made. */
+        NewToken: {
+            /**
+             * Format: date-time
+             * @description When it ends; left out for one that is revoked by hand.
+             */
+            expires_at?: string | null;
+            /** @description Who or what it is for; shown in logs. */
+            name: string;
+            /** @description What it allows. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description A user to be made. */
+        NewUser: {
+            /** @description The name: lower-case letters, digits, and `. _ - @`. */
+            name: string;
+            /**
+             * Format: password
+             * @description The password: 12 to 256 characters.
+             */
+            password: string;
+            /** @description What the user may do. */
+            role: components["schemas"]["Role"];
+        };
         /** @description A view to be opened. */
         NewView: {
             /**
@@ -2200,6 +2952,52 @@ export interface components {
              * @description Its size in bytes, a multiple of 512.
              */
             size_bytes: number;
+        };
+        /** @description A page of a list. */
+        Page_Alert: {
+            /** @description The items. */
+            items: {
+                acknowledged?: components["schemas"]["AlertAcknowledgement"] | null;
+                /** @description What may be done with it now, and why not. */
+                allowed_actions: components["schemas"]["Action"][];
+                /** @description What the code means. */
+                cause: string;
+                /**
+                 * Format: date-time
+                 * @description When it was over; null while it is not.
+                 */
+                cleared_at?: string | null;
+                /** @description The stable code that programs match on. */
+                code: string;
+                /** @description What was seen last. */
+                detail: string;
+                /** @description Where the documentation speaks of it. */
+                docs: string;
+                /** @description Its id. */
+                id: string;
+                muted?: components["schemas"]["AlertMute"] | null;
+                /** @description What it is about. */
+                object: components["schemas"]["AlertObject"];
+                /**
+                 * Format: int32
+                 * @description How often it came, the first included.
+                 */
+                occurrences: number;
+                /**
+                 * Format: date-time
+                 * @description When it was raised.
+                 */
+                raised_at: string;
+                /** @description What to do about it. */
+                remedy: string;
+                /** @description How bad it is now. */
+                severity: components["schemas"]["AlertSeverity"];
+                /** @description How it stands. */
+                state: components["schemas"]["AlertState"];
+                unjudged?: components["schemas"]["AlertUnjudged"] | null;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
         };
         /** @description A page of a list. */
         Page_Branch: {
@@ -2792,6 +3590,56 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A page of a list. */
+        Page_Token: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it ends; null for one that is revoked by hand.
+                 */
+                expires_at?: string | null;
+                /** @description The id. */
+                id: string;
+                /** @description What it is for. */
+                name: string;
+                /** @description What it allows. */
+                role: components["schemas"]["Role"];
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_User: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When the user was made.
+                 */
+                created_at: string;
+                /** @description Whether signing in is refused. */
+                disabled: boolean;
+                /** @description The id. */
+                id: string;
+                /** @description The name to sign in with. */
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description When the password was set.
+                 */
+                password_set_at: string;
+                /** @description What the user may do. */
+                role: components["schemas"]["Role"];
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
         Page_View: {
             /** @description The items. */
             items: {
@@ -2863,6 +3711,44 @@ export interface components {
             /** @description Where the list goes on; null at its end. */
             next_cursor?: string | null;
         };
+        /** @description A page that must be given out. */
+        PageProbe: {
+            /** @description A text that the first 256 KiB of the body must contain. */
+            contains?: string | null;
+            /** @description The status that passes, such as `["200-299", "401"]`; 200 to 299 by default. */
+            expected?: components["schemas"]["StatusSet"];
+            /** @description The host that is asked for, and that a certificate must name; the machine's address by default. */
+            host?: string | null;
+            /** @description The path, with its query; `/` by default. */
+            path?: string;
+            /**
+             * Format: int32
+             * @description The port of the machine.
+             */
+            port: number;
+            /** @description Whether it is asked for over TLS. */
+            tls?: boolean;
+            /** @description Whose certificates are believed, with TLS. */
+            trust?: components["schemas"]["Trust"];
+        };
+        /** @description The own password, old and new. */
+        PasswordChange: {
+            /**
+             * Format: password
+             * @description The password as it is.
+             */
+            current: string;
+            /**
+             * Format: password
+             * @description The password as it is to be: 12 to 256 characters.
+             */
+            password: string;
+        };
+        /**
+         * @description What an operation of an API needs.
+         * @enum {string}
+         */
+        Permission: "own" | "read" | "mark_points" | "drill" | "read_content" | "protect" | "plan" | "recover" | "approve" | "handle_alerts" | "audit" | "manage_access";
         /**
          * @description One phase; the order of the variants is the order of the drill.
          * @enum {string}
@@ -2987,6 +3873,8 @@ export interface components {
         PlanCheck: {
             /** @description Everything that was looked at. */
             items: components["schemas"]["PlanCheckItem"][];
+            /** @description What an emergency would lose of each group; empty for other modes. */
+            losses: components["schemas"]["PlanLoss"][];
             /** @description For which run. */
             mode: components["schemas"]["PlanMode"];
             /** @description The plan. */
@@ -3077,6 +3965,17 @@ export interface components {
             seconds?: number | null;
             /** @description The step. */
             step: string;
+        };
+        /** @description What an emergency would lose of a group. */
+        PlanLoss: {
+            /** @description Its name. */
+            group_name: string;
+            /** @description The loss. */
+            loss: components["schemas"]["LossWindow"];
+            /** @description The step that recovers it. */
+            step: string;
+            /** @description The same in words. */
+            summary: string;
         };
         /**
          * @description What a run does with the groups.
@@ -3200,7 +4099,7 @@ export interface components {
             failure?: components["schemas"]["PlanStepFailure"] | null;
             /** @description Its id. */
             id: string;
-            /** @description What it does: group, wait, approval, script, probe, dns or webhook. */
+            /** @description What it does: group, wait, approval, script, probe, dns, webhook or call. */
             kind: string;
             /** @description What was observed. */
             note?: string | null;
@@ -3340,6 +4239,16 @@ export interface components {
             /** @description What was found. */
             report: components["schemas"]["ReadinessReport"];
         };
+        /** @description A TCP port that must take connections. */
+        PortProbe: {
+            /**
+             * Format: int32
+             * @description The port of the machine.
+             */
+            port: number;
+            /** @description A text that the server must say first, unasked, as servers of mail and SSH do. */
+            says?: string | null;
+        };
         /**
          * @description Positions in the stream (incarnation-sequence), each at or behind the one before it; null where
          *     it is not known.
@@ -3379,6 +4288,70 @@ export interface components {
          * @enum {string}
          */
         PrecheckVerdict: "passed" | "failed" | "unknown";
+        /**
+         * @description What kind of principal it is.
+         * @enum {string}
+         */
+        PrincipalKind: "user" | "token";
+        /** @description A probe of the machine with its result. */
+        ProbeResult: {
+            /**
+             * Format: double
+             * @description When it was decided, in seconds since the drill was requested.
+             */
+            at_seconds?: number | null;
+            /** @description The probe, such as `port:22`. */
+            name: string;
+            /** @description What was seen. */
+            observed?: string | null;
+            /** @description Why it failed or did not run. */
+            reason?: string | null;
+            /**
+             * Format: double
+             * @description How long it was tried for, in seconds.
+             */
+            took_seconds?: number | null;
+            /** @description What came out. */
+            verdict: components["schemas"]["RungVerdict"];
+        };
+        /** @description What a drill asks of its machine. Each probe is tried until it passes or its time is over. */
+        Probes: {
+            /**
+             * @description The address that the machine has by its own configuration, with the length of the prefix, such
+             *     as `192.168.1.20/24`. Without it the machine gets one over DHCP, or is asked at the address that
+             *     it uses.
+             * @default null
+             */
+            guest_address?: string | null;
+            /**
+             * @description Whether the guest agent (`qemu-guest-agent`) must answer. It is asked what it is, and for
+             *     nothing else.
+             * @default false
+             */
+            guest_agent?: boolean;
+            /**
+             * @description Pages that must be given out.
+             * @default []
+             */
+            http?: components["schemas"]["PageProbe"][];
+            /**
+             * @description Whether the machine must show an address and answer at it; true by itself when anything else is
+             *     asked over the network.
+             * @default false
+             */
+            network_address?: boolean;
+            /**
+             * @description TCP ports that must take connections.
+             * @default []
+             */
+            ports?: components["schemas"]["PortProbe"][];
+            /**
+             * Format: int32
+             * @description Seconds that each probe is tried for, from when it is its turn; default 60.
+             * @default 60
+             */
+            timeout_seconds?: number;
+        };
         /** @description The members of a problem as they stand in the document. */
         Problem: {
             /** @description What may be done with the object instead. */
@@ -3418,27 +4391,6 @@ export interface components {
             proven: boolean;
             /** @description What was checked, such as `overlay of root`. */
             what: string;
-        };
-        /** @description A probe of the machine with its result. */
-        ProbeResult: {
-            /**
-             * Format: double
-             * @description When it was decided, in seconds since the drill was requested.
-             */
-            at_seconds?: number | null;
-            /** @description The probe, such as `port:22`. */
-            name: string;
-            /** @description What was seen. */
-            observed?: string | null;
-            /** @description Why it failed or did not run. */
-            reason?: string | null;
-            /**
-             * Format: double
-             * @description How long it was tried for, in seconds.
-             */
-            took_seconds?: number | null;
-            /** @description What came out. */
-            verdict: components["schemas"]["RungVerdict"];
         };
         /**
          * @description The answer to the question of the title.
@@ -3806,6 +4758,11 @@ export interface components {
             volume_name: string;
         };
         /**
+         * @description What a principal is trusted with.
+         * @enum {string}
+         */
+        Role: "viewer" | "operator" | "drill_operator" | "approver" | "admin" | "auditor";
+        /**
          * @description One rung; the order of the variants is the order of the climb.
          * @enum {string}
          */
@@ -3923,6 +4880,59 @@ export interface components {
          * @enum {string}
          */
         SeedMethod: "changed_ranges" | "hash_compare" | "full_copy";
+        /** @description Who is known, and what that allows. */
+        Session: {
+            /** @description What the role allows: the permissions that the document names at each operation. */
+            allowed_actions: components["schemas"]["Permission"][];
+            /**
+             * Format: date-time
+             * @description When the session or token ends at the latest; null for a token without an end.
+             */
+            expires_at?: string | null;
+            /** @description The user's or token's id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When the session ends if it is not used again; null for a token.
+             */
+            idle_until?: string | null;
+            /** @description Somebody who signed in, or a token. */
+            kind: components["schemas"]["PrincipalKind"];
+            /** @description The user's name, or what the token is for. */
+            name: string;
+            /** @description The role. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description The first administrator. */
+        Setup: {
+            /** @description The name: lower-case letters, digits, and `. _ - @`. */
+            name: string;
+            /**
+             * Format: password
+             * @description The password: 12 to 256 characters.
+             */
+            password: string;
+            /**
+             * Format: password
+             * @description The setup secret that the initialisation printed.
+             */
+            secret: string;
+        };
+        /** @description Whether the first administrator is still to be made. */
+        SetupState: {
+            /** @description Whether the secret that the initialisation printed is still waited for. */
+            required: boolean;
+        };
+        /** @description Who signs in. */
+        SignIn: {
+            /** @description The user's name. */
+            name: string;
+            /**
+             * Format: password
+             * @description The password.
+             */
+            password: string;
+        };
         /**
          * @description One of the two sites of a group.
          * @enum {string}
@@ -3996,6 +5006,8 @@ export interface components {
          * @enum {string}
          */
         Stage: "working" | "blocked" | "waiting" | "ended";
+        /** @description Statuses that pass, such as `200-299` and `401`. */
+        StatusSet: string[];
         /**
          * @description One step of a failover, a failback, a restore, or the way out of a split brain.
          * @enum {string}
@@ -4075,6 +5087,30 @@ export interface components {
             /** @description The point at which it parted from the source. */
             point: string;
         };
+        /** @description A token for programs; its secret is not kept. */
+        Token: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends; null for one that is revoked by hand.
+             */
+            expires_at?: string | null;
+            /** @description The id. */
+            id: string;
+            /** @description What it is for. */
+            name: string;
+            /** @description What it allows. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description Whose certificates are believed. */
+        Trust: "system" | {
+            /** @description Those of these authorities alone: certificates in PEM form. */
+            authorities: string;
+        } | "insecure";
         /**
          * @description Why a part of the loss cannot be told.
          * @enum {string}
@@ -4094,6 +5130,33 @@ export interface components {
             offset: number;
             /** @description The volume's id. */
             volume: string;
+        };
+        /** @description Somebody who signs in with a password. */
+        User: {
+            /**
+             * Format: date-time
+             * @description When the user was made.
+             */
+            created_at: string;
+            /** @description Whether signing in is refused. */
+            disabled: boolean;
+            /** @description The id. */
+            id: string;
+            /** @description The name to sign in with. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When the password was set.
+             */
+            password_set_at: string;
+            /** @description What the user may do. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description What is to be changed; what is left out stays. */
+        UserChange: {
+            /** @description Whether signing in is refused. */
+            disabled?: boolean | null;
+            role?: components["schemas"]["Role"] | null;
         };
         /** @description A view: the readable image of a group's volumes at a point. */
         View: {
@@ -4185,6 +5248,420 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_alert_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertChannels"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_alert_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name */
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was tried; the body says whether it was taken */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertChannelTest"];
+                };
+            };
+            /** @description There is no such channel */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_alerts: {
+        parameters: {
+            query?: {
+                /** @description Only those of this code. */
+                code?: string;
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+                /** @description Only those about the object with this id or name. */
+                object?: string;
+                /** @description Only those that are this bad. */
+                severity?: components["schemas"]["AlertSeverity"];
+                /** @description Only those that stand so; all by default. */
+                state?: "active" | "raised" | "acknowledged" | "cleared";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Alert"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alert's id */
+                alert: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDetail"];
+                };
+            };
+            /** @description There is no such alert */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acknowledge_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alert's id */
+                alert: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeAlert"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDetail"];
+                };
+            };
+            /** @description There is no such alert */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is cleared, or was acknowledged before */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mute_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alert's id */
+                alert: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MuteAlert"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDetail"];
+                };
+            };
+            /** @description There is no such alert */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is cleared */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unmute_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alert's id */
+                alert: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDetail"];
+                };
+            };
+            /** @description There is no such alert */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing mutes it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Only those of this operation. */
+                action?: string;
+                /** @description Only those of this actor, by name or id. */
+                actor?: string;
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Not before this time (RFC 3339). */
+                from?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+                /** @description Only those about this object, by kind, name or id. */
+                object?: string;
+                /** @description `newest_first`, which is the default, or `oldest_first`. */
+                order?: "newest_first" | "oldest_first";
+                /** @description Only those with this outcome: `begun`, `allowed`, `refused`, `failed` or `unknown`. */
+                outcome?: string;
+                /** @description Not after this time (RFC 3339). */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: {
+                /** @description From the first entry at or after this time (RFC 3339); all by default. */
+                from?: string;
+                /** @description To the first entry after this time, and on to the next signed head. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lines of JSON; docs/format/audit.md draws them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_audit_head: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditHead"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_branches: {
         parameters: {
             query?: {
@@ -6582,6 +8059,8 @@ export interface operations {
             query?: {
                 /** @description The one time of all groups (RFC 3339), or latest, the default. */
                 at?: string;
+                /** @description When production stopped (RFC 3339): what an emergency would lose counts to it. */
+                interrupted_at?: string;
                 /** @description What the run is to do; drill by default. */
                 mode?: "drill" | "planned" | "emergency";
             };
@@ -7058,6 +8537,50 @@ export interface operations {
             };
         };
     };
+    confirm_restore_disks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The restore's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmedDisks"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restore"];
+                };
+            };
+            /** @description It is not allowed now, or they are not its volumes */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     retry_restore: {
         parameters: {
             query?: never;
@@ -7155,6 +8678,270 @@ export interface operations {
             };
         };
     };
+    show_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description Nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Signed in; Set-Cookie has the session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description Name or password are wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many attempts failed; Retry-After says when to go on */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is a token, not a session */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_own_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Changed; Set-Cookie has the new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The current password is wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is a token, not a session */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_setup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether it is to be done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupState"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Setup"];
+            };
+        };
+        responses: {
+            /** @description Made; sign in now */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description The secret is wrong */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was done before */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many attempts */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     show: {
         parameters: {
             query?: never;
@@ -7170,6 +8957,371 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Token"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeToken"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such token */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_User"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description Made; Location names the user */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description There is a user with this name */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user's id or name */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description There is no such user */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user's id or name */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such user */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody could administer any more */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user's id or name */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description There is no such user */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody could administer any more */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_user_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user's id or name */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description There is no such user */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Refused */

@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Session } from './types';
 
 /** A server as the contract has it, in a few lines: one user, one cookie. */
 class Server {
   asked: Request[] = [];
   signedIn = false;
+  setUp = true;
   answer: (request: Request) => Response | null = () => null;
 
   readonly fetch = async (request: Request): Promise<Response> => {
@@ -17,20 +19,46 @@ class Server {
       const { name, password } = await request.json();
       if (name !== 'alice' || password !== 'secret') return problem(401, 'wrong_password');
       this.signedIn = true;
-      return Response.json({});
+      return Response.json(session);
+    }
+    if (path === '/api/v1/setup') {
+      if (request.method === 'GET') return Response.json({ required: !this.setUp });
+      this.setUp = true;
+      return Response.json({}, { status: 201 });
+    }
+    const token = request.headers.get('Authorization');
+    if (token === 'Bearer bcdr_good' && path === '/api/v1/session') return Response.json(ofToken);
+    if (token !== null && token !== 'Bearer bcdr_good') return problem(401, 'token_invalid');
+    if (!this.signedIn && token === null) return problem(401, 'session_ended');
+    if (path === '/api/v1/session/password') {
+      const { current } = await request.json();
+      return current === 'secret' ? Response.json(renewed) : problem(401, 'wrong_password');
     }
     if (path === '/api/v1/session' && request.method === 'DELETE') {
       this.signedIn = false;
       return new Response(null, { status: 204 });
     }
-    if (path === '/api/v1/setup') return Response.json({});
-    if (!this.signedIn && request.headers.get('Authorization') !== 'Bearer bcdr_good')
-      return problem(401, 'session_missing');
     return Response.json(path === '/api/v1/session' ? session : { items: [] });
   };
 }
 
-const session = { name: 'alice', role: 'operator', expires_at: 'x', idle_until: 'y', actions: [] };
+const session: Session = {
+  kind: 'user',
+  id: 'usr-1',
+  name: 'alice',
+  role: 'operator',
+  expires_at: 'x',
+  idle_until: 'y',
+  allowed_actions: ['own', 'read', 'drill'],
+};
+const renewed: Session = { ...session, expires_at: 'z' };
+const ofToken: Session = {
+  kind: 'token',
+  id: 'tok-1',
+  name: 'monitoring',
+  role: 'viewer',
+  allowed_actions: ['own', 'read'],
+};
 
 function problem(status: number, code: string): Response {
   return Response.json({ type: 'urn:x', title: code, status, code, detail: code }, { status });
@@ -71,7 +99,7 @@ describe('a page that is opened', () => {
   it('goes on with the session that the cookie is of', async () => {
     server.signedIn = true;
     const page = await opened();
-    expect(page.current()).toEqual({ way: 'asking' });
+    expect(page.current()).toEqual({ way: 'asking', token: null });
     await page.resume();
     expect(page.current()).toEqual({ way: 'name', session });
   });
@@ -79,21 +107,14 @@ describe('a page that is opened', () => {
   it('asks for a name where there is none', async () => {
     const page = await opened();
     await page.resume();
-    expect(page.current()).toEqual({ way: 'out', why: null, may: 'names' });
+    expect(page.current()).toEqual({ way: 'out', why: null, first: 'sign-in' });
   });
 
-  it('asks for a token where the server knows no sessions', async () => {
-    server.answer = () => problem(404, 'no_such_path');
+  it('asks for the first administrator where there is none yet', async () => {
+    server.setUp = false;
     const page = await opened();
     await page.resume();
-    expect(page.current()).toEqual({ way: 'out', why: null, may: 'tokens' });
-  });
-
-  it('asks for the first administrator where the server says so', async () => {
-    server.answer = ({ method }) => (method === 'GET' ? problem(401, 'setup_required') : null);
-    const page = await opened();
-    await page.resume();
-    expect(page.current()).toMatchObject({ way: 'out', may: 'setup' });
+    expect(page.current()).toEqual({ way: 'out', why: null, first: 'setup' });
   });
 
   it('does not take silence for an answer', async () => {
@@ -102,13 +123,35 @@ describe('a page that is opened', () => {
     };
     const page = await opened();
     await expect(page.resume()).rejects.toMatchObject({ kind: 'unheard' });
-    expect(page.current()).toEqual({ way: 'asking' });
+    expect(page.current()).toEqual({ way: 'asking', token: null });
   });
 
-  it('goes on with a token that the tab kept', async () => {
+  it('knows nobody when only the first question was answered', async () => {
+    server.answer = ({ url }) => (url.endsWith('/setup') ? problem(503, 'catalog_unavailable') : null);
+    const page = await opened();
+    await expect(page.resume()).rejects.toMatchObject({ code: 'catalog_unavailable' });
+    expect(page.current()).toEqual({ way: 'asking', token: null });
+  });
+
+  it('goes on with a token that the tab kept, and learns what it allows', async () => {
     store['bcdr.token'] = 'bcdr_good';
     const page = await opened();
-    expect(page.currentToken()).toBe('bcdr_good');
+    expect(page.current()).toEqual({ way: 'asking', token: 'bcdr_good' });
+    await page.resume();
+    expect(page.current()).toEqual({ way: 'token', token: 'bcdr_good', session: ofToken });
+    expect(store).toEqual({ 'bcdr.token': 'bcdr_good' });
+  });
+
+  it('forgets a token that is no good, and asks nothing more with it', async () => {
+    store['bcdr.token'] = 'bcdr_old';
+    const page = await opened();
+    await page.resume();
+    expect(page.current()).toEqual({ way: 'out', why: 'expired', first: 'sign-in' });
+    expect(store).toEqual({});
+    expect(server.asked.map((request) => request.headers.get('Authorization'))).toEqual([
+      'Bearer bcdr_old',
+      null,
+    ]);
   });
 });
 
@@ -136,7 +179,7 @@ describe('a session', () => {
     await page.signIn('alice', 'secret');
     server.signedIn = false;
     await expect(page.body(page.api.GET('/api/v1/groups'))).rejects.toMatchObject({ status: 401 });
-    expect(page.current()).toEqual({ way: 'out', why: 'expired', may: 'names' });
+    expect(page.current()).toEqual({ way: 'out', why: 'expired', first: 'sign-in' });
   });
 
   it('is ended at the server when one leaves, and stays when that is not heard', async () => {
@@ -151,13 +194,28 @@ describe('a session', () => {
     expect(page.current()).toMatchObject({ way: 'out', why: null });
   });
 
+  it('goes on under another cookie when its password is changed', async () => {
+    const page = await opened();
+    await page.signIn('alice', 'secret');
+    await page.changePassword('secret', 'another secret');
+    expect(page.current()).toEqual({ way: 'name', session: renewed });
+  });
+
+  it('does not end because the old password was mistyped', async () => {
+    const page = await opened();
+    await page.signIn('alice', 'secret');
+    await expect(page.changePassword('guess', 'another secret')).rejects.toMatchObject({
+      code: 'wrong_password',
+    });
+    expect(page.current()).toMatchObject({ way: 'name' });
+  });
+
   it('follows the first use', async () => {
     const page = await opened();
     await page.setUp('once', 'alice', 'secret');
     expect(server.asked.map(({ method, url }) => `${method} ${new URL(url).pathname}`)).toEqual([
       'POST /api/v1/setup',
       'POST /api/v1/session',
-      'GET /api/v1/session',
     ]);
     expect(page.current()).toMatchObject({ way: 'name' });
   });
@@ -167,7 +225,7 @@ describe('a token', () => {
   it('goes with each request and is kept in this tab', async () => {
     const page = await opened();
     await page.tryToken('bcdr_good');
-    page.signInWithToken('bcdr_good');
+    expect(page.current()).toMatchObject({ way: 'token', session: ofToken });
     await page.body(page.api.GET('/api/v1/groups'));
     expect(server.asked.at(-1)?.headers.get('Authorization')).toBe('Bearer bcdr_good');
     expect(store).toEqual({ 'bcdr.token': 'bcdr_good' });
@@ -182,8 +240,9 @@ describe('a token', () => {
   });
 
   it('that expired is forgotten', async () => {
-    store['bcdr.token'] = 'bcdr_old';
     const page = await opened();
+    await page.tryToken('bcdr_good');
+    server.answer = () => problem(401, 'token_expired');
     await expect(page.body(page.api.GET('/api/v1/groups'))).rejects.toMatchObject({ status: 401 });
     expect(page.current()).toMatchObject({ way: 'out', why: 'expired' });
     expect(store).toEqual({});

@@ -1,60 +1,53 @@
-/**
- * Signing in with a name and a password, and the first use of an installation. These routes are not in the
- * document that `schema.ts` is made from, so this file has their forms; nothing else knows them.
- */
-import { ask } from './client';
+/** Signing in and out, with a name and a password or with a token, and the first use of an installation. */
+import { api, body, sessionOf } from './client';
 import { ApiProblem } from './problem';
-import { nobody, signInWithName, signOut } from './signedIn';
+import { current, forgetToken, nobody, signInWithName, signInWithToken, signOut } from './signedIn';
+import type { Session } from './types';
 
-export interface Session {
-  name: string;
-  role: string;
-  /** When it ends whatever is done. */
-  expires_at: string;
-  /** When it ends if nothing is done. */
-  idle_until: string;
-  /** What the role may do. */
-  actions: string[];
-}
-
-const json = (method: string, body: unknown) => ({
-  method,
-  headers: { 'Content-Type': 'application/json' },
-  body: JSON.stringify(body),
-});
-
-/** Whose session the browser's cookie is of. */
-export async function session(): Promise<Session> {
-  return (await ask('session')).json();
+/** Who is signed in, as the server knows it now. */
+export function session(): Promise<Session> {
+  return body(api.GET('/api/v1/session'));
 }
 
 /** Asks who is signed in, and has the page follow. Only an answer decides: silence is thrown. */
 export async function resume(): Promise<void> {
+  const asker = current();
+  const token = asker.way === 'asking' ? asker.token : null;
   try {
-    signInWithName(await session());
+    const found = await session();
+    if (token === null) signInWithName(found);
+    else signInWithToken(token, found);
   } catch (error) {
-    if (!(error instanceof ApiProblem) || error.kind !== 'refused') throw error;
-    if (error.code === 'setup_required') nobody('setup');
-    else if (error.status === 401) nobody('names');
-    // A server that knows no sessions knows tokens.
-    else if (error.status === 404) nobody('tokens');
-    else throw error;
+    if (!(error instanceof ApiProblem) || error.status !== 401) throw error;
+    // What is asked next is not to be asked with a token that is no good.
+    if (token !== null) forgetToken();
+    const { required } = await body(api.GET('/api/v1/setup'));
+    nobody(required ? 'setup' : 'sign-in', token === null ? null : 'expired');
   }
 }
 
 export async function signIn(name: string, password: string): Promise<void> {
-  await ask('session', json('POST', { name, password }));
-  signInWithName(await session());
+  signInWithName(await body(api.POST('/api/v1/session', { body: { name, password } })));
+}
+
+/** The token is kept only when the server knows it. */
+export async function tryToken(token: string): Promise<void> {
+  signInWithToken(token, await sessionOf(token));
 }
 
 /** Makes the first administrator with the secret that the installation printed once, and signs in. */
 export async function setUp(secret: string, name: string, password: string): Promise<void> {
-  await ask('setup', json('POST', { secret, name, password }));
+  await body(api.POST('/api/v1/setup', { body: { secret, name, password } }));
   await signIn(name, password);
+}
+
+/** Changes the own password. The session goes on under another cookie; all others of the user end. */
+export async function changePassword(current: string, password: string): Promise<void> {
+  signInWithName(await body(api.PUT('/api/v1/session/password', { body: { current, password } })));
 }
 
 /** Ends the session at the server too: a cookie that was only forgotten here would still be good. */
 export async function leave(): Promise<void> {
-  await ask('session', { method: 'DELETE' });
+  await body(api.DELETE('/api/v1/session'));
   signOut();
 }

@@ -4,33 +4,30 @@
  * it is never put where another tab, another site or the disk's profile would find it.
  */
 import { useSyncExternalStore } from 'react';
-import type { Session } from './session';
+import type { Session } from './types';
 
 export type SignedIn =
-  /** Nobody knows yet: the server is being asked whether the browser's cookie is good. */
-  | { way: 'asking' }
-  | { way: 'out'; why: 'expired' | null; may: SignInWays }
-  | { way: 'token'; token: string }
+  /** Nobody knows yet: the server is being asked whether the browser's cookie, or the tab's token, is good. */
+  | { way: 'asking'; token: string | null }
+  | { way: 'out'; why: 'expired' | null; first: FirstPage }
+  | { way: 'token'; token: string; session: Session }
   | { way: 'name'; session: Session };
 
-/** What the server takes: a server without users takes tokens only, one without an administrator wants its first. */
-export type SignInWays = 'names' | 'tokens' | 'setup' | 'unknown';
+/** What comes first where nobody is signed in: an installation without an administrator wants its first. */
+export type FirstPage = 'sign-in' | 'setup';
 
 const PLACE = 'bcdr.token';
 
 let signedIn: SignedIn = begin();
-/** What the server took when it was asked last; a session that ends does not change that. */
-let ways: SignInWays = 'unknown';
 const listeners = new Set<() => void>();
 
 function begin(): SignedIn {
   try {
-    const token = sessionStorage.getItem(PLACE);
-    if (token !== null) return { way: 'token', token };
+    return { way: 'asking', token: sessionStorage.getItem(PLACE) };
   } catch {
     // Storage may be forbidden: then nothing was kept.
+    return { way: 'asking', token: null };
   }
-  return { way: 'asking' };
 }
 
 function set(next: SignedIn) {
@@ -48,27 +45,26 @@ export function current(): SignedIn {
   return signedIn;
 }
 
-export function currentToken(): string | null {
-  return signedIn.way === 'token' ? signedIn.token : null;
-}
-
-export function signInWithToken(token: string) {
-  set({ way: 'token', token });
+export function signInWithToken(token: string, session: Session) {
+  set({ way: 'token', token, session });
 }
 
 export function signInWithName(session: Session) {
-  ways = 'names';
   set({ way: 'name', session });
 }
 
-/** The server said that nobody is signed in, and how one can. */
-export function nobody(may: SignInWays) {
-  ways = may;
-  set({ way: 'out', why: null, may });
+/** The token that the tab kept is no good. */
+export function forgetToken() {
+  set({ way: 'asking', token: null });
+}
+
+/** The server said that nobody is signed in, and what comes first. */
+export function nobody(first: FirstPage, why: 'expired' | null = null) {
+  set({ way: 'out', why, first });
 }
 
 export function signOut(why: 'expired' | null = null) {
-  set({ way: 'out', why, may: ways });
+  set({ way: 'out', why, first: 'sign-in' });
 }
 
 /** An answer said that who asked is not signed in: that is about this tab only if nothing changed since. */
@@ -83,4 +79,11 @@ function subscribe(listener: () => void) {
 
 export function useSignedIn(): SignedIn {
   return useSyncExternalStore(subscribe, () => signedIn);
+}
+
+/** Who is signed in. Pages are shown to nobody else. */
+export function useSession(): Session {
+  const now = useSignedIn();
+  if (now.way !== 'token' && now.way !== 'name') throw new Error('a page is shown and nobody is signed in');
+  return now.session;
 }

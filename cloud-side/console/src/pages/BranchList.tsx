@@ -1,5 +1,5 @@
 /** Branches: what failovers and failbacks left, which can be read like a point of the group itself. */
-import { Button, Group as Line } from '@mantine/core';
+import { Group as Line } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
@@ -7,6 +7,7 @@ import { api, body } from '../api/client';
 import { branches } from '../api/queries';
 import type { Branch } from '../api/types';
 import { Empty } from '../parts/Empty';
+import { GuardedButton } from '../parts/GuardedButton';
 import { Id } from '../parts/Id';
 import { Instant } from '../parts/Instant';
 import { Live } from '../parts/Live';
@@ -15,7 +16,6 @@ import { Panel } from '../parts/Panel';
 import { toGroup, toMaker } from '../parts/paths';
 import { Served } from '../parts/Served';
 import { StateBadge } from '../parts/StateBadge';
-import { useStale } from '../parts/staleness';
 import { Cell, NumberCell, Row, Table } from '../parts/Table';
 import { usePages } from '../parts/usePages';
 import { useWords } from '../words/words';
@@ -109,7 +109,6 @@ interface RowProps {
 
 function BranchRow({ branch, named, onOpen, onRemove }: RowProps) {
   const { t } = useWords();
-  const stale = useStale();
   const maker = branch.made_for ? toMaker(branch.made_for) : null;
   return (
     <Row>
@@ -158,17 +157,20 @@ function BranchRow({ branch, named, onOpen, onRemove }: RowProps) {
       <NumberCell>{branch.generation}</NumberCell>
       <Cell>
         <Line gap={6} wrap="nowrap">
-          <Button
+          <GuardedButton
+            operation="open_view"
+            label={t('view.do')}
             size="compact-xs"
-            variant="default"
-            disabled={stale || !branch.latest_point}
+            refused={branch.latest_point ? null : { why: t('branches.empty') }}
             onClick={onOpen}
-          >
-            {t('view.do')}
-          </Button>
-          <Button size="compact-xs" variant="subtle" color="red" disabled={stale} onClick={onRemove}>
-            {t('branches.remove')}
-          </Button>
+          />
+          <GuardedButton
+            operation="remove_branch"
+            label={t('branches.remove')}
+            look="remove"
+            size="compact-xs"
+            onClick={onRemove}
+          />
         </Line>
       </Cell>
     </Row>

@@ -1,9 +1,9 @@
 /** Recovery plans, and the runs of all of them. */
-import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { plans } from '../api/queries';
 import { Empty } from '../parts/Empty';
+import { GuardedButton } from '../parts/GuardedButton';
 import { Instant } from '../parts/Instant';
 import { Live } from '../parts/Live';
 import { PageHead } from '../parts/PageHead';
@@ -24,11 +24,7 @@ export function PlansPage() {
     <>
       <PageHead
         title={t('nav.plans')}
-        actions={
-          <Button component={Link} to={NEW_PLAN}>
-            {t('plan.new')}
-          </Button>
-        }
+        actions={<GuardedButton operation="apply_plan" label={t('plan.new')} look="main" to={NEW_PLAN} />}
       />
       <Panel title={t('plans.title')}>
         <p className="quiet">{t('plans.what')}</p>

@@ -2,12 +2,12 @@
 import { Button, Loader, PasswordInput, Stack, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useEffect, useState } from 'react';
-import { tryToken } from '../api/client';
-import { resume, signIn } from '../api/session';
-import { type SignInWays, signInWithToken } from '../api/signedIn';
+import { resume, signIn, tryToken } from '../api/session';
+import type { FirstPage } from '../api/signedIn';
 import { Preferences } from '../parts/Preferences';
 import { ProblemNotice } from '../parts/ProblemNotice';
 import { useWords } from '../words/words';
+import { SetupForm } from './SetupForm';
 
 /** What the pages have that are there before somebody is signed in. */
 export function SignInCard({ title, children }: { title: string; children: ReactNode }) {
@@ -59,30 +59,28 @@ export function AskingPage() {
 
 interface Props {
   why: 'expired' | null;
-  may: SignInWays;
+  first: FirstPage;
 }
 
-export function SignInPage({ why, may }: Props) {
+export function SignInPage({ why, first }: Props) {
   const { t } = useWords();
   const [byToken, setByToken] = useState(false);
   const client = useQueryClient();
   // Who signs in next may not be allowed to see what the last one saw.
   useEffect(() => client.clear(), [client]);
-  const tokens = byToken || may === 'tokens';
+  const settingUp = first === 'setup' && !byToken;
   return (
-    <SignInCard title={t('signin.title')}>
+    <SignInCard title={t(settingUp ? 'setup.title' : 'signin.title')}>
       {why === 'expired' && <p role="alert">{t('signin.expired')}</p>}
-      {tokens ? <TokenForm /> : <NameForm />}
-      {may !== 'tokens' && (
-        <Button
-          size="compact-sm"
-          variant="subtle"
-          className="signin-other"
-          onClick={() => setByToken(!byToken)}
-        >
-          {t(byToken ? 'signin.by_name' : 'signin.by_token')}
-        </Button>
-      )}
+      {byToken ? <TokenForm /> : settingUp ? <SetupForm /> : <NameForm />}
+      <Button
+        size="compact-sm"
+        variant="subtle"
+        className="signin-other"
+        onClick={() => setByToken(!byToken)}
+      >
+        {t(!byToken ? 'signin.by_token' : first === 'setup' ? 'setup.title' : 'signin.by_name')}
+      </Button>
     </SignInCard>
   );
 }
@@ -126,7 +124,7 @@ function NameForm() {
 function TokenForm() {
   const { t } = useWords();
   const [token, setToken] = useState('');
-  const trying = useMutation({ mutationFn: tryToken, onSuccess: (_, given) => signInWithToken(given) });
+  const trying = useMutation({ mutationFn: tryToken });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const given = token.trim();

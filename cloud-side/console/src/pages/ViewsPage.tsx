@@ -1,4 +1,3 @@
-import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
@@ -8,6 +7,7 @@ import type { View } from '../api/types';
 import { Bytes } from '../parts/Bytes';
 import { Dialogue } from '../parts/Dialogue';
 import { Empty } from '../parts/Empty';
+import { GuardedButton } from '../parts/GuardedButton';
 import { Id } from '../parts/Id';
 import { Instant } from '../parts/Instant';
 import { Live } from '../parts/Live';
@@ -105,9 +105,12 @@ export function ViewList({ group }: { group?: string }) {
                     </Cell>
                     <Cell>
                       {!view.drill && (
-                        <Button size="compact-sm" variant="default" onClick={() => setClosing(view)}>
-                          {t('views.close')}
-                        </Button>
+                        <GuardedButton
+                          operation="close_view"
+                          label={t('views.close')}
+                          size="compact-sm"
+                          onClick={() => setClosing(view)}
+                        />
                       )}
                     </Cell>
                   </Row>

@@ -1,12 +1,15 @@
 /** What is around every page: where one can go, and how old what is shown is. */
-import { Button } from '@mantine/core';
+import { Button, VisuallyHidden } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { NavLink, Outlet, useLocation } from 'react-router';
-import { serverNow } from '../api/hearing';
-import { groups } from '../api/queries';
-import { leave, type Session, session } from '../api/session';
-import { signOut, useSignedIn } from '../api/signedIn';
+import type { Operation } from '../api/access';
+import { currentHearing, serverNow } from '../api/hearing';
+import { groups, raisedAlerts } from '../api/queries';
+import { leave, session } from '../api/session';
+import { signOut, useSession, useSignedIn } from '../api/signedIn';
+import { waiting } from '../states/alerts';
+import { lackFor } from '../states/permission';
 import { forgetSamples, remember } from '../states/samples';
 import { type Key, useWords } from '../words/words';
 import { Clock } from './Clock';
@@ -14,9 +17,12 @@ import { Freshness, SilenceBanner } from './Freshness';
 import { useNow } from './now';
 import { Preferences } from './Preferences';
 import { ProblemNotice } from './ProblemNotice';
+import { staleSince } from './staleness';
 
-const PLACES: { to: string; name: Key }[] = [
+/** What a role may not see at all is not offered; its address says why. */
+const PLACES: { to: string; name: Key; needs?: Operation }[] = [
   { to: '/', name: 'nav.groups' },
+  { to: '/alerts', name: 'nav.alerts' },
   { to: '/plans', name: 'nav.plans' },
   { to: '/drills', name: 'nav.drills' },
   { to: '/moves', name: 'nav.moves' },
@@ -24,6 +30,8 @@ const PLACES: { to: string; name: Key }[] = [
   { to: '/reports', name: 'nav.reports' },
   { to: '/views', name: 'nav.views' },
   { to: '/jobs', name: 'nav.jobs' },
+  { to: '/access', name: 'nav.access' },
+  { to: '/audit', name: 'nav.audit', needs: 'list_audit' },
   { to: '/system', name: 'nav.system' },
 ];
 
@@ -51,6 +59,8 @@ export function Shell() {
   const top = `/${pathname.split('/')[1] ?? ''}`;
   const here = UNDER[top] ?? top;
   const signedIn = useSignedIn();
+  const own = useSession();
+  const places = PLACES.filter(({ needs }) => needs === undefined || lackFor(own, needs) === null);
   const leaving = useMutation({
     mutationFn: async () => (signedIn.way === 'name' ? leave() : signOut()),
     onSuccess: () => {
@@ -69,7 +79,7 @@ export function Shell() {
           <span>BCDR Gateway</span>
         </div>
         <ul>
-          {PLACES.map(({ to, name }) => (
+          {places.map(({ to, name }) => (
             <li key={to}>
               <NavLink
                 to={to}
@@ -77,6 +87,7 @@ export function Shell() {
                 aria-current={here === to ? 'page' : undefined}
               >
                 {t(name)}
+                {to === '/alerts' && <Waiting />}
               </NavLink>
             </li>
           ))}
@@ -87,7 +98,7 @@ export function Shell() {
         <Clock />
         <div className="top-side">
           <Preferences />
-          {signedIn.way === 'name' && <Who session={signedIn.session} />}
+          <Who />
           <Button
             size="compact-sm"
             variant="subtle"
@@ -108,23 +119,44 @@ export function Shell() {
   );
 }
 
+/** How many alerts nobody took on. Nothing is shown of an answer that is old: no number would be wrong too. */
+function Waiting() {
+  const { t } = useWords();
+  const now = useNow() - currentHearing().offset;
+  const { data, dataUpdatedAt } = useQuery(raisedAlerts());
+  if (data === undefined) return null;
+  if (staleSince(dataUpdatedAt, now, true) !== null) {
+    return (
+      <span className="rail-count" data-tone="unknown" title={t('live.was')}>
+        ?<VisuallyHidden>{t('live.was')}</VisuallyHidden>
+      </span>
+    );
+  }
+  const found = waiting(data);
+  if (!found) return null;
+  const count = `${found.count}${found.more ? '+' : ''}`;
+  return (
+    <span className="rail-count number" data-tone={found.worst === 'critical' ? 'bad' : 'warn'}>
+      <span aria-hidden="true">{count}</span>
+      <VisuallyHidden>{t('nav.alerts.waiting', { count })}</VisuallyHidden>
+    </span>
+  );
+}
+
 /** A session's end is told this long before. */
 const ENDS_SOON_MS = 15 * 60_000;
 
 /** Whose session it is, and when it ends if that is soon. */
-function Who({ session: first }: { session: Session }) {
-  const { t, known, wholeSpan } = useWords();
+function Who() {
+  const { t, wholeSpan } = useWords();
   const now = useNow();
-  const { data } = useQuery({
-    queryKey: ['session'],
-    queryFn: session,
-    initialData: first,
-    refetchInterval: 60_000,
-  });
-  const left = Date.parse(data.expires_at) - now;
+  const known = useSession();
+  // Asked for its refusal: whose session was ended elsewhere should not find out by his next action.
+  const { data = known } = useQuery({ queryKey: ['session'], queryFn: session, refetchInterval: 60_000 });
+  const left = data.expires_at ? Date.parse(data.expires_at) - now : Number.POSITIVE_INFINITY;
   return (
     <span className="who">
-      {data.name} <span className="quiet">{known('role', data.role) ?? data.role}</span>
+      {data.name} <span className="quiet">{t(`role.${data.role}`)}</span>
       {left < ENDS_SOON_MS && (
         <span role="status" className="number who-ends">
           {t('shell.ends', { span: wholeSpan(Math.max(0, left / 1000)) })}

@@ -7,7 +7,7 @@ interface Props {
   value: string;
   onChange: (value: string) => void;
   /** What the name is of; a group by default. */
-  of?: 'group' | 'plan';
+  of?: 'group' | 'plan' | 'user';
   /** Why it has to be typed; by default because production moves. */
   why?: string;
 }
@@ -17,7 +17,7 @@ export function TypedName({ name, value, onChange, of = 'group', why }: Props) {
   const wrong = value !== '' && !name.startsWith(value);
   return (
     <TextInput
-      label={t(of === 'group' ? 'confirm.type' : 'confirm.type.plan', { name })}
+      label={t(of === 'group' ? 'confirm.type' : `confirm.type.${of}`, { name })}
       description={why ?? t('confirm.why')}
       value={value}
       onChange={(event) => onChange(event.currentTarget.value)}

@@ -5,6 +5,7 @@ export const toGroup = (name: string, page = '') => `/groups/${part(name)}${page
 export const toDrill = (id: string) => `/drills/${part(id)}`;
 export const toFailover = (id: string) => `/failovers/${part(id)}`;
 export const toFailback = (id: string) => `/failbacks/${part(id)}`;
+export const toAlert = (id: string) => `/alerts/${part(id)}`;
 export const toJob = (id: string) => `/jobs/${part(id)}`;
 export const toReport = (id: string) => `/reports/${part(id)}`;
 export const toRestore = (id: string) => `/restores/${part(id)}`;

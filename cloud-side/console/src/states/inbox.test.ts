@@ -26,7 +26,7 @@ it('does not take a refused action for one that waits', () => {
 
 it('has the most urgent first', () => {
   const all = [
-    group('overdue', { drill: { state: 'none', overdue_since: '2026-11-01T00:00:00Z' } }),
+    group('overdue', { drill: { state: 'none', running: 0, overdue_since: '2026-11-01T00:00:00Z' } }),
     group('decide', { placement: 'target_uncommitted', ...may('failover_commit', 'failover_rollback') }),
     group('split', { placement: 'split_brain_suspected', ...may('keep_source') }),
     group('silent', { health: { level: 'critical', reasons: [] } }),

@@ -4,6 +4,9 @@
  * not known is never green.
  */
 import type {
+  AlertDeliveryState,
+  AlertSeverity,
+  AlertState,
   BranchState,
   DrillAxisState,
   DrillState,
@@ -178,6 +181,12 @@ const planStep: Record<PlanStepState, Tone> = {
 
 const planCheck: Record<PlanCheckVerdict, Tone> = { passed: 'good', warning: 'warn', failed: 'bad' };
 
+const alert: Record<AlertState, Tone> = { raised: 'warn', acknowledged: 'busy', cleared: 'plain' };
+
+const severity: Record<AlertSeverity, Tone> = { warning: 'warn', critical: 'bad' };
+
+const delivery: Record<AlertDeliveryState, Tone> = { pending: 'busy', delivered: 'good', given_up: 'bad' };
+
 const view: Record<ViewState, Tone> = { open: 'good', failed: 'bad' };
 
 /** All tables, by the name under which the catalogues have the words of the same states. */
@@ -205,6 +214,9 @@ export const TONES = {
   planStep,
   planCheck,
   view,
+  alert,
+  severity,
+  delivery,
 } as const;
 
 export type StateKind = keyof typeof TONES;

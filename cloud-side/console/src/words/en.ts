@@ -1,5 +1,7 @@
 /** English, which says what keys there are. */
 import { access } from './en/access';
+import { alert } from './en/alert';
+import { audit } from './en/audit';
 import { common } from './en/common';
 import { drill } from './en/drill';
 import { group } from './en/group';
@@ -13,6 +15,8 @@ import { states } from './en/states';
 export const en = {
   ...common,
   ...access,
+  ...alert,
+  ...audit,
   ...states,
   ...group,
   ...drill,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { OUTCOMES } from '../states/audit';
 import { TONES } from '../states/tones';
 import { en } from './en';
 import { fill } from './words';
@@ -36,7 +37,7 @@ describe('the catalogues', () => {
   it('are translated', () => {
     const han = /\p{Script=Han}/u;
     // Names that are the same everywhere.
-    const same = new Set(['groups.rpo', 'recent.rpo', 'check.fstab', 'check.windows']);
+    const same = new Set(['access.and', 'groups.rpo', 'recent.rpo', 'check.fstab', 'check.windows']);
     for (const [key, text] of Object.entries(chinese))
       if (!same.has(key)) expect(han.test(text), key).toBe(true);
     for (const [key, text] of Object.entries(english)) expect(han.test(text), key).toBe(false);
@@ -69,6 +70,9 @@ describe('the states of the API', () => {
     planStep: 'PlanStepState',
     planCheck: 'PlanCheckVerdict',
     view: 'ViewState',
+    alert: 'AlertState',
+    severity: 'AlertSeverity',
+    delivery: 'AlertDeliveryState',
   };
 
   for (const [kind, schema] of Object.entries(enums)) {
@@ -99,6 +103,11 @@ describe('the states of the API', () => {
     SplitReason: ['split.reason.{}'],
     UnknownLoss: ['loss.unknown.{}'],
     ReadinessCheckCode: ['check.{}'],
+    Role: ['role.{}'],
+    Permission: ['permission.{}'],
+    AlertSeverity: ['channels.hears.{}'],
+    PrincipalKind: ['access.kind.{}'],
+    AlertMuteScope: ['muteScope.{}', 'muteScope.{}.what'],
   };
   for (const [schema, patterns] of Object.entries(words)) {
     it(`${schema} has words for each value`, () => {
@@ -107,6 +116,22 @@ describe('the states of the API', () => {
       }
     });
   }
+
+  it('each code of alerts has words', () => {
+    const told = readFileSync(new URL('../../../../docs/operate/alerts.md', import.meta.url), 'utf8');
+    const codes = [...told.matchAll(/^### ([a-z]+(?:_[a-z]+)*)$/gm)].map((found) => found[1]);
+    expect(codes.length).toBeGreaterThan(10);
+    for (const code of codes) {
+      for (const prefix of ['alertCode', 'alertCause', 'alertRemedy'])
+        expect(english).toHaveProperty([`${prefix}.${code}`]);
+    }
+    const worded = Object.keys(english).filter((key) => key.startsWith('alertCode.'));
+    expect(worded.map((key) => key.slice('alertCode.'.length)).sort()).toEqual(codes.sort());
+  });
+
+  it('each outcome in the audit log has words', () => {
+    for (const outcome of OUTCOMES) expect(english).toHaveProperty([`auditOutcome.${outcome}`]);
+  });
 
   it('what is not known is never green', () => {
     for (const [kind, tones] of Object.entries(TONES)) {

@@ -1,6 +1,8 @@
 /** Chinese, with the words of docs/glossary.md. A key that is missing does not compile. */
 import type { Key } from './en';
 import { access } from './zh/access';
+import { alert } from './zh/alert';
+import { audit } from './zh/audit';
 import { common } from './zh/common';
 import { drill } from './zh/drill';
 import { group } from './zh/group';
@@ -14,6 +16,8 @@ import { states } from './zh/states';
 export const zh: Record<Key, string> = {
   ...common,
   ...access,
+  ...alert,
+  ...audit,
   ...states,
   ...group,
   ...drill,

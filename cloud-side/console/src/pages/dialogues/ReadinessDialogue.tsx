@@ -1,5 +1,5 @@
 /** Whether a point would boot, said from its disks: the last inspection, and a new one. */
-import { Button, Modal, Stack } from '@mantine/core';
+import { Modal, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, body } from '../../api/client';
@@ -8,6 +8,7 @@ import { job as jobQuery, pointReadiness } from '../../api/queries';
 import type { Group, Point, PointReadiness } from '../../api/types';
 import { Empty } from '../../parts/Empty';
 import { Fact, Facts } from '../../parts/Facts';
+import { GuardedButton } from '../../parts/GuardedButton';
 import { Instant } from '../../parts/Instant';
 import { JobOutcome } from '../../parts/JobOutcome';
 import { Live } from '../../parts/Live';
@@ -58,9 +59,12 @@ export function ReadinessDialogue({ group, point, onClose }: Props) {
         )}
         {wish.error && <ProblemNotice error={wish.error} keyed />}
         {job !== null && <JobOutcome query={running} />}
-        <Button variant="default" loading={busy} onClick={wish.send}>
-          {t('readiness.now')}
-        </Button>
+        <GuardedButton
+          operation="check_point_readiness"
+          label={t('readiness.now')}
+          loading={busy}
+          onClick={wish.send}
+        />
       </Stack>
     </Modal>
   );

@@ -13,6 +13,8 @@ interface Props {
   lines: ReactNode[];
   /** The name to be typed; absent for verbs that the API takes without a confirmation. */
   confirm?: string;
+  /** What that name is of; a group by default. */
+  of?: 'group' | 'user';
   /** Why a name has to be typed; by default because production moves. */
   why?: string;
   /** Whether `send` gives the key to the API. */
@@ -27,7 +29,7 @@ interface Props {
 }
 
 export function VerbDialogue(props: Props) {
-  const { title, verb, lines, confirm, why, keyed, send, onClose, frame = 'live', filled = true } = props;
+  const { title, verb, lines, confirm, of, why, keyed, send, onClose, frame = 'live', filled = true } = props;
   const { t } = useWords();
   const [typed, setTyped] = useState('');
   const wish = useWish((key) => send(typed, key), onClose);
@@ -45,7 +47,9 @@ export function VerbDialogue(props: Props) {
     >
       <Consequences title={t('verb.consequences')} lines={lines} />
       {props.children}
-      {confirm !== undefined && <TypedName name={confirm} value={typed} onChange={setTyped} why={why} />}
+      {confirm !== undefined && (
+        <TypedName of={of} name={confirm} value={typed} onChange={setTyped} why={why} />
+      )}
     </Dialogue>
   );
 }

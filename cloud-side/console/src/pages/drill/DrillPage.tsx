@@ -44,6 +44,7 @@ export function DrillPage() {
               drill.finished_at ? null : (
                 <ActionButton
                   action={actionOf(drill.allowed_actions, 'stop')}
+                  operation="stop_drill"
                   label={t('drill.stop')}
                   look="test"
                   onClick={() => setStopping(true)}

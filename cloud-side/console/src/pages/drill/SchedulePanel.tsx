@@ -1,11 +1,11 @@
 /** When a group is drilled by itself, and the dialogues to change that. */
-import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { ApiProblem } from '../../api/problem';
 import { schedule as scheduleQuery } from '../../api/queries';
 import type { DrillSchedule, Group } from '../../api/types';
 import { Fact, Facts } from '../../parts/Facts';
+import { GuardedButton } from '../../parts/GuardedButton';
 import { Instant } from '../../parts/Instant';
 import { Live } from '../../parts/Live';
 import { Panel } from '../../parts/Panel';
@@ -25,13 +25,19 @@ export function SchedulePanel({ group }: { group: Group }) {
       title={t('schedule.title')}
       side={
         <div className="button-row">
-          <Button size="compact-sm" variant="default" onClick={() => setAsked('set')}>
-            {t(none ? 'schedule.set' : 'schedule.change')}
-          </Button>
+          <GuardedButton
+            operation="set_drill_schedule"
+            label={t(none ? 'schedule.set' : 'schedule.change')}
+            size="compact-sm"
+            onClick={() => setAsked('set')}
+          />
           {!none && query.data && (
-            <Button size="compact-sm" variant="default" onClick={() => setAsked('remove')}>
-              {t('schedule.remove')}
-            </Button>
+            <GuardedButton
+              operation="remove_drill_schedule"
+              label={t('schedule.remove')}
+              size="compact-sm"
+              onClick={() => setAsked('remove')}
+            />
           )}
         </div>
       }

@@ -76,22 +76,26 @@ export function GroupFrame() {
                 <>
                   <ActionButton
                     action={action('create_point')}
+                    operation="create_point"
                     label={t('bookmark.do')}
                     onClick={() => ask('bookmark')}
                   />
                   <ActionButton
                     action={action('open_view')}
+                    operation="open_view"
                     label={t('view.do')}
                     onClick={() => ask('view')}
                   />
                   <ActionButton
                     action={action('start_drill')}
+                    operation="start_drill"
                     label={t('drill.do')}
                     look="main"
                     onClick={() => ask('drill')}
                   />
                   <ActionButton
                     action={action('restore_start')}
+                    operation="start_restore"
                     label={t('restore.do')}
                     look="live"
                     onClick={() => ask('restore')}
@@ -99,6 +103,7 @@ export function GroupFrame() {
                   {group.placement === 'target_active' ? (
                     <ActionButton
                       action={action('failback_start')}
+                      operation="start_failback"
                       label={t('failback.do')}
                       look="live"
                       onClick={() => ask('failback')}
@@ -106,6 +111,7 @@ export function GroupFrame() {
                   ) : (
                     <ActionButton
                       action={action('failover_start')}
+                      operation="start_failover"
                       label={t('failover.do')}
                       look="live"
                       onClick={() => ask('failover')}

@@ -5,7 +5,8 @@ import { useState } from 'react';
 import { nearest, points } from '../../api/queries';
 import type { Point, PointKind } from '../../api/types';
 import { fromField } from '../../format/instants';
-import { actionOf } from '../../parts/ActionButton';
+import { ActionButton, actionOf } from '../../parts/ActionButton';
+import { ActionItem } from '../../parts/ActionItem';
 import { Empty } from '../../parts/Empty';
 import { Id } from '../../parts/Id';
 import { Instant } from '../../parts/Instant';
@@ -80,7 +81,6 @@ interface ListProps {
 function PointTable({ items, onInspect }: ListProps) {
   const { t } = useWords();
   const { group, ask } = useGroup();
-  const may = (verb: string) => actionOf(group.allowed_actions, verb)?.allowed === true;
   return (
     <Table
       caption={t('points.title')}
@@ -128,14 +128,13 @@ function PointTable({ items, onInspect }: ListProps) {
           </Cell>
           <Cell>
             <Line gap={6} wrap="nowrap">
-              <Button
+              <ActionButton
+                action={actionOf(group.allowed_actions, 'start_drill')}
+                operation="start_drill"
+                label={t('points.drill')}
                 size="compact-xs"
-                variant="default"
-                disabled={!may('start_drill')}
                 onClick={() => ask('drill', point.id)}
-              >
-                {t('points.drill')}
-              </Button>
+              />
               <Menu position="bottom-end">
                 <Menu.Target>
                   <Button size="compact-xs" variant="default" aria-label={t('points.more')}>
@@ -144,23 +143,26 @@ function PointTable({ items, onInspect }: ListProps) {
                 </Menu.Target>
                 <Menu.Dropdown>
                   <Menu.Item onClick={() => onInspect(point)}>{t('points.readiness')}</Menu.Item>
-                  <Menu.Item disabled={!may('open_view')} onClick={() => ask('view', point.id)}>
-                    {t('view.do')}
-                  </Menu.Item>
-                  <Menu.Item
-                    color="red"
-                    disabled={!may('restore_start')}
+                  <ActionItem
+                    action={actionOf(group.allowed_actions, 'open_view')}
+                    operation="open_view"
+                    label={t('view.do')}
+                    onClick={() => ask('view', point.id)}
+                  />
+                  <ActionItem
+                    action={actionOf(group.allowed_actions, 'restore_start')}
+                    operation="start_restore"
+                    label={t('points.restore')}
+                    look="live"
                     onClick={() => ask('restore', point.id)}
-                  >
-                    {t('points.restore')}
-                  </Menu.Item>
-                  <Menu.Item
-                    color="red"
-                    disabled={!may('failover_start')}
+                  />
+                  <ActionItem
+                    action={actionOf(group.allowed_actions, 'failover_start')}
+                    operation="start_failover"
+                    label={t('points.failover')}
+                    look="live"
                     onClick={() => ask('failover', point.id)}
-                  >
-                    {t('points.failover')}
-                  </Menu.Item>
+                  />
                 </Menu.Dropdown>
               </Menu>
             </Line>

@@ -67,6 +67,7 @@ export function SplitBrainPanel({ group }: { group: Group }) {
               {placement.split_brain?.keeping?.stage === 'blocked' && (
                 <ActionButton
                   action={actionOf(placement.allowed_actions, 'retry')}
+                  operation="retry_placement"
                   label={t('verb.retry')}
                   look="main"
                   onClick={() => setRetrying(true)}
@@ -74,12 +75,14 @@ export function SplitBrainPanel({ group }: { group: Group }) {
               )}
               <ActionButton
                 action={actionOf(placement.allowed_actions, 'keep_source')}
+                operation="keep_source"
                 label={t('keep.source.do')}
                 look="live"
                 onClick={() => setKeep('source')}
               />
               <ActionButton
                 action={actionOf(placement.allowed_actions, 'keep_target')}
+                operation="keep_target"
                 label={t('keep.target.do')}
                 look="live"
                 onClick={() => setKeep('target')}

@@ -286,23 +286,27 @@ function Chosen({ point, instant, newest }: { point: Point; instant: number; new
       <div className="button-row">
         <ActionButton
           action={action('start_drill')}
+          operation="start_drill"
           label={t('drill.do')}
           look="main"
           onClick={() => ask('drill', point.id)}
         />
         <ActionButton
           action={action('open_view')}
+          operation="open_view"
           label={t('view.do')}
           onClick={() => ask('view', point.id)}
         />
         <ActionButton
           action={action('restore_start')}
+          operation="start_restore"
           label={t('restore.do')}
           look="live"
           onClick={() => ask('restore', point.id)}
         />
         <ActionButton
           action={action('failover_start')}
+          operation="start_failover"
           label={t('failover.do')}
           look="live"
           onClick={() => ask('failover', point.id)}

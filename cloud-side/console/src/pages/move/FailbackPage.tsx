@@ -76,6 +76,7 @@ export function FailbackPage() {
                     {failback.stage === 'blocked' && (
                       <ActionButton
                         action={action('retry')}
+                        operation="retry_failback"
                         label={t('verb.retry')}
                         look="main"
                         onClick={() => setVerb('retry')}
@@ -83,12 +84,14 @@ export function FailbackPage() {
                     )}
                     <ActionButton
                       action={action('cancel')}
+                      operation="cancel_failback"
                       label={t('verb.cancel')}
                       onClick={() => setVerb('cancel')}
                     />
                     {failback.step === 'inspect_home' || failback.step === 'await_seed' ? (
                       <ActionButton
                         action={action('confirm_disks')}
+                        operation="confirm_failback_disks"
                         label={t('disks.do')}
                         look="live"
                         onClick={() => setVerb('confirm_disks')}
@@ -96,6 +99,7 @@ export function FailbackPage() {
                     ) : (
                       <ActionButton
                         action={action('cutover')}
+                        operation="cut_over_failback"
                         label={t('verb.cutover')}
                         look="live"
                         onClick={() => setVerb('cutover')}
@@ -103,12 +107,14 @@ export function FailbackPage() {
                     )}
                     <ActionButton
                       action={action('rollback')}
+                      operation="rollback_failback"
                       label={t('verb.rollback')}
                       look="live"
                       onClick={() => setVerb('rollback')}
                     />
                     <ActionButton
                       action={action('commit')}
+                      operation="commit_failback"
                       label={t('verb.commit')}
                       look="live"
                       onClick={() => setVerb('commit')}

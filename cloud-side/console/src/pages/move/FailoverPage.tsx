@@ -75,6 +75,7 @@ export function FailoverPage() {
                     {failover.stage === 'blocked' && (
                       <ActionButton
                         action={action('retry')}
+                        operation="retry_failover"
                         label={t('verb.retry')}
                         look="main"
                         onClick={() => setVerb('retry')}
@@ -82,17 +83,20 @@ export function FailoverPage() {
                     )}
                     <ActionButton
                       action={action('cancel')}
+                      operation="cancel_failover"
                       label={t('verb.cancel')}
                       onClick={() => setVerb('cancel')}
                     />
                     <ActionButton
                       action={action('rollback')}
+                      operation="rollback_failover"
                       label={t('verb.rollback')}
                       look="live"
                       onClick={() => setVerb('rollback')}
                     />
                     <ActionButton
                       action={action('commit')}
+                      operation="commit_failover"
                       label={t('verb.commit')}
                       look="live"
                       onClick={() => setVerb('commit')}

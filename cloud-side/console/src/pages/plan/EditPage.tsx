@@ -10,6 +10,7 @@ import { api, body } from '../../api/client';
 import { ApiProblem } from '../../api/problem';
 import { groups as groupsQuery, plan as planQuery } from '../../api/queries';
 import type { Plan } from '../../api/types';
+import { GuardedButton } from '../../parts/GuardedButton';
 import { Live } from '../../parts/Live';
 import { PageHead } from '../../parts/PageHead';
 import { Panel } from '../../parts/Panel';
@@ -89,13 +90,20 @@ function Editor({ plan }: { plan: Plan | null }) {
         title={base ? t('plan.edit.title', { plan: base.name }) : t('plan.new')}
         above={base ? { to: toPlan(base.name), name: base.name } : { to: '/plans', name: t('nav.plans') }}
         actions={
-          <Button
-            onClick={wish.send}
+          <GuardedButton
+            operation="apply_plan"
+            label={t('plan.save')}
+            look="main"
             loading={wish.busy}
-            disabled={document === null || document.name === ''}
-          >
-            {t('plan.save')}
-          </Button>
+            refused={
+              document === null
+                ? { why: t('plan.save.broken') }
+                : document.name === ''
+                  ? { why: t('plan.save.unnamed') }
+                  : null
+            }
+            onClick={wish.send}
+          />
         }
         note={t('plan.edit.what')}
       />

@@ -1,14 +1,13 @@
 /** A plan: its steps, what stands in the way of a run, how long it would take, and its runs. */
-import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { Link, useNavigate, useParams } from 'react-router';
+import { useNavigate, useParams } from 'react-router';
 import { api, body } from '../../api/client';
 import { planForecast, plan as planQuery } from '../../api/queries';
-import type { Action, Plan, PlanForecast, PlanMode } from '../../api/types';
-import { ActionButton } from '../../parts/ActionButton';
+import type { Plan, PlanForecast, PlanMode } from '../../api/types';
 import { Fact, Facts } from '../../parts/Facts';
 import { FileText } from '../../parts/FileText';
+import { GuardedButton } from '../../parts/GuardedButton';
 import { Instant } from '../../parts/Instant';
 import { Live } from '../../parts/Live';
 import { PageHead } from '../../parts/PageHead';
@@ -17,6 +16,7 @@ import { PlanGraph } from '../../parts/PlanGraph';
 import { toPlan } from '../../parts/paths';
 import { Served } from '../../parts/Served';
 import { Cell, NumberCell, Row, Table } from '../../parts/Table';
+import { forRun } from '../../states/permission';
 import { aboutOf, type PlanText, write } from '../../states/plan';
 import { useWords } from '../../words/words';
 import { VerbDialogue } from '../dialogues/VerbDialogue';
@@ -25,9 +25,6 @@ import { ModeField } from './ModeField';
 import { RunList } from './RunList';
 import { StartDialogue } from './StartDialogue';
 import { StepWords, stepLine } from './StepWords';
-
-/** A plan tells no allowed actions; its check says what stands in the way. Nothing starts from a stale page. */
-const START: Action = { name: 'start', allowed: true };
 
 export function PlanPage() {
   const { t } = useWords();
@@ -50,20 +47,24 @@ export function PlanPage() {
               note={document.description}
               actions={
                 <>
-                  <Button variant="default" onClick={() => setRemoving(true)}>
-                    {t('plan.remove')}
-                  </Button>
-                  <Button variant="default" component={Link} to={toPlan(plan.name, 'edit')}>
-                    {t('plan.edit')}
-                  </Button>
-                  <ActionButton
-                    action={START}
+                  <GuardedButton
+                    operation="remove_plan"
+                    label={t('plan.remove')}
+                    onClick={() => setRemoving(true)}
+                  />
+                  <GuardedButton
+                    operation="apply_plan"
+                    label={t('plan.edit')}
+                    to={toPlan(plan.name, 'edit')}
+                  />
+                  <GuardedButton
+                    operation="start_plan_run"
                     label={t('plan.drill')}
                     look="main"
                     onClick={() => setStarting('drill')}
                   />
-                  <ActionButton
-                    action={START}
+                  <GuardedButton
+                    operation={forRun('start_plan_run', 'planned')}
                     label={t('plan.failover')}
                     look="live"
                     onClick={() => setStarting('planned')}

@@ -21,6 +21,7 @@ import { Served } from '../../parts/Served';
 import { Badge, StateBadge } from '../../parts/StateBadge';
 import { useStale } from '../../parts/staleness';
 import { Cell, NumberCell, Row, Table } from '../../parts/Table';
+import { forRun } from '../../states/permission';
 import { frameOf, isOver, ranFor, settled } from '../../states/runs';
 import { tone } from '../../states/tones';
 import { useWords } from '../../words/words';
@@ -28,6 +29,11 @@ import { VerbDialogue } from '../dialogues/VerbDialogue';
 import { PlanPoints } from './CheckPanel';
 
 type StepVerb = 'approve' | 'retry-step' | 'skip-step';
+const OPERATIONS = {
+  approve: 'approve_plan_step',
+  'retry-step': 'retry_plan_step',
+  'skip-step': 'skip_plan_step',
+} as const;
 type Asked = { verb: StepVerb; step: PlanRunStep } | { verb: 'cancel'; step: null };
 
 export function RunPage() {
@@ -52,6 +58,7 @@ export function RunPage() {
               isOver(run) ? null : (
                 <ActionButton
                   action={actionOf(run.allowed_actions, 'cancel')}
+                  operation={forRun('cancel_plan_run', run.mode)}
                   label={t('run.cancel')}
                   look={frameOf(run.mode)}
                   onClick={() => setAsked({ verb: 'cancel', step: null })}
@@ -254,6 +261,7 @@ function RunSteps({ run, onAsk }: StepsProps) {
                     <ActionButton
                       key={verb}
                       action={actionOf(step.allowed_actions, verb)}
+                      operation={forRun(OPERATIONS[verb], run.mode)}
                       label={t(`run.${verb}`)}
                       look={verb === 'skip-step' ? 'plain' : 'main'}
                       onClick={() => onAsk(verb, step)}

@@ -17,7 +17,9 @@ import { Live } from '../../parts/Live';
 import { toPlanRun } from '../../parts/paths';
 import { Badge } from '../../parts/StateBadge';
 import { TypedName } from '../../parts/TypedName';
+import { useRefusal } from '../../parts/useRefusal';
 import { useWish } from '../../parts/useWish';
+import { forRun } from '../../states/permission';
 import type { PlanText } from '../../states/plan';
 import { frameOf } from '../../states/runs';
 import { tone } from '../../states/tones';
@@ -35,6 +37,7 @@ interface Props {
 export function StartDialogue({ plan, mode: first, onClose }: Props) {
   const { t, wholeSpan } = useWords();
   const navigate = useNavigate();
+  const refusal = useRefusal();
   const { steps } = plan.document as unknown as PlanText;
   const [mode, setMode] = useState<PlanMode>(first);
   const [timed, setTimed] = useState(false);
@@ -96,11 +99,18 @@ export function StartDialogue({ plan, mode: first, onClose }: Props) {
       <Radio.Group value={mode} onChange={(next) => setMode(next as PlanMode)} label={t('plan.mode')}>
         <div className="choices is-three">
           {MODES.map((value) => (
-            <Radio.Card key={value} value={value} className="choice">
+            <Radio.Card
+              key={value}
+              value={value}
+              className="choice"
+              disabled={refusal(...forRun('start_plan_run', value)) !== null}
+            >
               <Radio.Indicator />
               <div>
                 <strong>{t(`plan.mode.${value}`)}</strong>
-                <p className="quiet small">{t(`plan.mode.${value}.what`)}</p>
+                <p className="quiet small">
+                  {refusal(...forRun('start_plan_run', value)) ?? t(`plan.mode.${value}.what`)}
+                </p>
               </div>
             </Radio.Card>
           ))}

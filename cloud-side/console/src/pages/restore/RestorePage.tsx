@@ -86,6 +86,7 @@ export function RestorePage() {
                   {restore.stage === 'blocked' && (
                     <ActionButton
                       action={action('retry')}
+                      operation="retry_restore"
                       label={t('verb.retry')}
                       look="main"
                       onClick={() => setVerb('retry')}
@@ -94,6 +95,7 @@ export function RestorePage() {
                   {!restore.end && (
                     <ActionButton
                       action={action('cancel')}
+                      operation="cancel_restore"
                       label={t('verb.cancel')}
                       look="live"
                       onClick={() => setVerb('cancel')}
@@ -101,6 +103,7 @@ export function RestorePage() {
                   )}
                   <ActionButton
                     action={action('undo')}
+                    operation="undo_restore"
                     label={t('verb.undo')}
                     look="live"
                     onClick={() => setVerb('undo')}

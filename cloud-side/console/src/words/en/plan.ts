@@ -50,6 +50,8 @@ export const plan = {
   'plan.edit.form': 'Form',
   'plan.edit.text': 'Text (JSON)',
   'plan.edit.broken': 'The text cannot be shown as a form. Put it right under Text.',
+  'plan.save.broken': 'The text is no plan yet',
+  'plan.save.unnamed': 'The plan has no name yet',
   'plan.save': 'Check and save',
   'plan.faults': 'Faults: {count}',
   'plan.faults.what': 'Nothing was kept. Put these right and save again.',

@@ -80,6 +80,7 @@ export const restore = {
   'branches.latest': 'Newest point',
   'branches.from': 'The branch began as',
   'branches.to': 'and its newest point is',
+  'branches.empty': 'There is no point in it',
   'branches.remove': 'Remove',
   'branches.remove.title': 'Remove a branch of {group}',
   'branches.remove.gone': 'The branch and its history are deleted for good.',

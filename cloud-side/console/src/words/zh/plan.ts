@@ -50,6 +50,8 @@ export const plan = {
   'plan.edit.form': '表单',
   'plan.edit.text': '文本（JSON）',
   'plan.edit.broken': '文本无法显示为表单，请在文本中改正。',
+  'plan.save.broken': '文本还不是有效的计划',
+  'plan.save.unnamed': '计划还没有名称',
   'plan.save': '检查并保存',
   'plan.faults': '错误：{count}',
   'plan.faults.what': '没有保存任何内容。请改正后重新保存。',

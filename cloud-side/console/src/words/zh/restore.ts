@@ -73,6 +73,7 @@ export const restore = {
   'branches.latest': '最新恢复点',
   'branches.from': '分支的基点为',
   'branches.to': '，最新恢复点为',
+  'branches.empty': '分支中没有恢复点',
   'branches.remove': '删除',
   'branches.remove.title': '删除 {group} 的分支',
   'branches.remove.gone': '分支及其历史被永久删除。',

@@ -3,25 +3,24 @@ import { Button, PasswordInput, Stack, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { setUp } from '../api/session';
+import { isSet, NO_PASSWORD, PasswordFields } from '../parts/PasswordFields';
 import { ProblemNotice } from '../parts/ProblemNotice';
+import { isName } from '../states/access';
 import { useWords } from '../words/words';
-import { SignInCard } from './SignInPage';
 
-export function SetupPage() {
+export function SetupForm() {
   const { t } = useWords();
   const [secret, setSecret] = useState('');
   const [name, setName] = useState('');
-  const [password, setPassword] = useState('');
-  const [again, setAgain] = useState('');
-  const sending = useMutation({ mutationFn: () => setUp(secret.trim(), name.trim(), password) });
-  const differs = again !== '' && again !== password;
-  const ready = secret.trim() !== '' && name.trim() !== '' && password !== '' && again === password;
+  const [password, setPassword] = useState(NO_PASSWORD);
+  const sending = useMutation({ mutationFn: () => setUp(secret.trim(), name.trim(), password.password) });
+  const ready = secret.trim() !== '' && isName(name.trim()) && isSet(password, name.trim());
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (ready) sending.mutate();
   };
   return (
-    <SignInCard title={t('setup.title')}>
+    <>
       <h2>{t('setup.title')}</h2>
       <p>{t('setup.what')}</p>
       <form onSubmit={submit}>
@@ -39,28 +38,17 @@ export function SetupPage() {
             label={t('signin.name')}
             value={name}
             onChange={(event) => setName(event.currentTarget.value)}
+            error={name.trim() !== '' && !isName(name.trim()) ? t('users.name.wrong') : undefined}
             autoComplete="username"
             spellCheck={false}
           />
-          <PasswordInput
-            label={t('signin.password')}
-            value={password}
-            onChange={(event) => setPassword(event.currentTarget.value)}
-            autoComplete="new-password"
-          />
-          <PasswordInput
-            label={t('setup.again')}
-            value={again}
-            onChange={(event) => setAgain(event.currentTarget.value)}
-            error={differs ? t('setup.differs') : undefined}
-            autoComplete="new-password"
-          />
+          <PasswordFields name={name.trim()} value={password} onChange={setPassword} />
           {sending.error && <ProblemNotice error={sending.error} />}
           <Button type="submit" loading={sending.isPending} disabled={!ready}>
             {t('setup.do')}
           </Button>
         </Stack>
       </form>
-    </SignInCard>
+    </>
   );
 }
