@@ -1,29 +1,239 @@
-// What the scripts that drive a browser share: the built console behind its policy, and a Chromium in front of it.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// What the scripts that drive a browser share: a Chromium in front of an installation, which serves the console itself,
+// and what is held against a page: errors in its console, breaches of the content security policy, answers that nobody
+// expected, and anything that comes from another address.
+//
+//   BCDR_API           https://HOST:PORT of the installation
+//   BCDR_CA            the certificate of its authority
+//   BCDR_SETUP_SECRET  makes the first administrator; without it somebody who is there already signs in
+//   BCDR_NAME          who signs in; first-administrator if it is not given
+//   BCDR_PASSWORD      the password; with a setup secret a random one is used if it is not given
+//   BCDR_LANGUAGE      en or zh, to begin with
+//   BCDR_LAUNCH        launch settings as JSON, for a machine that is not recovered with the default ones
+//   BCDR_PICTURES      where pictures go; screenshots/ if it is not given
+//   BCDR_CONSOLE       a folder made by `npm run build`, in place of the console that is part of the program
+//   CHROMIUM           /usr/bin/chromium if it is not given
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { preview } from 'vite';
+import { Installation } from './installation.mjs';
+import { say } from './words.mjs';
+
+const PATIENCE_SECONDS = 30;
+/** Answers by which a page learns that there is none: no drill schedule is set. */
+const ABSENCES = /^GET groups\/[^/]+\/drill-schedule 404$/;
 
 /** A setting that has to be given. */
-export function need(name) {
+function need(name, why = '') {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set; see the head of the script`);
+  if (!value) throw new Error(`${name} is not set${why}; see the head of scripts/browser.mjs`);
   return value;
 }
 
-/**
- * Opens a page on the built console, which is proxied to the installation at BCDR_API. `complaints` collects
- * what the page logged as an error, breaches of the content security policy among it.
- */
-export async function open() {
-  need('BCDR_API');
-  const token = (await readFile(need('BCDR_TOKEN_FILE'), 'utf8')).trim();
-  const server = await preview({ preview: { port: 0, host: '127.0.0.1' }, logLevel: 'error' });
-  const origin = `http://127.0.0.1:${server.httpServer.address().port}`;
-  const profile = await mkdtemp(join(tmpdir(), 'bcdr-console-'));
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+function settings() {
+  const secret = process.env.BCDR_SETUP_SECRET?.trim() || null;
+  return {
+    secret,
+    name: process.env.BCDR_NAME || 'first-administrator',
+    password:
+      process.env.BCDR_PASSWORD ||
+      (secret
+        ? randomBytes(18).toString('base64url')
+        : need('BCDR_PASSWORD', ', and there is no BCDR_SETUP_SECRET')),
+    launch: process.env.BCDR_LAUNCH ? JSON.parse(process.env.BCDR_LAUNCH) : null,
+    language: process.env.BCDR_LANGUAGE === 'zh' ? 'zh' : 'en',
+    pictures: process.env.BCDR_PICTURES || new URL('../screenshots/', import.meta.url).pathname,
+  };
+}
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
+
+/** Has the pages come from a folder, under the policy that the installation sends with its own. */
+async function serveFrom(folder, context, installation) {
+  const { headers } = await installation.ask('GET', '/');
+  const policy = { 'content-security-policy': headers['content-security-policy'] };
+  await context.route(
+    (url) => url.origin === installation.origin && !url.pathname.startsWith('/api/'),
+    async (route) => {
+      const { pathname } = new URL(route.request().url());
+      const file = extname(pathname) ? pathname : 'index.html';
+      const body = await readFile(join(folder, file)).catch(() => null);
+      if (body === null) return route.fulfill({ status: 404, body: 'no such file' });
+      return route.fulfill({ body, contentType: TYPES[extname(file)], headers: policy });
+    },
+  );
+}
+
+class Site {
+  complaints = [];
+  silent = false;
+  #expected = [];
+  #pictures;
+  #prefix;
+  #stops = 0;
+  #began = Date.now();
+
+  constructor({ prefix, page, context, installation, user, launch, pictures, language }) {
+    Object.assign(this, { page, context, installation, user, launch, language, origin: installation.origin });
+    this.#pictures = pictures;
+    this.#prefix = prefix;
+    page.on('console', (message) => {
+      // Answers that are no success are logged too; they are held against the page by themselves, below.
+      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
+        this.complaints.push(`logged at ${page.url()}: ${message.text()}`);
+      }
+    });
+    page.on('pageerror', (error) => this.complaints.push(`thrown at ${page.url()}: ${error.stack ?? error}`));
+    page.on('crash', () => this.complaints.push(`the page crashed at ${page.url()}`));
+    page.on('request', (asked) => {
+      const { protocol, origin } = new URL(asked.url());
+      if (protocol !== 'blob:' && origin !== this.origin)
+        this.complaints.push(`${page.url()} asked ${origin}, which is another address`);
+    });
+    page.on('requestfailed', (asked) => {
+      const why = asked.failure()?.errorText;
+      // Aborted: the page left, or no longer wanted it.
+      if (!this.silent && why !== 'net::ERR_ABORTED')
+        this.complaints.push(`${asked.method()} ${asked.url()} failed: ${why}`);
+    });
+    page.on('response', (answer) => this.#hold(answer));
+  }
+
+  #hold(answer) {
+    if (answer.status() < 400) return;
+    const path = new URL(answer.url()).pathname.replace('/api/v1/', '');
+    const what = `${answer.request().method()} ${path} ${answer.status()}`;
+    const expected = this.#expected.find((one) => one.what === what);
+    if (expected) expected.came = true;
+    else if (!ABSENCES.test(what)) this.complaints.push(`at ${this.page.url()}: unexpected answer: ${what}`);
+  }
+
+  /** From now on this answer is no fault, such as `POST session 401`; that it never comes is one. */
+  expect(what) {
+    this.#expected.push({ what, came: false });
+  }
+
+  /** What is held against the pages so far. */
+  faults() {
+    const missing = this.#expected.filter(({ came }) => !came).map(({ what }) => `never answered: ${what}`);
+    return [...new Set([...this.complaints, ...missing])];
+  }
+
+  t(key, values) {
+    return say(this.language, key, values);
+  }
+
+  get dialogue() {
+    return this.page.getByRole('dialog');
+  }
+
+  button(key, within = this.page) {
+    return within.getByRole('button', { name: this.t(key), exact: true });
+  }
+
+  /** Presses a button as soon as it can be pressed. */
+  async press(key, within = this.page, seconds = PATIENCE_SECONDS) {
+    const can = within.getByRole('button', { name: this.t(key), exact: true, disabled: false });
+    await can.first().click({ timeout: seconds * 1000 });
+  }
+
+  /** The page says so, within this time. */
+  async sees(key, values = {}, seconds = PATIENCE_SECONDS, within = this.page) {
+    await within
+      .getByText(this.t(key, values), { exact: true })
+      .first()
+      .waitFor({ timeout: seconds * 1000 });
+  }
+
+  /** The page is titled so. */
+  async titled(key, values = {}) {
+    await this.page.getByRole('heading', { level: 1, name: this.t(key, values), exact: true }).waitFor();
+  }
+
+  /** A badge beside the title says so, within this time. */
+  badge(key, seconds = PATIENCE_SECONDS) {
+    return this.sees(key, {}, seconds, this.page.locator('.badges'));
+  }
+
+  /** Types the name that a dialogue wants before it does what it says. */
+  async confirm(name) {
+    await this.dialogue.locator('[data-confirm]').fill(name);
+  }
+
+  open(path) {
+    return this.page.goto(`${this.origin}${path}`);
+  }
+
+  /** Changes the language with the page's own button. */
+  async speak(language) {
+    if (language === this.language) return;
+    const name = language === 'zh' ? '中文' : 'English';
+    await this.page.getByRole('button', { name, exact: true }).click();
+    this.language = language;
+    await this.page
+      .locator(`html[lang="${language === 'zh' ? 'zh-CN' : 'en'}"]`)
+      .waitFor({ state: 'attached' });
+  }
+
+  /** What was reached, and when. */
+  say(text) {
+    console.log(`${((Date.now() - this.#began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+  }
+
+  /** A picture of a stop on the way, numbered. */
+  async stop(name) {
+    this.#stops += 1;
+    await this.picture(`${this.#prefix}-${String(this.#stops).padStart(2, '0')}-${name}`, false);
+  }
+
+  async picture(name, fullPage = true) {
+    await mkdir(this.#pictures, { recursive: true });
+    const path = join(this.#pictures, `${name}.png`);
+    await this.page.screenshot({ path, fullPage });
+    return path;
+  }
+
+  /** The page has read what it shows, and nothing on it moves any more. */
+  async settled() {
+    await this.page.locator('h1').first().waitFor();
+    await this.page.waitForFunction(() => document.querySelector('[aria-busy="true"]') === null);
+    await this.page.evaluate(async () => {
+      const ends = (one) => Number.isFinite(one.effect?.getComputedTiming().endTime);
+      const moving = document.getAnimations().filter(ends);
+      await Promise.all([document.fonts.ready, ...moving.map((one) => one.finished.catch(() => {}))]);
+    });
+  }
+}
+
+/** Says what went wrong, where, and what the page said of it. */
+async function explain(name, error, site) {
+  console.error(`${name} failed: ${error.message}`);
+  console.error(
+    error.stack
+      ?.split('\n')
+      .filter((line) => line.includes('/scripts/'))
+      .join('\n'),
+  );
+  const alerts = await site.page
+    .getByRole('alert')
+    .allInnerTexts()
+    .catch(() => []);
+  for (const text of alerts) console.error(`the page says: ${text.replaceAll('\n', ' ')}`);
+  const picture = await site.picture(`${name}-failed`, false).catch(() => 'no picture could be taken');
+  console.error(`at ${site.page.url()}; ${picture}`);
+}
+
+/** Opens Chromium in front of the installation, has the steps taken, and fails loudly. */
+export async function drive(name, steps) {
+  const given = settings();
+  const installation = await Installation.at(need('BCDR_API'), need('BCDR_CA'));
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     headless: true,
     args: [
       '--no-sandbox',
@@ -33,53 +243,40 @@ export async function open() {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      `--ignore-certificate-errors-spki-list=${await installation.provenKey()}`,
     ],
-    timezoneId: 'Asia/Shanghai',
-    viewport: { width: 1440, height: 900 },
   });
-  const complaints = [];
-  const page = browser.pages()[0] ?? (await browser.newPage());
-  page.on('console', (message) => {
-    // Chromium logs every answer that is no success; what a page does about it is what is tested.
-    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
-      complaints.push(message.text());
-    }
-  });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-
-  const get = async (path) => {
-    const answer = await fetch(`${origin}/api/v1/${path}`, { headers: { authorization: `Bearer ${token}` } });
-    return answer.json();
-  };
-  const close = async () => {
+  let site;
+  try {
+    const context = await browser.newContext({
+      locale: given.language === 'zh' ? 'zh-CN' : 'en-GB',
+      timezoneId: 'Asia/Shanghai',
+      viewport: { width: 1440, height: 900 },
+    });
+    context.setDefaultTimeout(PATIENCE_SECONDS * 1000);
+    if (process.env.BCDR_CONSOLE) await serveFrom(process.env.BCDR_CONSOLE, context, installation);
+    const { secret, name: user, password, launch, pictures, language } = given;
+    const page = await context.newPage();
+    site = new Site({
+      prefix: name,
+      page,
+      context,
+      installation,
+      user: { secret, name: user, password },
+      launch,
+      pictures,
+      language,
+    });
+    await steps(site);
+  } catch (error) {
+    process.exitCode = 1;
+    if (site) await explain(name, error, site);
+    else console.error(error);
+  } finally {
+    await installation.signOut().catch(() => {});
     await browser.close();
-    await server.close();
-    await rm(profile, { recursive: true, force: true });
-  };
-  return { page, origin, token, complaints, get, close };
-}
-
-/** Signs in with a language and colours, from nothing. */
-const byToken = { en: 'Sign in with a token', zh: '使用令牌登录' };
-
-export async function signIn({ page, origin, token }, language, scheme) {
-  await page.goto(origin);
-  await page.evaluate(
-    ([wordsIn, colours]) => {
-      sessionStorage.clear();
-      localStorage.setItem('bcdr.language', wordsIn);
-      localStorage.setItem('mantine-color-scheme-value', colours);
-    },
-    [language, scheme],
-  );
-  await page.goto(origin);
-  await page.getByRole('button', { name: byToken[language] }).click();
-  await page.locator('input[type=password]').fill(token);
-  await page.keyboard.press('Enter');
-  await page.locator('.shell').waitFor();
-}
-
-export function report(complaints) {
-  for (const complaint of new Set(complaints)) console.error(complaint);
-  if (complaints.length > 0) process.exitCode = 1;
+  }
+  const faults = site?.faults() ?? [];
+  for (const fault of faults) console.error(fault);
+  if (faults.length > 0) process.exitCode = 1;
 }

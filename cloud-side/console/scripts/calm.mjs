@@ -1,152 +1,84 @@
-// What one does on a calm day, through the browser: a plan is written with a fault, put right, drilled and decided;
-// volumes are restored in place and the restore is undone; an instant is chosen on the timeline and viewed. It needs
-// no disk that boots. It changes what the lab's first group holds.
+// Whether everybody can use the console: every page, and every dialogue, in both languages, light and dark, wide and
+// narrow, is looked at by axe; nothing is cut off at the side; each page can be walked with the keyboard alone, and one
+// sees where one is; a dialogue takes the focus, keeps it, and gives it back. On a lab that the story was run on.
 //
-//   BCDR_API=https://127.0.0.1:PORT BCDR_CA=…/ca.pem BCDR_TOKEN_FILE=…/token npm run calm
-import assert from 'node:assert/strict';
-import { open, report, signIn } from './browser.mjs';
+//   BCDR_API=https://127.0.0.1:PORT BCDR_CA=…/ca.pem BCDR_NAME=… BCDR_PASSWORD=… npm run calm [-- NAME…]
+//
+// Only the pages whose name begins with one of NAME if any is given. The settings are in browser.mjs.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { drive } from './browser.mjs';
+import { look, nameOf } from './looks.mjs';
+import { left, others, pages, visit } from './pages.mjs';
+import { enter, leave } from './signing.mjs';
+import { walk, walkDialogue } from './walk.mjs';
+import { KEYS } from './words.mjs';
 
-const site = await open();
-const { page, origin, complaints, get } = site;
-const button = (name) => page.getByRole('button', { name, exact: true });
-const until = async (what, asked, patience = 120_000) => {
-  const end = Date.now() + patience;
-  for (;;) {
-    const found = await asked();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
-    await page.waitForTimeout(500);
+const LOOKS = [
+  { language: 'en', scheme: 'light', width: 1440 },
+  { language: 'zh', scheme: 'dark', width: 1440 },
+  { language: 'zh', scheme: 'light', width: 480 },
+];
+const wanted = process.argv.slice(2);
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds: names, roles, order, contrast. */
+async function axeOn(site, name) {
+  await site.page.evaluate(axe);
+  const { violations } = await site.page.evaluate(() =>
+    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+  );
+  for (const { id, help, nodes } of violations) {
+    const where = nodes
+      .slice(0, 3)
+      .map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`)
+      .join(' | ');
+    site.complaints.push(`${name}: ${id}: ${help}: ${where}`);
   }
-};
+}
 
-async function plans(group) {
-  const name = `calm-${Date.now().toString(36)}`;
-  await page.goto(`${origin}/new-plan`);
-  await page.getByLabel('Name', { exact: true }).fill(name);
-  for (const kind of ['Approval', 'Group', 'Wait']) {
-    await button('Add a step').click();
-    await page.getByRole('menuitem', { name: kind, exact: true }).click();
+/** Nothing is cut off, and no key stands where its words should. */
+async function plainOn(site, name) {
+  const { page } = site;
+  const wider = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  if (wider > 0) site.complaints.push(`${name}: the page is ${wider} px wider than the window`);
+  const text = await page.locator('body').innerText();
+  const lines = new Set(text.split('\n').map((line) => line.trim()));
+  for (const key of KEYS)
+    if (lines.has(key)) site.complaints.push(`${name}: ${key} is shown without its words`);
+  if (!(await page.title()).includes('BCDR Gateway')) site.complaints.push(`${name}: the page has no title`);
+}
+
+async function examine(site, name) {
+  await axeOn(site, name);
+  await plainOn(site, name);
+}
+
+await drive('calm', async (site) => {
+  site.expect('GET session 401');
+  await site.open('/');
+  await site.page.getByRole('heading', { name: 'BCDR Gateway' }).waitFor();
+  for (const one of LOOKS) {
+    await look(site, one);
+    await site.settled();
+    await examine(site, `first-${nameOf(one)}`);
   }
-  await page.getByLabel('Seconds').fill('0');
-  await page.getByLabel('What is asked').fill('Is <b>all</b> well? "{yes}"');
-  await page.getByPlaceholder('Choose a group').click();
-  await page.getByRole('option', { name: group, exact: true }).click();
-  await button('Check and save').click();
-  await page.getByText('it waits 0 seconds').first().waitFor();
-  await page.getByText('Text (JSON)').click();
-  // The line that the server's fault is about is marked.
-  const marked = await page.locator('.source-lines li[data-wrong]').textContent();
-  const lines = (await page.locator('.source textarea').inputValue()).split('\n');
-  assert.match(lines[Number(marked) - 1], /"id": "wait"/);
-  assert.equal((await get(`plans/${name}`)).status, 404, 'a plan with a fault is not kept');
-  await page.getByText('Form', { exact: true }).click();
-  await page.getByLabel('Seconds').fill('2');
-  await button('Check and save').click();
-  await page.waitForURL(`**/plans/${name}`);
-
-  await button('Drill the plan').click();
-  await button('Start drill').click();
-  await page.waitForURL('**/plan-runs/*');
-  const id = page.url().split('/').at(-1);
-  await button('Release').click();
-  await page.getByLabel('Reason (optional)').fill('looks well');
-  await page.getByRole('dialog').getByRole('button', { name: 'Release' }).click();
-  const run = () => get(`plan-runs/${id}`);
-  const held = await until('the drill', async () => {
-    const now = await run();
-    return ['paused', 'succeeded'].includes(now.state) && now;
-  });
-  if (held.state === 'paused') {
-    await button('Skip').click();
-    await page.getByLabel('Reason', { exact: true }).fill('the disk of this lab does not boot');
-    await page.getByRole('dialog').getByRole('button', { name: 'Skip' }).click();
+  await enter(site);
+  const known = await pages(site);
+  const all = [...known, ...(await others(site, known))].filter(
+    ({ name }) => wanted.length === 0 || wanted.some((start) => name.startsWith(start)),
+  );
+  for (const [round, one] of LOOKS.entries()) {
+    await site.open('/');
+    await look(site, one);
+    for (const page of all) {
+      const name = `${page.name}-${nameOf(one)}`;
+      await visit(site, page);
+      await examine(site, name);
+      if (round === 0) await (page.name.startsWith('dialogue-') ? walkDialogue : walk)(site, name);
+      await left(site);
+    }
+    site.say(`${all.length} pages were looked at, ${nameOf(one)}`);
   }
-  const ended = await until('the end of the run', async () => {
-    const now = await run();
-    return now.ended_at && now;
-  });
-  assert.match(ended.state, /^succeeded/);
-  assert.equal(ended.steps[0].decided.reason, 'looks well');
-  // What the page says is what the API says.
-  await page
-    .getByText(ended.state === 'succeeded' ? 'Succeeded' : 'Succeeded in part')
-    .first()
-    .waitFor();
-  await page.goto(`${origin}/plans/${name}`);
-  await button('Remove').click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
-  await page.waitForURL('**/plans');
-}
-
-async function restores(group) {
-  await page.goto(`${origin}/groups/${group}`);
-  await button('Create bookmark').click();
-  const label = `calm-${Date.now().toString(36)}`;
-  await page.getByRole('dialog').getByRole('textbox').first().fill(label);
-  await page.getByRole('dialog').getByRole('button', { name: 'Create bookmark' }).click();
-  await until('the bookmark', async () => (await get(`groups/${group}/points/${label}`)).label === label);
-  await page.keyboard.press('Escape');
-  await page.goto(`${origin}/groups/${group}/restores`);
-  await button('Restore').click();
-  const dialogue = page.getByRole('dialog');
-  const start = dialogue.getByRole('button', { name: 'Restore', exact: true });
-  await dialogue.getByText('By label or id').click();
-  await dialogue.getByRole('textbox', { name: 'Label or id' }).fill(label);
-  await dialogue.getByText('May differ').waitFor();
-  await dialogue.locator('[data-confirm]').fill(group);
-  assert.equal(await start.isEnabled(), false, 'nothing is restored under a machine that may run');
-  await dialogue.getByRole('checkbox').check();
-  await until('the button', () => start.isEnabled());
-  await start.click();
-  await page.waitForURL('**/restores/*');
-  const first = page.url().split('/').at(-1);
-  const ended = async (id) => (await get(`restores/${id}`)).end;
-  assert.equal(await until('the restore', () => ended(first)), 'restored');
-  await page.getByText('The machine can be started.').waitFor();
-  await button('Undo it').click();
-  await page.getByRole('dialog').locator('[data-confirm]').fill(group);
-  await page.getByRole('dialog').getByRole('button', { name: 'Undo it' }).click();
-  await page.waitForURL((url) => !url.pathname.endsWith(first) && url.pathname.startsWith('/restores/'));
-  const second = page.url().split('/').at(-1);
-  assert.equal(await until('the undo', () => ended(second)), 'restored');
-  assert.equal((await get(`restores/${second}`)).undoes, first);
-}
-
-async function timeline(group) {
-  await page.goto(`${origin}/groups/${group}/timeline`);
-  await page.getByText('follows the present').waitFor();
-  await button('Point before it').click();
-  // What the page chose is what the API says of the same instant.
-  const shown = await page
-    .locator('section', { hasText: 'The point of this instant' })
-    .locator('.id')
-    .innerText();
-  const field = await page.locator('input[type=datetime-local]').inputValue();
-  assert.ok(field && shown);
-  const point = await get(`groups/${group}/points/${shown}`);
-  assert.equal(point.id, shown);
-  const panel = page.locator('section', { hasText: 'The point of this instant' });
-  await panel.getByRole('button', { name: 'Open view' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Open view' }).click();
-  await page.waitForURL('**/views');
-  const view = (await get(`views?group=${group}`)).items.find((one) => one.point.id === shown);
-  assert.ok(view, 'the view is of the point that was chosen');
-  await button('Close view').first().click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Close view' }).click();
-  await until('the view to be closed', async () => (await get(`views/${view.id}`)).status === 404);
-}
-
-try {
-  const group = (await get('groups?limit=1')).items[0].name;
-  await signIn(site, 'en', 'light');
-  page.setDefaultTimeout(60_000);
-  await plans(group);
-  console.log('a plan was written, refused, put right, drilled and removed');
-  await restores(group);
-  console.log('volumes were restored in place, and that was undone');
-  await timeline(group);
-  console.log('an instant was chosen and viewed');
-} finally {
-  await site.close();
-}
-report(complaints);
+  await leave(site);
+});
