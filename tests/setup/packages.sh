@@ -15,10 +15,11 @@ declare -A package_sets=(
     ["network"]="iproute2"
     ["database"]="postgresql"
     ["name server"]="bind9"
+    ["browser"]="chromium fonts-wqy-microhei"
 )
 # Package names differ between releases; the commands are what is really needed.
 required_commands="qemu-system-x86_64 qemu-img qemu-io qemu-nbd nbdkit nbdinfo nbdcopy nbdsh nbdfuse
-    fusermount3 fio mmdebstrap sfdisk mkfs.ext4 debugfs mkfs.xfs mkfs.vfat mcopy grub-mkimage losetup flock ip gcc make named"
+    fusermount3 fio mmdebstrap sfdisk mkfs.ext4 debugfs mkfs.xfs mkfs.vfat mcopy grub-mkimage losetup flock ip gcc make named chromium"
 
 # Administration tools live in sbin, which an ordinary user's PATH lacks.
 PATH="$PATH:/usr/sbin:/sbin"
