@@ -1,5 +1,6 @@
 // What the scripts that drive a browser share: the built console behind its policy, and a Chromium in front of it.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -64,6 +65,8 @@ const byToken = { en: 'Sign in with a token', zh: '使用令牌登录' };
 
 export async function signIn({ page, origin, token }, language, scheme) {
   await page.goto(origin);
+  // A page that is still asking would keep its token again.
+  await page.locator('.shell, .signin-card form').first().waitFor();
   await page.evaluate(
     ([wordsIn, colours]) => {
       sessionStorage.clear();
@@ -77,6 +80,24 @@ export async function signIn({ page, origin, token }, language, scheme) {
   await page.locator('input[type=password]').fill(token);
   await page.keyboard.press('Enter');
   await page.locator('.shell').waitFor();
+}
+
+const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds on the page as it is: keyboard, names, roles, contrast. It is added to the complaints. */
+export async function examine({ page, complaints }, name) {
+  await page.evaluate(await axe);
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+  );
+  for (const { id, help, nodes } of violations) {
+    complaints.push(
+      `${name}: ${id}: ${help}: ${nodes
+        .slice(0, 3)
+        .map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`)
+        .join(' | ')}`,
+    );
+  }
 }
 
 export function report(complaints) {

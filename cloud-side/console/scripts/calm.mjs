@@ -1,10 +1,13 @@
 // What one does on a calm day, through the browser: a plan is written with a fault, put right, drilled and decided;
-// volumes are restored in place and the restore is undone; an instant is chosen on the timeline and viewed. It needs
-// no disk that boots. It changes what the lab's first group holds.
+// volumes are restored in place and the restore is undone; an instant is chosen on the timeline and viewed; an alert is
+// taken on and muted; users and tokens come and go; what a viewer may not do is refused with its reason; and all of that
+// is found in the audit log. axe looks at the pages of the last four. It needs no disk that boots. It changes what the
+// lab's first group holds.
 //
 //   BCDR_API=https://127.0.0.1:PORT BCDR_CA=…/ca.pem BCDR_TOKEN_FILE=…/token npm run calm
 import assert from 'node:assert/strict';
-import { open, report, signIn } from './browser.mjs';
+import { readFile } from 'node:fs/promises';
+import { examine, open, report, signIn } from './browser.mjs';
 
 const site = await open();
 const { page, origin, complaints, get } = site;
@@ -88,7 +91,6 @@ async function restores(group) {
   await page.keyboard.press('Escape');
   await page.goto(`${origin}/groups/${group}/restores`);
   await button('Restore').click();
-  const dialogue = page.getByRole('dialog');
   const start = dialogue.getByRole('button', { name: 'Restore', exact: true });
   await dialogue.getByText('By label or id').click();
   await dialogue.getByRole('textbox', { name: 'Label or id' }).fill(label);
@@ -136,6 +138,134 @@ async function timeline(group) {
   await until('the view to be closed', async () => (await get(`views/${view.id}`)).status === 404);
 }
 
+const dialogue = page.getByRole('dialog');
+/** Presses the button of a dialogue that is named like the one that opened it, and waits until it is done. */
+const confirm = async (name) => {
+  await dialogue.getByRole('button', { name, exact: true }).click();
+  await dialogue.waitFor({ state: 'detached' });
+};
+
+async function alerts() {
+  await page.goto(`${origin}/alerts`);
+  await page
+    .getByText(/Nothing is wrong|Lasts/)
+    .first()
+    .waitFor();
+  await examine(site, 'alerts');
+  const found = (await get('alerts?state=raised&limit=1')).items[0];
+  if (!found) return false;
+  // The count beside the pages is that of the API.
+  const raised = (await get('alerts?state=raised&limit=100')).items.filter((alert) => !alert.muted).length;
+  await page.locator('.rail-count').getByText(`${raised} that nobody took on`).waitFor({ state: 'attached' });
+  await page.goto(`${origin}/alerts/${found.id}`);
+  await button('Mute').click();
+  await dialogue.getByText('This code').click();
+  await examine(site, 'mute');
+  await dialogue.getByLabel('Reason').fill('known <i>"here"</i>');
+  await confirm('Mute');
+  const shown = () => get(`alerts/${found.id}`);
+  const { muted } = await until('the mute', async () => ((await shown()).muted ? shown() : null));
+  assert.equal(muted.scope, 'code');
+  assert.equal(muted.reason, 'known <i>"here"</i>');
+  await button('Acknowledge').click();
+  await dialogue.getByRole('textbox').fill('looked at');
+  await confirm('Acknowledge');
+  assert.equal((await shown()).acknowledged.note, 'looked at');
+  await page.getByText('looked at').first().waitFor();
+  await button('Unmute').click();
+  await confirm('Unmute');
+  assert.equal((await shown()).muted, null);
+  await examine(site, 'alert');
+  return true;
+}
+
+async function access() {
+  const name = `calm-${Date.now().toString(36)}`;
+  await page.goto(`${origin}/access`);
+  await button('Make a user').click();
+  await dialogue.getByLabel('Name', { exact: true }).fill(name);
+  await dialogue.getByRole('textbox', { name: 'New password' }).fill('three blind mice');
+  await dialogue.getByRole('textbox', { name: 'Password, once more' }).fill('three blind mouse');
+  await dialogue.getByText('That is not the same password').waitFor();
+  assert.equal(await dialogue.getByRole('button', { name: 'Make a user' }).isEnabled(), false);
+  await dialogue.getByRole('textbox', { name: 'Password, once more' }).fill('three blind mice');
+  await examine(site, 'user');
+  await confirm('Make a user');
+  const row = page.getByRole('row', { name: new RegExp(name) });
+  const user = () => get(`users/${name}`);
+  await row.getByRole('button', { name: 'Change role' }).click();
+  await dialogue.getByRole('radio', { name: /^approver/ }).click();
+  await confirm('Change role');
+  assert.equal((await user()).role, 'approver');
+  await row.getByRole('button', { name: 'Refuse signing in' }).click();
+  await confirm('Refuse signing in');
+  assert.equal((await user()).disabled, true);
+  await row.getByRole('button', { name: 'Allow signing in' }).waitFor();
+  await row.getByRole('button', { name: 'Remove' }).click();
+  await dialogue.locator('[data-confirm]').fill(name);
+  await confirm('Remove');
+  assert.equal((await user()).status, 404);
+
+  await button('Make a token').click();
+  await dialogue.getByLabel('What it is for').fill(name);
+  await examine(site, 'token');
+  await dialogue.getByRole('button', { name: 'Make a token' }).click();
+  const secret = await page.locator('[data-secret]').innerText();
+  await page.keyboard.press('Escape');
+  assert.ok(
+    await page.locator('[data-secret]').isVisible(),
+    'a secret that is shown once is not lost by a key',
+  );
+  await examine(site, 'made');
+  await button('I have kept it').click();
+  await page.locator('[data-secret]').waitFor({ state: 'detached' });
+  await examine(site, 'access');
+  return { name, secret };
+}
+
+/** What somebody sees who may only look: buttons that say why, and no page that is none of theirs. */
+async function viewer(group, { name, secret }) {
+  await signIn({ ...site, token: secret }, 'en', 'light');
+  await page.goto(`${origin}/groups/${group}`);
+  await button('Start drill').focus();
+  await page.getByRole('tooltip').getByText('Your role, viewer, does not allow this').waitFor();
+  for (const verb of ['Create bookmark', 'Open view', 'Start drill', 'Restore', 'Fail over']) {
+    await button(verb).click({ force: true });
+    assert.equal(await dialogue.count(), 0, `${verb} is for others`);
+  }
+  assert.equal(await page.getByRole('link', { name: 'Audit log' }).count(), 0);
+  await page.goto(`${origin}/audit`);
+  await page.getByText('Roles that do: administrator or auditor.').waitFor();
+  await page.goto(`${origin}/access`);
+  await page.getByText('Roles that do: administrator or auditor.').first().waitFor();
+  await examine(site, 'viewer');
+  await signIn(site, 'en', 'light');
+  await page.goto(`${origin}/access`);
+  const row = page.getByRole('row', { name: new RegExp(name) });
+  await row.getByRole('button', { name: 'Revoke' }).click();
+  await confirm('Revoke');
+  await row.waitFor({ state: 'detached' });
+}
+
+async function audit(name) {
+  await page.goto(`${origin}/audit`);
+  await page.getByLabel('Action', { exact: true }).fill('create_user');
+  await page.getByRole('textbox', { name: 'Outcome' }).click();
+  await page.getByRole('option', { name: 'allowed' }).click();
+  await button('Show').click();
+  await page.waitForURL((url) => url.searchParams.get('outcome') === 'allowed');
+  const made = (await get('audit?action=create_user&outcome=allowed&limit=1')).items[0];
+  await button(`Entry ${made.sequence}`).click();
+  await dialogue.getByText(made.hash).waitFor();
+  await dialogue.getByText(name, { exact: true }).first().waitFor();
+  await examine(site, 'entry');
+  await page.keyboard.press('Escape');
+  const [kept] = await Promise.all([page.waitForEvent('download'), button('Export the log').click()]);
+  const lines = (await readFile(await kept.path(), 'utf8')).trim().split('\n');
+  assert.ok(lines.some((line) => line.includes(made.hash)));
+  await examine(site, 'audit');
+}
+
 try {
   const group = (await get('groups?limit=1')).items[0].name;
   await signIn(site, 'en', 'light');
@@ -146,6 +276,15 @@ try {
   console.log('volumes were restored in place, and that was undone');
   await timeline(group);
   console.log('an instant was chosen and viewed');
+  console.log(
+    (await alerts()) ? 'an alert was muted, taken on and unmuted' : 'there was no alert to take on',
+  );
+  const made = await access();
+  console.log('a user came and went, and a token was made');
+  await viewer(group, made);
+  console.log('what a viewer may not do was refused with its reason');
+  await audit(made.name);
+  console.log('all of that was found in the audit log');
 } finally {
   await site.close();
 }

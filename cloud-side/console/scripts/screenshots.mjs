@@ -6,10 +6,9 @@
 //
 // The pictures are in screenshots/. Only the pages whose name begins with one of NAME are rendered if any
 // is given, and only the looks that begin with --look=….
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { open, report, signIn } from './browser.mjs';
+import { examine, open, report, signIn } from './browser.mjs';
 import { staged } from './staged.mjs';
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
@@ -19,23 +18,6 @@ const folder = new URL('../screenshots/', import.meta.url).pathname;
 await mkdir(folder, { recursive: true });
 const site = await open();
 const { page, origin, complaints, get } = site;
-
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-/** What axe finds: keyboard, names, roles, contrast. */
-async function examine(name) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() =>
-    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
-  );
-  for (const { id, help, nodes } of violations) {
-    complaints.push(
-      `${name}: ${id}: ${help}: ${nodes
-        .slice(0, 3)
-        .map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`)
-        .join(' | ')}`,
-    );
-  }
-}
 
 /** The newest of a list, or nothing. */
 const newest = async (list) => (await get(`${list}?limit=1`)).items?.[0];
@@ -104,6 +86,17 @@ try {
     { name: 'reports', path: '/reports' },
     { name: 'report', path: await shown('reports') },
     { name: 'views', path: '/views' },
+    { name: 'alerts', path: '/alerts' },
+    { name: 'alert', path: await shown('alerts') },
+    {
+      name: 'dialogue-mute',
+      path: await shown('alerts'),
+      after: press('Mute', '静默'),
+    },
+    { name: 'access', path: '/access' },
+    { name: 'dialogue-user', path: '/access', after: press('Make a user', '创建用户') },
+    { name: 'dialogue-token', path: '/access', after: press('Make a token', '创建令牌') },
+    { name: 'audit', path: '/audit' },
     { name: 'system', path: '/system' },
     { name: 'dialogue-drill', path: `/groups/${group}`, after: press('Start drill', '启动演练') },
     { name: 'dialogue-failover', path: `/groups/${group}`, after: press('Fail over', '故障切换') },
@@ -145,26 +138,23 @@ try {
         await page.waitForTimeout(700);
       }
       await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage: !after });
-      await examine(`${name}-${look}`);
+      await examine(site, `${name}-${look}`);
       await page.unrouteAll({ behavior: 'ignoreErrors' });
     }
     if (wanted.length > 0) continue;
     await page.evaluate(() => sessionStorage.clear());
-    for (const [name, code] of [
-      ['signin', null],
-      ['signin-name', 'session_missing'],
-      ['setup', 'setup_required'],
+    for (const [name, required] of [
+      ['signin', false],
+      ['setup', true],
     ]) {
-      if (code !== null)
-        await page.route(
-          (url) => url.pathname === '/api/v1/session',
-          (asked) =>
-            asked.fulfill({ status: 401, json: { type: 'x', title: code, status: 401, code, detail: code } }),
-        );
+      await page.route(
+        (url) => url.pathname === '/api/v1/setup',
+        (asked) => asked.fulfill({ json: { required } }),
+      );
       await page.goto(origin);
       await page.locator('input[type=password]').first().waitFor();
       await page.screenshot({ path: join(folder, `${name}-${look}.png`) });
-      await examine(`${name}-${look}`);
+      await examine(site, `${name}-${look}`);
       await page.unrouteAll({ behavior: 'ignoreErrors' });
     }
   }

@@ -3,7 +3,7 @@
  * never by itself.
  */
 import { Button, Group as Line, Select, TextInput } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { auditLog } from '../api/queries';
@@ -51,6 +51,7 @@ interface Props {
 
 function Entries({ filter, onFilter }: Props) {
   const { t } = useWords();
+  const client = useQueryClient();
   const pages = usePages();
   const query = useQuery(auditLog(filter, pages.cursor));
   const [looked, setLooked] = useState<AuditEntry | null>(null);
@@ -62,7 +63,7 @@ function Entries({ filter, onFilter }: Props) {
           size="compact-sm"
           variant="default"
           loading={query.isFetching}
-          onClick={() => void query.refetch()}
+          onClick={() => void client.invalidateQueries({ queryKey: ['audit'] })}
         >
           {t('audit.again')}
         </Button>

@@ -27,6 +27,7 @@ export function EntryDialogue({ entry, onClose }: Props) {
       opened
       onClose={onClose}
       size="lg"
+      classNames={{ content: 'dialogue' }}
       title={t('audit.entry', { number: entry.sequence })}
       closeButtonProps={{ 'aria-label': t('common.close') }}
     >
