@@ -249,7 +249,8 @@ async function viewer(group, { name, secret }) {
 
 async function audit(name) {
   await page.goto(`${origin}/audit`);
-  await page.getByLabel('Action', { exact: true }).fill('create_user');
+  await page.getByRole('textbox', { name: 'Action' }).fill('create_user');
+  await page.keyboard.press('Escape');
   await page.getByRole('textbox', { name: 'Outcome' }).click();
   await page.getByRole('option', { name: 'allowed' }).click();
   await button('Show').click();
