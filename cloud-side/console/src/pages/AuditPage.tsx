@@ -2,8 +2,8 @@
  * Who did what, and who was refused. Reading the log is entered in it, so this page reads when it is told to and
  * never by itself.
  */
-import { Button, Group as Line, Select, TextInput } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { Autocomplete, Button, Group as Line, Select, TextInput } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { auditLog } from '../api/queries';
@@ -20,6 +20,7 @@ import { Badge } from '../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../parts/Table';
 import { usePages } from '../parts/usePages';
 import { type AuditFilter, addressOf, filterOf, OUTCOMES, outcomeTone } from '../states/audit';
+import { en } from '../words/en';
 import { useWords } from '../words/words';
 import { EntryDialogue } from './audit/EntryDialogue';
 import { VerifyPanel } from './audit/VerifyPanel';
@@ -51,6 +52,7 @@ interface Props {
 
 function Entries({ filter, onFilter }: Props) {
   const { t } = useWords();
+  const client = useQueryClient();
   const pages = usePages();
   const query = useQuery(auditLog(filter, pages.cursor));
   const [looked, setLooked] = useState<AuditEntry | null>(null);
@@ -62,7 +64,7 @@ function Entries({ filter, onFilter }: Props) {
           size="compact-sm"
           variant="default"
           loading={query.isFetching}
-          onClick={() => void query.refetch()}
+          onClick={() => void client.invalidateQueries({ queryKey: ['audit'] })}
         >
           {t('audit.again')}
         </Button>
@@ -101,8 +103,14 @@ function Entries({ filter, onFilter }: Props) {
   );
 }
 
+/** What the log may be asked for by name: all that this console has words for. */
+const ACTIONS = Object.keys(en)
+  .filter((key) => key.startsWith('auditAction.'))
+  .map((key) => key.slice('auditAction.'.length))
+  .sort();
+
 function FilterForm({ filter, onFilter }: Props) {
-  const { t } = useWords();
+  const { t, known } = useWords();
   const [wanted, setWanted] = useState(filter);
   const set = (part: AuditFilter) => setWanted({ ...wanted, ...part });
   const submit = (event: FormEvent) => {
@@ -119,7 +127,7 @@ function FilterForm({ filter, onFilter }: Props) {
       onChange={(event) => set({ [name]: fromField(event.currentTarget.value) ?? undefined })}
     />
   );
-  const text = (name: 'actor' | 'action' | 'object') => (
+  const text = (name: 'actor' | 'object') => (
     <TextInput
       size="xs"
       label={t(`audit.${name}`)}
@@ -133,7 +141,21 @@ function FilterForm({ filter, onFilter }: Props) {
   return (
     <form onSubmit={submit} className="audit-filter">
       {text('actor')}
-      {text('action')}
+      <Autocomplete
+        size="xs"
+        label={t('audit.action')}
+        placeholder={t('audit.action.like')}
+        value={wanted.action ?? ''}
+        onChange={(action) => set({ action })}
+        data={ACTIONS}
+        renderOption={({ option }) => (
+          <span>
+            {known('auditAction', option.value)} <span className="quiet small mono">{option.value}</span>
+          </span>
+        )}
+        limit={100}
+        maxDropdownHeight={280}
+      />
       {text('object')}
       <Select
         size="xs"
@@ -177,13 +199,16 @@ function EntryRow({ entry, onLook }: { entry: AuditEntry; onLook: () => void }) 
         <Instant at={entry.at} />
       </Cell>
       <Cell>
-        <span className="observed">{entry.actor.name}</span>
+        <span className="named">{entry.actor.name}</span>
         <div className="quiet small">{known('auditActor', entry.actor.kind) ?? entry.actor.kind}</div>
       </Cell>
-      <Cell className="mono">{entry.action}</Cell>
+      <Cell>
+        {known('auditAction', entry.action)}
+        <div className="quiet small mono">{entry.action}</div>
+      </Cell>
       <Cell>
         {entry.object_kind && <span className="quiet small">{entry.object_kind} </span>}
-        {entry.object && <span className="mono observed">{entry.object}</span>}
+        {entry.object && <span className="mono named">{entry.object}</span>}
       </Cell>
       <Cell>
         <Badge tone={outcomeTone(entry.outcome)}>

@@ -129,6 +129,16 @@ describe('the states of the API', () => {
     expect(worded.map((key) => key.slice('alertCode.'.length)).sort()).toEqual(codes.sort());
   });
 
+  it('everything that changes something has words in the audit log', () => {
+    const changing = Object.values(document.paths).flatMap((item) =>
+      Object.entries(item as Record<string, { operationId: string }>)
+        .filter(([method]) => ['post', 'put', 'patch', 'delete'].includes(method))
+        .map(([, { operationId }]) => operationId),
+    );
+    expect(changing.length).toBeGreaterThan(40);
+    for (const operation of changing) expect(english).toHaveProperty([`auditAction.${operation}`]);
+  });
+
   it('each outcome in the audit log has words', () => {
     for (const outcome of OUTCOMES) expect(english).toHaveProperty([`auditOutcome.${outcome}`]);
   });

@@ -95,7 +95,7 @@ function TokenList({ onRevoke }: { onRevoke: (token: Token) => void }) {
               {items.map((token) => (
                 <Row key={token.id}>
                   <Cell>
-                    <span className="name observed">{token.name}</span>{' '}
+                    <span className="name named">{token.name}</span>{' '}
                     {token.id === own && <Badge tone="plain">{t('tokens.own')}</Badge>}
                   </Cell>
                   <Cell>{t(`role.${token.role}`)}</Cell>

@@ -87,7 +87,7 @@ function UserList({ onAsk }: { onAsk: (verb: Verb, user: User) => void }) {
                     <Instant at={user.password_set_at} />
                   </Cell>
                   <Cell>
-                    <div className="button-row">
+                    <div className="button-row step-do">
                       <GuardedButton
                         operation="change_user"
                         label={t('users.role')}

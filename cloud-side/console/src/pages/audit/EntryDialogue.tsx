@@ -27,6 +27,7 @@ export function EntryDialogue({ entry, onClose }: Props) {
       opened
       onClose={onClose}
       size="lg"
+      classNames={{ content: 'dialogue' }}
       title={t('audit.entry', { number: entry.sequence })}
       closeButtonProps={{ 'aria-label': t('common.close') }}
     >
@@ -44,7 +45,12 @@ export function EntryDialogue({ entry, onClose }: Props) {
             )}
           </>,
         )}
-        {fact('audit.action', mono(entry.action))}
+        {fact(
+          'audit.action',
+          <>
+            {known('auditAction', entry.action)} {mono(entry.action)}
+          </>,
+        )}
         {fact('audit.object_kind', mono(entry.object_kind))}
         {fact('audit.object', mono(entry.object))}
         {fact(
@@ -59,7 +65,7 @@ export function EntryDialogue({ entry, onClose }: Props) {
         {fact('audit.count', mono(entry.count))}
         {fact('audit.detail', entry.detail && <Served>{entry.detail}</Served>)}
         {Object.entries(entry.changes).map(([name, value]) => (
-          <Fact key={name} name={name}>
+          <Fact key={name} name={known('auditField', name) ?? name}>
             <span className="mono observed">{value}</span>
           </Fact>
         ))}

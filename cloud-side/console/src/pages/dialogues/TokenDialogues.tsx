@@ -96,6 +96,7 @@ export function MadeTokenDialogue({ made, onClose }: { made: MadeToken; onClose:
       withCloseButton={false}
       closeOnClickOutside={false}
       closeOnEscape={false}
+      classNames={{ content: 'dialogue' }}
     >
       <Stack gap="md">
         <p>

@@ -28,7 +28,6 @@ export const access = {
   'role.admin': 'administrator',
   'role.auditor': 'auditor',
   'may.refused': 'Your role, {role}, does not allow this: {permission}. Roles that do: {roles}.',
-  'may.or': ' or ',
   'permission.own': 'the own session and password',
   'permission.read': 'see what there is',
   'permission.mark_points': 'make recovery points and inspect them',

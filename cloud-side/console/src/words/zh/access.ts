@@ -26,7 +26,6 @@ export const access = {
   'role.admin': '管理员',
   'role.auditor': '审计员',
   'may.refused': '您的角色（{role}）不允许此操作：{permission}。可执行的角色：{roles}。',
-  'may.or': '或',
   'permission.own': '管理自己的会话与密码',
   'permission.read': '查看',
   'permission.mark_points': '创建并检查恢复点',
