@@ -78,6 +78,18 @@ export async function others(site, known) {
   return found.map((path) => ({ name: path.slice(1).replaceAll('/', '-'), path }));
 }
 
+/** Has a view open while something is done: its addresses are the longest words there are. */
+export async function viewing({ installation }, done) {
+  const { name: group } = await newest(installation, 'groups');
+  const { status, body } = await installation.ask('POST', '/api/v1/views', { group, at: 'latest' });
+  if (status >= 300) throw new Error(`no view can be opened: ${status} ${JSON.stringify(body)}`);
+  try {
+    return await done();
+  } finally {
+    await installation.ask('DELETE', `/api/v1/views/${body.id}`);
+  }
+}
+
 /** Goes to one of them, and waits until it stands still. */
 export async function visit(site, { path, after, answers = {} }) {
   for (const [route, body] of Object.entries(answers)) {
@@ -87,6 +99,7 @@ export async function visit(site, { path, after, answers = {} }) {
     );
   }
   await site.open(path);
+  await site.page.locator('.shell h1').waitFor();
   await site.settled();
   if (after) {
     await after(site);
