@@ -20,8 +20,15 @@ import { Installation } from './installation.mjs';
 import { say } from './words.mjs';
 
 const PATIENCE_SECONDS = 30;
-/** Answers by which a page learns that there is none: no drill schedule is set. */
-const ABSENCES = /^GET groups\/[^/]+\/drill-schedule 404$/;
+/**
+ * Answers by which a page learns that there is none: no drill schedule is set, or the group is younger than the time
+ * that the restore dialogue begins with.
+ */
+const ABSENCES = [
+  /^GET groups\/[^/]+\/drill-schedule 404$/,
+  /^GET groups\/[^/]+\/restore-preview 404$/,
+  /^GET groups\/[^/]+\/points\/\d{4}-[^/]+ 404$/,
+];
 
 /** A setting that has to be given. */
 function need(name, why = '') {
@@ -126,7 +133,8 @@ class Site {
     if (this.#signedOut && answer.status() === 401) return;
     const expected = this.#expected.filter((one) => one.what === what);
     if (expected.length > 0) (expected.find((one) => !one.came) ?? expected[0]).came = true;
-    else if (!ABSENCES.test(what)) this.complaints.push(`at ${this.page.url()}: unexpected answer: ${what}`);
+    else if (!ABSENCES.some((absence) => absence.test(what)))
+      this.complaints.push(`at ${this.page.url()}: unexpected answer: ${what}`);
   }
 
   /** From now on this answer is no fault, such as `POST session 401`; that it never comes is one. */

@@ -56,6 +56,10 @@ export async function pages({ installation }) {
     { name: 'reports', path: '/reports' },
     { name: 'report', path: await of('reports') },
     { name: 'views', path: '/views' },
+    { name: 'alerts', path: '/alerts' },
+    { name: 'alert', path: await of('alerts') },
+    { name: 'access', path: '/access' },
+    { name: 'audit', path: '/audit' },
     { name: 'system', path: '/system' },
     { name: 'no-such-page', path: '/no-such-page' },
     { name: 'dialogue-drill', path: group, after: press('drill.do') },
@@ -66,6 +70,8 @@ export async function pages({ installation }) {
     { name: 'dialogue-schedule', path: `${group}/drills`, after: press('schedule.set') },
     { name: 'dialogue-plan-drill', path: plan, after: press('plan.drill') },
     { name: 'dialogue-plan-failover', path: plan, after: press('plan.failover') },
+    { name: 'dialogue-user', path: '/access', after: press('users.create') },
+    { name: 'dialogue-token', path: '/access', after: press('tokens.create') },
     ...staged(first, placement),
   ];
 }

@@ -51,6 +51,8 @@ async function tabs(site, name) {
     await page.keyboard.press('Tab');
     const before = passed.at(-1);
     const { at, left } = await page.evaluate(focus, before?.id);
+    // A field for a time has several stops of its own.
+    if (before && at?.id === before.id) continue;
     // What looks the same with and without the focus does not show where one is.
     if (before && left === before.looks)
       site.complaints.push(`${name}: one does not see the focus on ${before.text}`);
