@@ -5,7 +5,9 @@ import { readFile } from 'node:fs/promises';
 export async function audit(site, action) {
   const { page, dialogue, installation } = site;
   await site.open('/audit');
-  await page.getByLabel(site.t('audit.action'), { exact: true }).fill(action);
+  await page.getByRole('textbox', { name: site.t('audit.action') }).fill(action);
+  // The actions that are offered would be in front of the next field.
+  await page.keyboard.press('Escape');
   await page.getByRole('textbox', { name: site.t('audit.outcome') }).click();
   await page.getByRole('option', { name: site.t('auditOutcome.allowed'), exact: true }).click();
   await site.press('audit.show');
