@@ -260,7 +260,8 @@ class Site {
 
 /** Says what went wrong, where, and what the pages said of it. */
 async function explain(name, error, site) {
-  console.error(`${name} failed: ${error.message}`);
+  // The first lines say what was awaited; the rest how often it was tried.
+  console.error(`${name} failed: ${error.message.split('\n').slice(0, 4).join('\n')}`);
   const where = error.stack?.split('\n').filter((line) => line.includes('/scripts/')) ?? [];
   console.error(where.join('\n'));
   for (const [number, { page }] of site.all.entries()) {

@@ -38,6 +38,7 @@ await drive('screenshots', async (site) => {
     }
   });
   // What one sees before one is signed in.
+  await site.open('/');
   await leave(site);
   for (const one of LOOKS) {
     await look(site, one);
