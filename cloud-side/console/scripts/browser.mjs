@@ -20,8 +20,15 @@ import { Installation } from './installation.mjs';
 import { say } from './words.mjs';
 
 const PATIENCE_SECONDS = 30;
-/** Answers by which a page learns that there is none: no drill schedule is set. */
-const ABSENCES = /^GET groups\/[^/]+\/drill-schedule 404$/;
+/**
+ * Answers by which a page learns that there is none: no drill schedule is set, or the group is younger than the time
+ * that the restore dialogue begins with.
+ */
+const ABSENCES = [
+  /^GET groups\/[^/]+\/drill-schedule 404$/,
+  /^GET groups\/[^/]+\/restore-preview 404$/,
+  /^GET groups\/[^/]+\/points\/\d{4}-[^/]+ 404$/,
+];
 
 /** A setting that has to be given. */
 function need(name, why = '') {
@@ -32,14 +39,13 @@ function need(name, why = '') {
 
 function settings() {
   const secret = process.env.BCDR_SETUP_SECRET?.trim() || null;
+  const password =
+    process.env.BCDR_PASSWORD ||
+    (secret
+      ? randomBytes(18).toString('base64url')
+      : need('BCDR_PASSWORD', ', and there is no BCDR_SETUP_SECRET'));
   return {
-    secret,
-    name: process.env.BCDR_NAME || 'first-administrator',
-    password:
-      process.env.BCDR_PASSWORD ||
-      (secret
-        ? randomBytes(18).toString('base64url')
-        : need('BCDR_PASSWORD', ', and there is no BCDR_SETUP_SECRET')),
+    user: { secret, name: process.env.BCDR_NAME || 'first-administrator', password },
     launch: process.env.BCDR_LAUNCH ? JSON.parse(process.env.BCDR_LAUNCH) : null,
     language: process.env.BCDR_LANGUAGE === 'zh' ? 'zh' : 'en',
     pictures: process.env.BCDR_PICTURES || new URL('../screenshots/', import.meta.url).pathname,
@@ -71,17 +77,21 @@ async function serveFrom(folder, context, installation) {
 
 class Site {
   complaints = [];
+  /** While the script itself keeps answers away. */
   silent = false;
   #expected = [];
-  #pictures;
-  #prefix;
+  #signedOut = false;
+  #others = [];
+  #given;
+  #browser;
   #stops = 0;
   #began = Date.now();
 
-  constructor({ prefix, page, context, installation, user, launch, pictures, language }) {
+  constructor(given, browser, context, page) {
+    const { installation, user, launch, language } = given;
     Object.assign(this, { page, context, installation, user, launch, language, origin: installation.origin });
-    this.#pictures = pictures;
-    this.#prefix = prefix;
+    this.#given = given;
+    this.#browser = browser;
     page.on('console', (message) => {
       // Answers that are no success are logged too; they are held against the page by themselves, below.
       if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
@@ -104,13 +114,27 @@ class Site {
     page.on('response', (answer) => this.#hold(answer));
   }
 
+  /** A page of its own, in a browser that knows nothing yet. */
+  static async open(given, browser) {
+    const context = await browser.newContext({
+      locale: given.language === 'zh' ? 'zh-CN' : 'en-GB',
+      timezoneId: 'Asia/Shanghai',
+      viewport: { width: 1440, height: 900 },
+    });
+    context.setDefaultTimeout(PATIENCE_SECONDS * 1000);
+    if (process.env.BCDR_CONSOLE) await serveFrom(process.env.BCDR_CONSOLE, context, given.installation);
+    return new Site(given, browser, context, await context.newPage());
+  }
+
   #hold(answer) {
     if (answer.status() < 400) return;
     const path = new URL(answer.url()).pathname.replace('/api/v1/', '');
     const what = `${answer.request().method()} ${path} ${answer.status()}`;
-    const expected = this.#expected.find((one) => one.what === what);
-    if (expected) expected.came = true;
-    else if (!ABSENCES.test(what)) this.complaints.push(`at ${this.page.url()}: unexpected answer: ${what}`);
+    if (this.#signedOut && answer.status() === 401) return;
+    const expected = this.#expected.filter((one) => one.what === what);
+    if (expected.length > 0) (expected.find((one) => !one.came) ?? expected[0]).came = true;
+    else if (!ABSENCES.some((absence) => absence.test(what)))
+      this.complaints.push(`at ${this.page.url()}: unexpected answer: ${what}`);
   }
 
   /** From now on this answer is no fault, such as `POST session 401`; that it never comes is one. */
@@ -118,10 +142,29 @@ class Site {
     this.#expected.push({ what, came: false });
   }
 
+  /** From now on the session is known to be at its end: whatever the page asks may be refused. */
+  expectSignedOut() {
+    this.#signedOut = true;
+  }
+
+  /** Another browser before the same installation, in which nobody is signed in. */
+  async somebodyElse() {
+    const other = await Site.open({ ...this.#given, prefix: `${this.#given.prefix}-other` }, this.#browser);
+    other.language = this.#given.language;
+    this.#others.push(other);
+    return other;
+  }
+
+  /** This page and those of somebody else. */
+  get all() {
+    return [this, ...this.#others];
+  }
+
   /** What is held against the pages so far. */
   faults() {
     const missing = this.#expected.filter(({ came }) => !came).map(({ what }) => `never answered: ${what}`);
-    return [...new Set([...this.complaints, ...missing])];
+    const others = this.#others.flatMap((other) => other.faults());
+    return [...new Set([...this.complaints, ...missing, ...others])];
   }
 
   t(key, values) {
@@ -165,6 +208,11 @@ class Site {
     await this.dialogue.locator('[data-confirm]').fill(name);
   }
 
+  /** Whether the main navigation leads there. */
+  async hasPlace(path) {
+    return (await this.page.locator(`nav.rail a[href="${path}"]`).count()) > 0;
+  }
+
   open(path) {
     return this.page.goto(`${this.origin}${path}`);
   }
@@ -188,12 +236,12 @@ class Site {
   /** A picture of a stop on the way, numbered. */
   async stop(name) {
     this.#stops += 1;
-    await this.picture(`${this.#prefix}-${String(this.#stops).padStart(2, '0')}-${name}`, false);
+    await this.picture(`${this.#given.prefix}-${String(this.#stops).padStart(2, '0')}-${name}`, false);
   }
 
   async picture(name, fullPage = true) {
-    await mkdir(this.#pictures, { recursive: true });
-    const path = join(this.#pictures, `${name}.png`);
+    await mkdir(this.#given.pictures, { recursive: true });
+    const path = join(this.#given.pictures, `${name}.png`);
     await this.page.screenshot({ path, fullPage });
     return path;
   }
@@ -210,22 +258,24 @@ class Site {
   }
 }
 
-/** Says what went wrong, where, and what the page said of it. */
+/** Says what went wrong, where, and what the pages said of it. */
 async function explain(name, error, site) {
-  console.error(`${name} failed: ${error.message}`);
-  console.error(
-    error.stack
-      ?.split('\n')
-      .filter((line) => line.includes('/scripts/'))
-      .join('\n'),
-  );
-  const alerts = await site.page
-    .getByRole('alert')
-    .allInnerTexts()
-    .catch(() => []);
-  for (const text of alerts) console.error(`the page says: ${text.replaceAll('\n', ' ')}`);
-  const picture = await site.picture(`${name}-failed`, false).catch(() => 'no picture could be taken');
-  console.error(`at ${site.page.url()}; ${picture}`);
+  // The first lines say what was awaited; the rest how often it was tried.
+  console.error(`${name} failed: ${error.message.split('\n').slice(0, 4).join('\n')}`);
+  const where = error.stack?.split('\n').filter((line) => line.includes('/scripts/')) ?? [];
+  console.error(where.join('\n'));
+  for (const [number, { page }] of site.all.entries()) {
+    if (page.isClosed()) continue;
+    const alerts = await page
+      .getByRole('alert')
+      .allInnerTexts()
+      .catch(() => []);
+    for (const text of alerts) console.error(`the page says: ${text.replaceAll('\n', ' ')}`);
+    const picture = await site.all[number]
+      .picture(number === 0 ? `${name}-failed` : `${name}-failed-other`, false)
+      .catch(() => 'no picture could be taken');
+    console.error(`at ${page.url()}; ${picture}`);
+  }
 }
 
 /** Opens Chromium in front of the installation, has the steps taken, and fails loudly. */
@@ -248,25 +298,7 @@ export async function drive(name, steps) {
   });
   let site;
   try {
-    const context = await browser.newContext({
-      locale: given.language === 'zh' ? 'zh-CN' : 'en-GB',
-      timezoneId: 'Asia/Shanghai',
-      viewport: { width: 1440, height: 900 },
-    });
-    context.setDefaultTimeout(PATIENCE_SECONDS * 1000);
-    if (process.env.BCDR_CONSOLE) await serveFrom(process.env.BCDR_CONSOLE, context, installation);
-    const { secret, name: user, password, launch, pictures, language } = given;
-    const page = await context.newPage();
-    site = new Site({
-      prefix: name,
-      page,
-      context,
-      installation,
-      user: { secret, name: user, password },
-      launch,
-      pictures,
-      language,
-    });
+    site = await Site.open({ ...given, prefix: name, installation }, browser);
     await steps(site);
   } catch (error) {
     process.exitCode = 1;

@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { drive } from './browser.mjs';
 import { look, nameOf } from './looks.mjs';
-import { left, others, pages, visit } from './pages.mjs';
+import { left, others, pages, viewing, visit } from './pages.mjs';
 import { enter, leave } from './signing.mjs';
 import { walk, walkDialogue } from './walk.mjs';
 import { KEYS } from './words.mjs';
@@ -25,9 +25,15 @@ const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.
 /** What axe finds: names, roles, order, contrast. */
 async function axeOn(site, name) {
   await site.page.evaluate(axe);
-  const { violations } = await site.page.evaluate(() =>
-    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
-  );
+  const violations = await site.page.evaluate(async () => {
+    const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'];
+    const found = await window.axe.run(document, { runOnly, resultTypes: ['violations'], iframes: false });
+    return found.violations.map(({ id, help, nodes }) => ({
+      id,
+      help,
+      nodes: nodes.map(({ html, any }) => ({ html, any: any.map(({ message }) => ({ message })) })),
+    }));
+  });
   for (const { id, help, nodes } of violations) {
     const where = nodes
       .slice(0, 3)
@@ -68,17 +74,21 @@ await drive('calm', async (site) => {
   const all = [...known, ...(await others(site, known))].filter(
     ({ name }) => wanted.length === 0 || wanted.some((start) => name.startsWith(start)),
   );
-  for (const [round, one] of LOOKS.entries()) {
-    await site.open('/');
-    await look(site, one);
-    for (const page of all) {
-      const name = `${page.name}-${nameOf(one)}`;
-      await visit(site, page);
-      await examine(site, name);
-      if (round === 0) await (page.name.startsWith('dialogue-') ? walkDialogue : walk)(site, name);
-      await left(site);
+  await viewing(site, async () => {
+    for (const [round, one] of LOOKS.entries()) {
+      await site.open('/');
+      await look(site, one);
+      for (const page of all) {
+        const name = `${page.name}-${nameOf(one)}`;
+        await visit(site, page);
+        await examine(site, name);
+        if (round === 0 && page.name.startsWith('dialogue-')) await walkDialogue(site, name);
+        else if (round === 0 && !page.after) await walk(site, name);
+        await left(site);
+      }
+      site.say(`${all.length} pages were looked at, ${nameOf(one)}`);
     }
-    site.say(`${all.length} pages were looked at, ${nameOf(one)}`);
-  }
+  });
+  await site.open('/');
   await leave(site);
 });

@@ -36,11 +36,11 @@ export class Installation {
     });
   }
 
-  /** What is answered, whatever it is. */
-  ask(method, path, document) {
+  /** What is answered, whatever it is, to the session or to whom else `authorization` says. */
+  ask(method, path, document, authorization) {
     const text = document === undefined ? '' : JSON.stringify(document);
     const headers = {
-      ...(this.#cookie ? { cookie: this.#cookie } : {}),
+      ...(authorization ? { authorization } : this.#cookie ? { cookie: this.#cookie } : {}),
       ...(method === 'GET' ? {} : { 'content-type': 'application/json', 'x-bcdr-request': '1' }),
     };
     return new Promise((answered, failed) => {

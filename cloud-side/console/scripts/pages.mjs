@@ -56,6 +56,10 @@ export async function pages({ installation }) {
     { name: 'reports', path: '/reports' },
     { name: 'report', path: await of('reports') },
     { name: 'views', path: '/views' },
+    { name: 'alerts', path: '/alerts' },
+    { name: 'alert', path: await of('alerts') },
+    { name: 'access', path: '/access' },
+    { name: 'audit', path: '/audit' },
     { name: 'system', path: '/system' },
     { name: 'no-such-page', path: '/no-such-page' },
     { name: 'dialogue-drill', path: group, after: press('drill.do') },
@@ -66,6 +70,8 @@ export async function pages({ installation }) {
     { name: 'dialogue-schedule', path: `${group}/drills`, after: press('schedule.set') },
     { name: 'dialogue-plan-drill', path: plan, after: press('plan.drill') },
     { name: 'dialogue-plan-failover', path: plan, after: press('plan.failover') },
+    { name: 'dialogue-user', path: '/access', after: press('users.create') },
+    { name: 'dialogue-token', path: '/access', after: press('tokens.create') },
     ...staged(first, placement),
   ];
 }
@@ -78,6 +84,18 @@ export async function others(site, known) {
   return found.map((path) => ({ name: path.slice(1).replaceAll('/', '-'), path }));
 }
 
+/** Has a view open while something is done: its addresses are the longest words there are. */
+export async function viewing({ installation }, done) {
+  const { name: group } = await newest(installation, 'groups');
+  const { status, body } = await installation.ask('POST', '/api/v1/views', { group, at: 'latest' });
+  if (status >= 300) throw new Error(`no view can be opened: ${status} ${JSON.stringify(body)}`);
+  try {
+    return await done();
+  } finally {
+    await installation.ask('DELETE', `/api/v1/views/${body.id}`);
+  }
+}
+
 /** Goes to one of them, and waits until it stands still. */
 export async function visit(site, { path, after, answers = {} }) {
   for (const [route, body] of Object.entries(answers)) {
@@ -87,6 +105,7 @@ export async function visit(site, { path, after, answers = {} }) {
     );
   }
   await site.open(path);
+  await site.page.locator('.shell h1').waitFor();
   await site.settled();
   if (after) {
     await after(site);

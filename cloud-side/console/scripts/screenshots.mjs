@@ -6,7 +6,7 @@
 // as --look=zh-dark. The settings are in browser.mjs.
 import { drive } from './browser.mjs';
 import { look, nameOf } from './looks.mjs';
-import { left, others, pages, visit } from './pages.mjs';
+import { left, others, pages, viewing, visit } from './pages.mjs';
 import { enter, leave } from './signing.mjs';
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
@@ -25,17 +25,20 @@ await drive('screenshots', async (site) => {
   const all = [...known, ...(await others(site, known))].filter(
     ({ name }) => wanted.length === 0 || wanted.some((start) => name.startsWith(start)),
   );
-  for (const one of LOOKS) {
-    await site.open('/');
-    await look(site, one);
-    for (const page of all) {
-      await visit(site, page);
-      await site.picture(`${page.name}-${nameOf(one)}`, !page.after);
-      await left(site);
+  await viewing(site, async () => {
+    for (const one of LOOKS) {
+      await site.open('/');
+      await look(site, one);
+      for (const page of all) {
+        await visit(site, page);
+        await site.picture(`${page.name}-${nameOf(one)}`, !page.after);
+        await left(site);
+      }
+      site.say(`${all.length} pages, ${nameOf(one)}`);
     }
-    site.say(`${all.length} pages, ${nameOf(one)}`);
-  }
+  });
   // What one sees before one is signed in.
+  await site.open('/');
   await leave(site);
   for (const one of LOOKS) {
     await look(site, one);

@@ -6,8 +6,8 @@ export async function makeFirst(site, secret) {
   const { page, user } = site;
   await page.getByLabel(site.t('setup.secret'), { exact: true }).fill(secret);
   await page.getByLabel(site.t('signin.name'), { exact: true }).fill(user.name);
-  await page.getByLabel(site.t('signin.password'), { exact: true }).fill(user.password);
-  await page.getByLabel(site.t('setup.again'), { exact: true }).fill(user.password);
+  await page.getByLabel(site.t('password.new'), { exact: true }).fill(user.password);
+  await page.getByLabel(site.t('password.again'), { exact: true }).fill(user.password);
   await site.press('setup.do');
 }
 

@@ -9,6 +9,8 @@
 import assert from 'node:assert/strict';
 import { drive } from './browser.mjs';
 import { giveName, isIn, leave } from './signing.mjs';
+import { access, token } from './story/access.mjs';
+import { audit } from './story/audit.mjs';
 import { drillOf } from './story/drill.mjs';
 import { failBack } from './story/failback.mjs';
 import { failOver } from './story/failover.mjs';
@@ -32,6 +34,9 @@ await drive('story', async (site) => {
   await plan(site, group, `plan-${run}`);
   await removed(site, `unneeded-${run}`);
   await drillOf(site, group, label);
+  await access(site, group, run);
+  await token(site, run);
+  await audit(site, 'create_user');
   await restoreAndUndo(site, group, label);
   await isProtected(site, group);
   await failOver(site, group, label);

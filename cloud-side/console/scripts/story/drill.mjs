@@ -9,8 +9,11 @@ export async function drillOf(site, group, label) {
   await site.dialogue.getByText(site.t('frame.test')).waitFor();
   await site.dialogue.getByText(site.t('point.named')).click();
   await site.dialogue.getByRole('textbox', { name: site.t('point.named.field') }).fill(label);
-  // It begins as the plan's drill, which was the group's last one.
-  await site.dialogue.getByText(site.t('machine.origin.drill')).waitFor();
+  // It begins as the plan's drill, or as the failover of an earlier story.
+  const machine = ['drill', 'failover'].map((origin) =>
+    site.dialogue.getByText(site.t(`machine.origin.${origin}`)),
+  );
+  await machine[0].or(machine[1]).waitFor();
   await site.stop('drill-dialogue');
   await site.press('drill.do', site.dialogue);
   await site.titled('drill.page', { group });

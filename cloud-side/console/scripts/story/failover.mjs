@@ -1,5 +1,6 @@
 // An emergency failover to a bookmark while the source goes on serving: two sites may be taking writes, one is kept.
 import assert from 'node:assert/strict';
+import { isOver, takeOn } from './alert.mjs';
 
 /** What has to be said before production moves. */
 async function ask(site, group, label) {
@@ -28,6 +29,7 @@ async function ask(site, group, label) {
 /** The source was vouched for wrongly: it is seen taking writes. Production goes on at the target. */
 async function keepTarget(site, group) {
   await site.page.getByRole('alert').getByText(site.t('split.title')).waitFor({ timeout: 120_000 });
+  const alert = await takeOn(site, 'split_brain_suspected');
   await site.open(`/groups/${group}`);
   await site.sees('answer.split');
   await site.stop('split-brain');
@@ -36,7 +38,8 @@ async function keepTarget(site, group) {
   await site.stop('keep-dialogue');
   await site.press('keep.target.do', site.dialogue);
   await site.dialogue.waitFor({ state: 'hidden' });
-  site.say('two sites take writes, and the target is kept');
+  await isOver(site, alert);
+  site.say('two sites take writes, which raises an alert; the target is kept, and the alert is over');
 }
 
 export async function failOver(site, group, label) {
