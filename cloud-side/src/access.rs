@@ -89,6 +89,12 @@ impl Access {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a principal would be let through now as it was: its token was not revoked, its session
+    /// has not ended. For what goes on after its request was let through; it is no use of the session.
+    pub(crate) fn still_is(&self, principal: &Principal, session: Option<&TokenHash>) -> bool {
+        self.table().still_is(principal, session, clock::wall())
+    }
+
     /// Writes and removes documents together; durable on return.
     async fn keep(
         &self,

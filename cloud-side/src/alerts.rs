@@ -19,6 +19,7 @@ mod tests;
 
 pub(crate) use message::Message;
 pub(crate) use runner::run;
+pub(crate) use store::MUTES_COLLECTION;
 
 use crate::{
     catalog::{Catalog, CatalogError, DocumentRow},

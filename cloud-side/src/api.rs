@@ -16,6 +16,8 @@ mod branches;
 mod console;
 mod document;
 mod drills;
+mod etag;
+mod events;
 mod failbacks;
 mod failovers;
 mod groups;
@@ -30,6 +32,7 @@ mod readiness;
 mod records;
 mod reports;
 mod restores;
+mod samples;
 mod schedules;
 mod session;
 mod setup;
@@ -42,8 +45,10 @@ mod volumes;
 pub use document::openapi_json;
 
 use crate::service::Service;
-use axum::{Router, http::header, routing::get};
-use bcdr_http::{Authenticator, Detail, Health, Metrics, complete, health, require_principal};
+use axum::{Router, body::Bytes, http::header, routing::get};
+use bcdr_http::{
+    AddressLimit, Authenticator, Detail, Health, Metrics, Rate, complete, health, require_principal,
+};
 use std::sync::Arc;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -59,6 +64,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(groups::routes())
             .merge(volumes::routes())
             .merge(points::routes())
+            .merge(samples::routes())
             .merge(readiness::routes())
             .merge(views::routes())
             .merge(branches::routes())
@@ -73,6 +79,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(reports::routes())
             .merge(jobs::routes())
             .merge(alerts::routes())
+            .merge(events::routes())
             .merge(session::routes())
             .merge(users::routes())
             .merge(tokens::routes())
@@ -88,23 +95,35 @@ fn open_routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().nest("/api/v1", open)
 }
 
+/// Who signs in is slowed down by what fails, and never by what others ask for from the same address.
+const SIGN_IN: [&str; 1] = ["/api/v1/session"];
+
 /// The whole API. It is for principals that are known, but for signing in, health, the document and
 /// the console's files.
-pub(crate) fn router(service: Arc<Service>, health: Health, metrics: &Metrics) -> Router {
+pub(crate) fn router(
+    service: Arc<Service>,
+    health: Health,
+    metrics: &Metrics,
+    rate: Rate,
+) -> Router {
     let (api, described) = routes().split_for_parts();
     let (open, open_described) = open_routes().split_for_parts();
     let authenticator: Arc<dyn Authenticator> =
         Arc::<crate::access::Access>::clone(&service.access);
     let audit = Arc::clone(&service.audit);
     let guarded = api.with_state(Arc::clone(&service)).merge(metrics.routes());
-    let permissions = permissions::of_operations(&described);
+    let permissions = permissions::of_operations(&described, rate);
     let guarded = audited::audited(guarded, &described, Arc::clone(&audit), |inside| {
         require_principal(inside, authenticator, permissions)
     });
-    let open = audited::open(open.with_state(service), &open_described, audit);
-    let document = get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi_json()) });
+    let limit = AddressLimit::new(rate, &SIGN_IN);
+    let open = limit.around(open.with_state(service));
+    let open = audited::open(open, &open_described, audit);
+    let text = Bytes::from(openapi_json());
+    let document = get(|| async { ([(header::CONTENT_TYPE, "application/json")], text) });
+    let document = limit.around(Router::new().route("/openapi.json", document));
     let open = open
-        .route("/openapi.json", document)
+        .merge(document)
         .merge(health::routes(health, Detail::Names))
         .merge(console::routes());
     complete(guarded.merge(open), metrics)

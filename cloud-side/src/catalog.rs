@@ -18,16 +18,21 @@ pub mod lineages;
 pub mod placements;
 pub mod receiver_runs;
 mod tables;
+mod watched;
 
 pub use batches::{BatchPlace, BatchRow, MarkerRow, PageOrder, PointPage};
 pub use documents::{Document, DocumentKey, DocumentRow, TokenRecord, ViewRecord};
 pub use groups::{CreateGroupError, GroupRecord, NewVolume, VolumeRecord};
 pub use labels::ReserveLabelError;
 pub use lineages::{Checkpoint, LogPosition};
+pub(crate) use watched::{ChangedDocument, DocumentWatch};
 
 use bcdr_disk::{DiskError, RedbOpenError, Storage, create_redb, open_redb};
 use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 use thiserror::Error;
 
 /// The schema this release reads and writes.
@@ -106,6 +111,8 @@ pub(crate) enum Commit {
 #[derive(Debug)]
 pub struct Catalog {
     database: Database,
+    /// Who is told of documents that changed.
+    watch: OnceLock<Arc<dyn DocumentWatch>>,
     /// What no document may say that is written, and how often that is refused.
     #[cfg(test)]
     refused: std::sync::Mutex<(String, u32)>,
@@ -158,6 +165,7 @@ impl Catalog {
     fn over(database: Database) -> Self {
         Self {
             database,
+            watch: OnceLock::new(),
             #[cfg(test)]
             refused: std::sync::Mutex::default(),
         }

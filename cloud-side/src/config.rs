@@ -7,6 +7,7 @@ use crate::{
     target::qemu::ToolPaths,
 };
 
+use bcdr_http::Rate;
 use bcdr_report::{Attested, Language};
 use bcdr_wire::identity::IdentityPaths;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,52 @@ pub struct CloudConfig {
     /// The audit log.
     #[serde(default)]
     pub audit: AuditConfig,
+    /// What clients of the REST API may ask for at most.
+    #[serde(default)]
+    pub api: ApiConfig,
+}
+
+/// What clients of the REST API may ask for at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// Clients that follow the events at once, 1 to 128; 64 by default. One user or token has half of
+    /// them at most. Each holds one of the API's 256 connections.
+    #[serde(deserialize_with = "event_streams")]
+    pub event_streams: u16,
+    /// Requests in a second, in the long run, of one user or token, and before anybody is known of one
+    /// address; 200 by default, 0 for no limit. What brings production back is never counted.
+    pub requests_per_second: u32,
+    /// How many of them may come at once; 2000 by default.
+    pub request_burst: u32,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            event_streams: 64,
+            requests_per_second: 200,
+            request_burst: 2000,
+        }
+    }
+}
+
+impl ApiConfig {
+    pub(crate) fn rate(&self) -> Rate {
+        Rate {
+            per_second: self.requests_per_second,
+            burst: self.request_burst,
+        }
+    }
+}
+
+fn event_streams<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let streams = u16::deserialize(deserializer)?;
+    if (1..=128).contains(&streams) {
+        return Ok(streams);
+    }
+    let wrong = format!("api.event_streams is {streams}, not 1 to 128");
+    Err(serde::de::Error::custom(wrong))
 }
 
 /// The audit log.
@@ -240,6 +287,7 @@ impl CloudConfig {
             reports: ReportsConfig::default(),
             outside: OutsideConfig::default(),
             audit: AuditConfig::default(),
+            api: ApiConfig::default(),
             alerts: AlertsConfig::default(),
         }
     }

@@ -19,6 +19,7 @@ mod clock;
 pub mod config;
 pub mod drill;
 mod drills;
+mod events;
 mod groups;
 mod idempotency;
 pub mod init;

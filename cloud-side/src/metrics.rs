@@ -4,6 +4,7 @@
 use crate::{
     clock::{self, RunClock},
     drills::{DrillState, Drills},
+    events::Events,
     groups::{
         Group, Groups,
         status::{HealthLevel, ReplicationState},
@@ -28,7 +29,7 @@ struct Gauges {
 }
 
 /// Names, help texts and labels, in the order of [`Slot`].
-const GAUGES: [(&str, &str, &[&str]); 20] = [
+const GAUGES: [(&str, &str, &[&str]); 21] = [
     (
         "bcdr_group_rpo_seconds",
         "Age of the newest point, measured; absent when it is not known.",
@@ -113,6 +114,11 @@ const GAUGES: [(&str, &str, &[&str]); 20] = [
         &["group"],
     ),
     ("bcdr_views_open", "Views that are open.", &["state"]),
+    (
+        "bcdr_event_streams",
+        "Clients that follow the events of the API.",
+        &[],
+    ),
 ];
 
 /// Which gauge is meant.
@@ -138,6 +144,7 @@ enum Slot {
     DrillRto,
     DrillOverdue,
     Views,
+    EventStreams,
 }
 
 impl Gauges {
@@ -165,6 +172,7 @@ pub(crate) struct StateCollector {
     jobs: Arc<Jobs>,
     views: Arc<Views>,
     schedules: Arc<Schedules>,
+    events: Arc<Events>,
     clock: RunClock,
     gauges: Mutex<Gauges>,
 }
@@ -180,6 +188,7 @@ impl StateCollector {
         jobs: Arc<Jobs>,
         views: Arc<Views>,
         schedules: Arc<Schedules>,
+        events: Arc<Events>,
         clock: RunClock,
     ) -> prometheus::Result<Self> {
         Ok(Self {
@@ -188,6 +197,7 @@ impl StateCollector {
             jobs,
             views,
             schedules,
+            events,
             clock,
             gauges: Mutex::new(Gauges::new()?),
         })
@@ -309,6 +319,7 @@ impl Collector for StateCollector {
         let failed = views.iter().filter(|view| view.failure.is_some()).count();
         gauges.set(Slot::Views, &["open"], (views.len() - failed) as f64);
         gauges.set(Slot::Views, &["failed"], failed as f64);
+        gauges.set(Slot::EventStreams, &[], self.events.followers() as f64);
         gauges.all.iter().flat_map(Collector::collect).collect()
     }
 }
@@ -356,9 +367,10 @@ mod tests {
     #[test]
     fn every_slot_has_its_gauge() {
         let gauges = Gauges::new().unwrap();
-        let last = Slot::Views as usize;
+        let last = Slot::EventStreams as usize;
         assert_eq!(last + 1, GAUGES.len());
         gauges.set(Slot::Views, &["open"], 1.0);
+        gauges.set(Slot::EventStreams, &[], 1.0);
         gauges.set(Slot::Lag, &["g", "a", "b"], 1.0);
         gauges.set(Slot::DrillRto, &["g"], 1.0);
     }

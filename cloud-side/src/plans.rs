@@ -63,12 +63,8 @@ pub(crate) enum PlansError {
     #[error("there is no plan {0:?}")]
     UnknownPlan(String),
     /// It is not at the version that was named.
-    #[error("plan {name} is at version {found}, not at {expected}")]
-    OtherVersion {
-        name: String,
-        found: u32,
-        expected: u32,
-    },
+    #[error("{}", other_version(name, *found))]
+    OtherVersion { name: String, found: u32 },
     /// It is being run.
     #[error("run {run} of plan {name} has not ended")]
     Running { name: String, run: PlanRunId },
@@ -97,6 +93,13 @@ pub(crate) enum PlansError {
     /// The process is stopping.
     #[error("the cloud side is stopping; try again when it runs")]
     Stopping,
+}
+
+fn other_version(name: &str, found: u32) -> String {
+    match found {
+        0 => format!("there is no plan {name}, and a version of it was named"),
+        found => format!("plan {name} is at version {found}, which is not the one that was named"),
+    }
 }
 
 fn no_point(group: &str, at: Option<jiff::Timestamp>) -> String {
@@ -187,30 +190,55 @@ impl Plans {
         }
     }
 
-    /// Keeps a plan as its next version; durable on return. The same plan again changes nothing.
+    /// Keeps a plan as its next version, if it is at a version that is expected; durable on return. The
+    /// same plan again changes nothing.
     pub(crate) async fn apply(
         &self,
         plan: Plan,
-        expected: Option<u32>,
+        expected: impl Fn(u32) -> bool + Send,
         by: String,
     ) -> Result<PlanRecord, PlansError> {
-        self.judge(&plan).map_err(PlansError::Faults)?;
         let _one = self.changing.lock().await;
+        let (record, is_new) = self.next(plan, expected, by).await?;
+        if !is_new {
+            return Ok(record);
+        }
+        let rows = [
+            DocumentRow::of(&record),
+            DocumentRow::of(&PlanVersion(record.clone())),
+        ];
+        let catalog = Arc::clone(&self.parts.catalog);
+        offload(move || catalog.put_documents(&rows)).await?;
+        Ok(record)
+    }
+
+    /// What [`Self::apply`] would keep now, or why it would not. Changes nothing.
+    pub(crate) async fn rehearse(
+        &self,
+        plan: Plan,
+        expected: impl Fn(u32) -> bool + Send,
+        by: String,
+    ) -> Result<PlanRecord, PlansError> {
+        Ok(self.next(plan, expected, by).await?.0)
+    }
+
+    /// What a plan would be as the next version, and whether that is a new one.
+    async fn next(
+        &self,
+        plan: Plan,
+        expected: impl Fn(u32) -> bool,
+        by: String,
+    ) -> Result<(PlanRecord, bool), PlansError> {
+        self.judge(&plan).map_err(PlansError::Faults)?;
         let known = self.stored(&plan.name).await?;
         let present = known.as_ref().filter(|known| known.removed_at.is_none());
-        if let Some(expected) = expected {
-            let found = present.map_or(0, |known| known.version);
-            if found != expected {
-                let name = plan.name;
-                return Err(PlansError::OtherVersion {
-                    name,
-                    found,
-                    expected,
-                });
-            }
+        let found = present.map_or(0, |known| known.version);
+        if !expected(found) {
+            let name = plan.name;
+            return Err(PlansError::OtherVersion { name, found });
         }
         if let Some(same) = present.filter(|known| known.plan == plan) {
-            return Ok(same.clone());
+            return Ok((same.clone(), false));
         }
         let record = PlanRecord {
             form: FormNumber::CURRENT,
@@ -220,13 +248,7 @@ impl Plans {
             applied_by: by,
             removed_at: None,
         };
-        let rows = [
-            DocumentRow::of(&record),
-            DocumentRow::of(&PlanVersion(record.clone())),
-        ];
-        let catalog = Arc::clone(&self.parts.catalog);
-        offload(move || catalog.put_documents(&rows)).await?;
-        Ok(record)
+        Ok((record, true))
     }
 
     /// A plan that was not removed.
@@ -259,15 +281,19 @@ impl Plans {
         offload(move || select(&catalog, after, limit, is_there)).await
     }
 
-    /// Removes a plan; durable on return. Its versions and runs stay.
-    pub(crate) async fn remove(&self, name: &str, expected: Option<u32>) -> Result<(), PlansError> {
+    /// Removes a plan, if it is at a version that is expected; durable on return. Its versions and runs
+    /// stay.
+    pub(crate) async fn remove(
+        &self,
+        name: &str,
+        expected: impl Fn(u32) -> bool + Send,
+    ) -> Result<(), PlansError> {
         let _one = self.changing.lock().await;
         let mut record = self.get(name).await?;
-        if let Some(expected) = expected.filter(|&expected| expected != record.version) {
+        if !expected(record.version) {
             return Err(PlansError::OtherVersion {
                 name: name.to_owned(),
                 found: record.version,
-                expected,
             });
         }
         if let Some(run) = self.run_of(name) {
@@ -449,7 +475,8 @@ impl Plans {
     }
 
     /// The run of a plan that has not ended.
-    fn run_of(&self, plan: &str) -> Option<PlanRunId> {
+    /// The run of a plan that has not ended.
+    pub(crate) fn run_of(&self, plan: &str) -> Option<PlanRunId> {
         let active = self.active();
         let mut runs = active
             .iter()

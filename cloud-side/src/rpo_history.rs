@@ -14,7 +14,7 @@ use crate::{
 };
 use bcdr_format::{GroupId, Timestamp};
 use bcdr_report::RpoPeriod;
-use hour::{Hour, Sample, between, hour_of, period};
+use hour::{Hour, Part, Sample, between, hour_of, part, period};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -104,7 +104,7 @@ impl RpoHistory {
 
     async fn newest(&self, group: GroupId) -> Result<Option<Hour>, CatalogError> {
         let catalog = Arc::clone(&self.catalog);
-        offload(move || Ok(hours(&catalog, group, 0)?.pop())).await
+        offload(move || Ok(hours(&catalog, group, 0, i64::MAX)?.pop())).await
     }
 
     /// Writes what was measured; durable on return.
@@ -150,13 +150,42 @@ impl RpoHistory {
     ) -> Result<Option<RpoPeriod>, CatalogError> {
         self.write().await?;
         let catalog = Arc::clone(&self.catalog);
-        let hours = offload(move || hours(&catalog, group, hour_of(from))).await?;
+        let hours = offload(move || hours(&catalog, group, hour_of(from), i64::MAX)).await?;
         Ok(period(&hours))
+    }
+
+    /// What was measured of a group in `count` parts of `step` hours, from the hour `first` since 1970
+    /// on; none for each part of which nothing is known.
+    pub(crate) async fn parts(
+        &self,
+        group: GroupId,
+        first: i64,
+        step: i64,
+        count: usize,
+    ) -> Result<Vec<Option<Part>>, CatalogError> {
+        self.write().await?;
+        let catalog = Arc::clone(&self.catalog);
+        let whole = step.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX));
+        let last = first.saturating_add(whole).saturating_sub(1);
+        let hours = offload(move || hours(&catalog, group, first, last)).await?;
+        let mut parts = vec![Vec::new(); count];
+        for hour in hours {
+            let place = usize::try_from((hour.hour - first) / step);
+            if let Some(part) = place.ok().and_then(|place| parts.get_mut(place)) {
+                part.push(hour);
+            }
+        }
+        Ok(parts.iter().map(|hours| part(hours)).collect())
     }
 }
 
-/// The hours of a group from this one on, oldest first. Blocks.
-fn hours(catalog: &Catalog, group: GroupId, first: i64) -> Result<Vec<Hour>, CatalogError> {
+/// The hours of a group from the first one to the last, oldest first. Blocks.
+fn hours(
+    catalog: &Catalog,
+    group: GroupId,
+    first: i64,
+    last: i64,
+) -> Result<Vec<Hour>, CatalogError> {
     let mut found: Vec<Hour> = Vec::new();
     let mut after = Hour::key_of(group, first.saturating_sub(1));
     if first <= 0 {
@@ -166,8 +195,9 @@ fn hours(catalog: &Catalog, group: GroupId, first: i64) -> Result<Vec<Hour>, Cat
     loop {
         let page: Vec<Hour> = catalog.documents(Some(&after), PAGE)?;
         let whole = page.len() == PAGE;
+        let wanted = |hour: &Hour| hour.group == group && hour.hour <= last;
         let before = found.len();
-        found.extend(page.into_iter().take_while(|hour| hour.group == group));
+        found.extend(page.into_iter().take_while(wanted));
         if !whole || found.len() < before + PAGE {
             return Ok(found);
         }

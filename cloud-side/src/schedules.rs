@@ -152,15 +152,31 @@ impl Schedules {
             .overdue_since(last_passed.map(crate::clock::stored), now)
     }
 
-    /// Sets a group's schedule; durable on return.
-    pub(crate) async fn set(&self, schedule: Schedule) -> Result<(), CatalogError> {
+    /// Sets a group's schedule, if what is there is as expected; durable on return. Says whether it
+    /// was.
+    pub(crate) async fn set(
+        &self,
+        schedule: Schedule,
+        expected: impl Fn(Option<&Schedule>) -> bool + Send,
+    ) -> Result<bool, CatalogError> {
         let _one = self.changing.lock().await;
-        self.keep(schedule).await
+        if !expected(self.get(schedule.group).as_ref()) {
+            return Ok(false);
+        }
+        self.keep(schedule).await?;
+        Ok(true)
     }
 
-    /// Removes a group's schedule; durable on return. Says whether there was one.
-    pub(crate) async fn remove(&self, group: GroupId) -> Result<bool, CatalogError> {
+    /// Removes a group's schedule; durable on return. Says whether there was one that is as expected.
+    pub(crate) async fn remove(
+        &self,
+        group: GroupId,
+        expected: impl Fn(&Schedule) -> bool + Send,
+    ) -> Result<bool, CatalogError> {
         let _one = self.changing.lock().await;
+        if !self.get(group).is_some_and(|schedule| expected(&schedule)) {
+            return Ok(false);
+        }
         let catalog = Arc::clone(&self.catalog);
         let removed =
             offload(move || catalog.remove_document::<Schedule>(&group.to_string())).await?;
@@ -247,12 +263,22 @@ mod tests {
     async fn schedules_survive_and_are_removed() {
         let directory = tempfile::tempdir().unwrap();
         let first = schedules(&directory);
-        first.set(schedule(5)).await.unwrap();
+        assert!(first.set(schedule(5), |_| true).await.unwrap());
         drop(first);
         let second = schedules(&directory);
         assert_eq!(second.get(GroupId::from_u128(3)), Some(schedule(5)));
-        assert!(second.remove(GroupId::from_u128(3)).await.unwrap());
-        assert!(!second.remove(GroupId::from_u128(3)).await.unwrap());
+        assert!(
+            second
+                .remove(GroupId::from_u128(3), |_| true)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !second
+                .remove(GroupId::from_u128(3), |_| true)
+                .await
+                .unwrap()
+        );
         drop(second);
         assert_eq!(schedules(&directory).get(GroupId::from_u128(3)), None);
     }
@@ -261,8 +287,8 @@ mod tests {
     async fn what_was_decided_of_an_older_schedule_does_not_touch_the_new_one() {
         let directory = tempfile::tempdir().unwrap();
         let schedules = schedules(&directory);
-        schedules.set(schedule(5)).await.unwrap();
-        schedules.set(schedule(6)).await.unwrap();
+        schedules.set(schedule(5), |_| true).await.unwrap();
+        schedules.set(schedule(6), |_| true).await.unwrap();
         schedules
             .decided(&schedule(5), Timestamp(99), None)
             .await

@@ -8,6 +8,7 @@ use crate::{
     catalog::{Catalog, CreateGroupError, GroupRecord, NewVolume},
     clock::{self, RunClock},
     drills::Drills,
+    events::{EventKind, EventObject, Events, News},
     groups::{Group, Groups},
     idempotency::Idempotency,
     jobs::Jobs,
@@ -71,6 +72,7 @@ pub(crate) struct Service {
     pub(crate) idempotency: Arc<Idempotency>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) alerts: Arc<Alerts>,
+    pub(crate) events: Arc<Events>,
 }
 
 impl Service {
@@ -106,6 +108,13 @@ impl Service {
         .await?;
         self.groups.insert(Arc::clone(&group));
         self.placements.open(Arc::clone(&group)).await?;
+        self.events.tell(News {
+            kind: EventKind::Changed,
+            object: EventObject::Group,
+            object_id: group.id().to_string(),
+            group: Some(group.id()),
+            summary: format!("group {} was made", group.record().name),
+        });
         Ok(group)
     }
 }

@@ -52,6 +52,9 @@ pub enum AccessError {
     /// There is no such user.
     #[error("there is no user {0:?}")]
     NoUser(String),
+    /// The user is not as whoever asked knows it.
+    #[error("user {0} is not as it was read")]
+    ChangedMeanwhile(String),
     /// There is no such token.
     #[error("there is no token {0:?}")]
     NoToken(String),

@@ -88,6 +88,28 @@ impl Table {
         Some(principal_of(user, expiry::ends_at(record.created_at)))
     }
 
+    /// Whether a principal would be let through now as it was; asking is no use of its session.
+    pub(super) fn still_is(
+        &self,
+        principal: &Principal,
+        session: Option<&TokenHash>,
+        now: Timestamp,
+    ) -> bool {
+        match session {
+            Some(hash) => self.sessions.get(hash).is_some_and(|held| {
+                let record = &held.record;
+                let user = self.users.get(&record.user);
+                user.is_some_and(|user| !user.disabled && user.role == principal.role)
+                    && !expiry::has_ended(record.created_at, record.used_at, now)
+            }),
+            None => self.tokens.values().any(|record| {
+                record.role == principal.role
+                    && record.expires_at.is_none_or(|ends| ends > now)
+                    && token_id(record).to_string() == principal.id
+            }),
+        }
+    }
+
     pub(super) fn owner_of(&self, hash: &TokenHash) -> Option<UserRecord> {
         let held = self.sessions.get(hash)?;
         self.users.get(&held.record.user).cloned()

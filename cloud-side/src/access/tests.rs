@@ -124,23 +124,35 @@ async fn changes_of_a_user_end_the_sessions_of_that_user_only() {
         ..UserChange::default()
     };
     let session = world.sign_in("ada", PASSWORD).await.unwrap();
-    world.access.change_user("ada", role).await.unwrap();
+    world
+        .access
+        .change_user("ada", role, |_| true)
+        .await
+        .unwrap();
     assert!(!world.is_known(&session));
     let session = world.sign_in("ada", PASSWORD).await.unwrap();
     let password = "another long password";
-    let set = world.access.set_password("ada", password.into());
+    let set = world.access.set_password("ada", password.into(), |_| true);
     set.await.unwrap();
     assert!(!world.is_known(&session));
     let old = world.sign_in("ada", PASSWORD).await;
     assert!(matches!(old, Err(AccessError::WrongPassword)));
     let session = world.sign_in("ada", password).await.unwrap();
-    world.access.change_user("ada", disabled).await.unwrap();
+    world
+        .access
+        .change_user("ada", disabled, |_| true)
+        .await
+        .unwrap();
     assert!(!world.is_known(&session));
     let refused = world.sign_in("ada", password).await;
     assert!(matches!(refused, Err(AccessError::WrongPassword)));
-    world.access.change_user("ada", enabled).await.unwrap();
+    world
+        .access
+        .change_user("ada", enabled, |_| true)
+        .await
+        .unwrap();
     let session = world.sign_in("ada", password).await.unwrap();
-    world.access.remove_user("ada").await.unwrap();
+    world.access.remove_user("ada", |_| true).await.unwrap();
     assert!(!world.is_known(&session) && world.is_known(&other));
     let world = world.restart();
     assert!(!world.is_known(&session) && world.is_known(&other));
@@ -180,7 +192,7 @@ async fn the_last_enabled_administrator_stays() {
         let access = Arc::clone(&world.access);
         async move {
             access
-                .change_user(name, UserChange { role, disabled })
+                .change_user(name, UserChange { role, disabled }, |_| true)
                 .await
         }
     };
@@ -189,10 +201,10 @@ async fn the_last_enabled_administrator_stays() {
         let refused = change("ada", role, disabled).await;
         assert!(matches!(refused, Err(AccessError::LastAdmin(_))));
     }
-    let refused = world.access.remove_user("ada").await;
+    let refused = world.access.remove_user("ada", |_| true).await;
     assert!(matches!(refused, Err(AccessError::LastAdmin(_))));
     // A disabled administrator administers nothing, and may go.
-    world.access.remove_user("root").await.unwrap();
+    world.access.remove_user("root", |_| true).await.unwrap();
     world.user("bob", Role::Admin).await;
     change("ada", Some(Role::Viewer), None).await.unwrap();
 }

@@ -86,6 +86,20 @@ impl Access {
         found.ok_or_else(|| AccessError::NoUser(id_or_name.to_owned()))
     }
 
+    /// The same, if it is as whoever wants to change it expects.
+    fn user_as(
+        &self,
+        id_or_name: &str,
+        expected: impl Fn(&UserRecord) -> bool,
+    ) -> Result<UserRecord, AccessError> {
+        let user = self.user(id_or_name)?;
+        if expected(&user) {
+            Ok(user)
+        } else {
+            Err(AccessError::ChangedMeanwhile(user.name))
+        }
+    }
+
     pub(super) fn free_name(&self, name: &str) -> Result<(), AccessError> {
         let table = self.table();
         if table.users.len() >= USERS_MAX {
@@ -120,14 +134,15 @@ impl Access {
     /// Changes a user. Another role, and being disabled, end the user's sessions.
     ///
     /// # Errors
-    /// When there is no such user, or nobody could administer any more.
+    /// When there is no such user, the user is not as expected, or nobody could administer any more.
     pub(crate) async fn change_user(
         &self,
         id_or_name: &str,
         change: UserChange,
+        expected: impl Fn(&UserRecord) -> bool + Send,
     ) -> Result<UserRecord, AccessError> {
         let _one = self.changing.lock().await;
-        let before = self.user(id_or_name)?;
+        let before = self.user_as(id_or_name, expected)?;
         let mut user = before.clone();
         user.role = change.role.unwrap_or(user.role);
         user.disabled = change.disabled.unwrap_or(user.disabled);
@@ -155,11 +170,14 @@ impl Access {
         &self,
         id_or_name: &str,
         password: PasswordText,
+        expected: impl Fn(&UserRecord) -> bool + Send,
     ) -> Result<UserRecord, AccessError> {
-        let user = self.user(id_or_name)?;
+        let user = self.user_as(id_or_name, &expected)?;
         password.check(&user.name)?;
         let hashed = self.passwords.hash(password).await?;
         let _one = self.changing.lock().await;
+        // The user may have been changed while the password was hashed.
+        let user = self.user_as(&user.id.to_string(), expected)?;
         self.store_password(user.id, hashed, clock::wall()).await
     }
 
@@ -182,9 +200,13 @@ impl Access {
     ///
     /// # Errors
     /// When there is no such user, or nobody could administer any more.
-    pub(crate) async fn remove_user(&self, id_or_name: &str) -> Result<(), AccessError> {
+    pub(crate) async fn remove_user(
+        &self,
+        id_or_name: &str,
+        expected: impl Fn(&UserRecord) -> bool + Send,
+    ) -> Result<(), AccessError> {
         let _one = self.changing.lock().await;
-        let user = self.user(id_or_name)?;
+        let user = self.user_as(id_or_name, expected)?;
         if self.table().is_last_admin(user.id) {
             return Err(AccessError::LastAdmin(user.name));
         }

@@ -42,8 +42,11 @@ pub(super) struct Mutes {
     pub(super) mutes: Vec<Mute>,
 }
 
+/// Where mutes are kept.
+pub(crate) const MUTES_COLLECTION: &str = "alert_mutes";
+
 impl Document for Mutes {
-    const COLLECTION: &'static str = "alert_mutes";
+    const COLLECTION: &'static str = MUTES_COLLECTION;
 
     fn key(&self) -> String {
         ALL_MUTES.to_owned()

@@ -139,6 +139,8 @@ struct Asked {
     source: Option<String>,
     request: Option<String>,
     idempotency: Option<Digest>,
+    /// Whether it only asks what would be.
+    is_rehearsal: bool,
 }
 
 impl Asked {
@@ -165,6 +167,10 @@ impl Asked {
                 .headers()
                 .get("idempotency-key")
                 .map(|key| Digest::of(key.as_bytes())),
+            is_rehearsal: request
+                .uri()
+                .query()
+                .is_some_and(|query| query.split('&').any(|pair| pair == "dry_run=true")),
             method,
         }
     }
@@ -332,6 +338,11 @@ async fn change(
     };
     let mut draft = asked.draft(actor, Outcome::Begun);
     draft.changes = changes;
+    if asked.is_rehearsal {
+        draft
+            .changes
+            .insert("dry_run".to_owned(), "true".to_owned());
+    }
     let began = if asked.is_one_of(&EMERGENCY) {
         witness.audit.record_if_possible(draft.clone()).await
     } else {

@@ -4,7 +4,7 @@ use super::{
     Api, answer,
     page::{Page, Wanted},
     placements::{Confirmation, check_typed},
-    points::PointBody,
+    points::{self, PointBody},
 };
 use crate::{
     branch::{BranchId, BranchReason, BranchRecord, BranchState},
@@ -16,7 +16,7 @@ use crate::{
     recovery::{Placement, PlacementJob},
 };
 use axum::{extract::State, http::StatusCode};
-use bcdr_http::{ApiJson, ApiPath, ApiQuery, Problem};
+use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(show))
+        .routes(routes!(points_of_branch))
         .routes(routes!(remove))
 }
 
@@ -58,6 +59,8 @@ struct BranchBody {
     base_branch: Option<String>,
     /// Its newest durable point; null when it has none that can be read.
     latest_point: Option<PointBody>,
+    /// What may be done with it now, and why not.
+    allowed_actions: Vec<Action>,
 }
 
 /// What a branch is for.
@@ -143,6 +146,8 @@ impl BranchBody {
             }
         };
         let base = service.branches.of_lineage(record.base.lineage);
+        let unusable = branch.as_ref().err().map(ToString::to_string);
+        let allowed_actions = actions(service, &record, unusable, latest_point.is_some());
         Ok(Self {
             id: record.id.to_string(),
             group: record.group().to_string(),
@@ -160,9 +165,63 @@ impl BranchBody {
             base_point: record.base.point.to_string(),
             base_branch: base.map(|base| base.record.id.to_string()),
             latest_point,
+            allowed_actions,
         })
     }
 }
+
+/// What may be done with a branch now.
+fn actions(
+    service: &Api,
+    record: &BranchRecord,
+    unusable: Option<String>,
+    has_point: bool,
+) -> Vec<Action> {
+    let open_view = match unusable {
+        Some(reason) => Action::refused(
+            "open_view",
+            format!("the branch cannot be read: {reason}"),
+            "look at the branch and the service's log",
+        ),
+        None if !has_point => Action::refused(
+            "open_view",
+            "the branch has no durable point yet",
+            "wait until something was written to it and flushed",
+        ),
+        None => Action::allowed("open_view"),
+    };
+    let remove = match needed_by(service, record) {
+        Some((reason, remedy)) => Action::refused("remove", reason, remedy),
+        None => Action::allowed("remove"),
+    };
+    vec![open_view, remove]
+}
+
+/// Who needs a branch, so that it cannot be removed, and what is to be done first.
+fn needed_by(service: &Api, record: &BranchRecord) -> Option<(String, &'static str)> {
+    // A branch that takes writes is what production runs on, or is about to.
+    let placement = service.placements.placement(record.group());
+    if placement.is_some_and(|placement| needs(&placement, record)) {
+        let id = record.id;
+        let reason = format!("production, or a failover or failback on its way, needs branch {id}");
+        return Some((reason, "finish it first; see the group's placement"));
+    }
+    let views = service.views.all();
+    let mut views = views.iter();
+    if let Some(view) = views.find(|view| view.record.lineage == record.lineage) {
+        let reason = format!("view {} shows branch {}", view.id, record.id);
+        return Some((reason, "close the view first"));
+    }
+    let all = service.branches.all();
+    let above = all
+        .iter()
+        .find(|other| other.record.base.lineage == record.lineage)?;
+    let (branch, above) = (record.id, above.record.id);
+    let error = RemoveBranchError::IsBase { branch, above };
+    Some((error.to_string(), REMOVE_ABOVE))
+}
+
+const REMOVE_ABOVE: &str = "remove the one above it first";
 
 /// Which branches.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -223,6 +282,26 @@ async fn show(
     Ok(ApiJson(BranchBody::read(&service, known).await?))
 }
 
+/// Lists the points of a branch's own history, newest first. The point it began as is not among them.
+#[utoipa::path(
+    get, path = "/branches/{id}/points", tag = "branches", operation_id = "list_branch_points",
+    params(("id" = String, Path, description = "The branch's id"), points::ListQuery),
+    responses(
+        (status = 200, body = Page<PointBody>),
+        (status = 404, description = "There is no such branch", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn points_of_branch(
+    State(service): Api,
+    ApiPath(id): ApiPath<String>,
+    ApiQuery(query): ApiQuery<points::ListQuery>,
+) -> Result<ApiJson<Page<PointBody>>, Problem> {
+    let service = State(service);
+    let lineage = find(&service, &id)?.record.lineage;
+    points::list_of(&service, lineage, &query).await
+}
+
 /// Removes a branch with its history, for good. Refused while production runs on it, a job needs it, a
 /// view shows it or another branch lies above it.
 #[utoipa::path(
@@ -248,34 +327,14 @@ async fn remove(
     let in_use = |detail: String, remedy: &str| {
         Err(Problem::conflict("branch_in_use", detail).remedy(remedy.to_owned()))
     };
-    // A branch that takes writes is what production runs on, or is about to.
-    let placement = service.placements.placement(group.id());
-    if placement.is_some_and(|placement| needs(&placement, &record)) {
-        return in_use(
-            format!(
-                "production, or a failover or failback on its way, needs branch {}",
-                record.id
-            ),
-            "finish it first; see the group's placement",
-        );
-    }
-    let views = service.views.all();
-    if let Some(view) = views
-        .iter()
-        .find(|view| view.record.lineage == record.lineage)
-    {
-        return in_use(
-            format!("view {} shows branch {}", view.id, record.id),
-            "close the view first",
-        );
+    if let Some((reason, remedy)) = needed_by(&service, &record) {
+        return in_use(reason, remedy);
     }
     let branches = Arc::clone(&service.branches);
     let removed = offload(move || branches.remove(record.id)).await;
     match removed {
         Ok(_) => Ok(StatusCode::NO_CONTENT),
-        Err(error @ RemoveBranchError::IsBase { .. }) => {
-            in_use(error.to_string(), "remove the one above it first")
-        }
+        Err(error @ RemoveBranchError::IsBase { .. }) => in_use(error.to_string(), REMOVE_ABOVE),
         Err(error) => Err(Problem::internal("removing a branch", &error)),
     }
 }

@@ -28,6 +28,7 @@ use utoipa::{
         (name = "audit", description = "Who did what, chained and signed"),
         (name = "access", description = "Users, tokens, and sessions of the console"),
         (name = "alerts", description = "What is wrong, its life, and the channels that tell it"),
+        (name = "events", description = "What changed, as a list and as a stream"),
         (name = "jobs", description = "Work that outlasts its request"),
     )
 )]

@@ -4,8 +4,9 @@
 //! operation needs besides, because of what its request says, its handler asks of the principal; that
 //! is only so for runs of plans.
 
+use super::audited::EMERGENCY;
 use axum::http::Method;
-use bcdr_http::{Permission, Permissions};
+use bcdr_http::{Permission, Permissions, Rate};
 use serde_json::json;
 use utoipa::openapi::{
     OpenApi,
@@ -35,7 +36,11 @@ fn needed(operation: &str) -> Option<Permission> {
         | "list_views"
         | "show_view"
         | "list_branches"
-        | "show_branch" => P::Read,
+        | "show_branch"
+        | "list_branch_points"
+        | "list_samples"
+        | "list_events"
+        | "follow_events" => P::Read,
         "list_drills" | "show_drill" | "read_evidence" | "show_drill_schedule" => P::Read,
         "show_placement" | "preview_failover" | "preview_restore" | "list_failovers"
         | "show_failover" | "list_failbacks" | "show_failback" | "list_restores"
@@ -79,13 +84,31 @@ fn needed(operation: &str) -> Option<Permission> {
     })
 }
 
+/// What is never refused because somebody asks too often: what brings production back. Signing in has a
+/// limit of its own.
+pub(super) fn is_never_limited(operation: &str) -> bool {
+    const OF_PLANS: [&str; 4] = [
+        "start_plan_run",
+        "approve_plan_step",
+        "retry_plan_step",
+        "skip_plan_step",
+    ];
+    EMERGENCY.contains(&operation)
+        || OF_PLANS.contains(&operation)
+        || operation == "cancel_failover"
+}
+
 /// What every described operation needs, and the metrics, which are not described.
-pub(super) fn of_operations(document: &OpenApi) -> Permissions {
+pub(super) fn of_operations(document: &OpenApi, rate: Rate) -> Permissions {
     let mut permissions = Permissions::default();
+    permissions.limit(rate);
     permissions.need(Method::GET, "/metrics", Permission::Read);
     for (path, item) in &document.paths.paths {
         for (method, operation) in operations(item) {
             let id = operation.operation_id.as_deref().unwrap_or_default();
+            if is_never_limited(id) {
+                permissions.never_limit(method.clone(), path.clone());
+            }
             if let Some(permission) = needed(id) {
                 permissions.need(method, path.clone(), permission);
             }

@@ -2,6 +2,7 @@
 
 use super::{
     Api, answer,
+    etag::{self, Expected},
     page::{Page, Wanted},
 };
 use crate::{
@@ -13,10 +14,11 @@ use crate::{
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
 };
 use bcdr_format::Timestamp;
-use bcdr_http::{ApiJson, ApiPath, ApiQuery, Principal, Problem};
+use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Principal, Problem, ProblemFault};
 use bcdr_plan::{Basis, Fault, Forecast, Mode, Plan, Selection, StepForecast, StepId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -80,10 +82,18 @@ pub(crate) struct PlanBody {
     /// The document, with every default.
     #[schema(value_type = Object)]
     document: Plan,
+    /// What may be done with the plan now, and why not.
+    allowed_actions: Vec<Action>,
 }
 
 impl PlanBody {
-    fn of(record: PlanRecord) -> Self {
+    /// The newest version of a plan, or one that it would be.
+    fn of(service: &Api, record: PlanRecord) -> Self {
+        let allowed_actions = actions(service, &record);
+        Self::with(record, allowed_actions)
+    }
+
+    fn with(record: PlanRecord, allowed_actions: Vec<Action>) -> Self {
         let groups = record.plan.groups();
         Self {
             name: record.plan.name.clone(),
@@ -92,31 +102,61 @@ impl PlanBody {
             applied_by: record.applied_by,
             groups: groups.map(|(_, group)| group.name.clone()).collect(),
             document: record.plan,
+            allowed_actions,
         }
     }
 }
 
-/// A plan with the tag of its version.
-type Tagged = ([(HeaderName, HeaderValue); 1], ApiJson<PlanBody>);
-
-fn tagged(record: PlanRecord) -> Tagged {
-    let tag = HeaderValue::try_from(format!("\"{}\"", record.version)).expect("digits are ASCII");
-    ([(header::ETAG, tag)], ApiJson(PlanBody::of(record)))
+/// What may be done with a plan, of which this is the newest version.
+fn actions(service: &Api, record: &PlanRecord) -> Vec<Action> {
+    let name = &record.plan.name;
+    let running = service.plans.run_of(name).map(|run| {
+        let reason = format!("run {run} of the plan has not ended");
+        (reason, "wait for its end, or cancel it".to_owned())
+    });
+    let faulty = || {
+        let faults = service.plans.judge(&record.plan).err()?;
+        let fault = faults.into_iter().next()?;
+        Some((
+            fault.to_string(),
+            "apply the plan without its faults".to_owned(),
+        ))
+    };
+    let pointless = || {
+        let mut names = record.plan.groups().map(|(_, group)| &group.name);
+        let name = names.find(|name| {
+            let group = service.groups.find(name);
+            group.is_some_and(|group| group.stored.borrow().published.is_none())
+        })?;
+        let reason = format!("group {name} has no recovery point yet");
+        Some((reason, "wait until its first copy is complete".to_owned()))
+    };
+    let action = |verb: &str, refused: Option<(String, String)>| match refused {
+        None => Action::allowed(verb),
+        Some((reason, remedy)) => Action::refused(verb, reason, remedy),
+    };
+    vec![
+        action("run", running.clone().or_else(faulty).or_else(pointless)),
+        Action::allowed("apply"),
+        action("remove", running),
+    ]
 }
 
-/// The version in `If-Match`; 0 says that there must be none.
-fn expected(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else {
-        return Ok(None);
+/// The same, of a plan that is not there any more.
+fn actions_of_removed() -> Vec<Action> {
+    let refused = |verb| {
+        let remedy = "apply the plan again";
+        Action::refused(verb, "the plan was removed", remedy)
     };
-    let version = value.to_str().ok().and_then(|text| {
-        let digits = text.trim().strip_prefix('"')?.strip_suffix('"')?;
-        digits.parse().ok()
-    });
-    version.map(Some).ok_or_else(|| {
-        Problem::invalid("the If-Match is no ETag that a plan was given with")
-            .remedy("take the ETag of the plan as it was read")
-    })
+    vec![refused("run"), Action::allowed("apply"), refused("remove")]
+}
+
+/// Whether a version is expected; 0 stands for none, also in a tag.
+fn admitted(expected: Expected) -> impl Fn(u32) -> bool + Send {
+    move |found| match found {
+        0 => expected.admits(None) || expected == Expected::Versions(vec!["0".to_owned()]),
+        found => expected.admits(Some(&found)),
+    }
 }
 
 /// What the engine says, as a problem.
@@ -125,9 +165,9 @@ pub(super) fn not_done(error: PlansError) -> Problem {
     match error {
         PlansError::Faults(faults) => faulty(&faults),
         PlansError::UnknownPlan(name) => Problem::not_found("plan", format!("{name:?}")),
-        PlansError::OtherVersion { .. } => {
-            Problem::changed_meanwhile(detail).remedy("read the plan again, then change that")
-        }
+        PlansError::OtherVersion { .. } => Problem::changed_meanwhile(detail)
+            .cause("it was applied or removed since its ETag was given")
+            .remedy("read the plan again, see what is different, then change that"),
         PlansError::Running { .. } => {
             Problem::conflict("plan_run_running", detail).remedy("wait for its end, or cancel it")
         }
@@ -158,9 +198,16 @@ fn faulty(faults: &[Fault]) -> Problem {
         "The plan has faults",
         detail,
     );
+    let listed = faults.iter().map(|fault| ProblemFault {
+        part: fault.step.as_ref().map(|step| step.0.clone()),
+        code: fault.code.to_owned(),
+        cause: fault.cause.clone(),
+        remedy: fault.remedy.clone(),
+    });
     problem
         .cause(all.join(" | "))
-        .remedy("put right what each of these names")
+        .remedy("put right what each of the faults names")
+        .faults(listed.collect())
 }
 
 /// An instant for all groups: a time, or `latest`.
@@ -205,7 +252,11 @@ async fn list(
     let wanted = Wanted::<String>::read(query.limit, query.cursor.as_deref())?;
     let plans = service.plans.list(wanted.after.clone(), wanted.fetch());
     let plans = plans.await.map_err(answer::catalog)?;
-    let bodies = plans.into_iter().map(PlanBody::of).collect();
+    let service = State(service);
+    let bodies = plans
+        .into_iter()
+        .map(|plan| PlanBody::of(&service, plan))
+        .collect();
     Ok(ApiJson(
         wanted.page(bodies, |plan: &PlanBody| plan.name.clone()),
     ))
@@ -219,12 +270,16 @@ struct ShowQuery {
     version: Option<u32>,
 }
 
-/// Shows a plan. Its ETag is that of its version.
+/// Shows a plan. Its ETag begins with its version.
 #[utoipa::path(
     get, path = "/plans/{plan}", tag = "plans", operation_id = "show_plan",
-    params(("plan" = String, Path, description = "The plan's name"), ShowQuery),
+    params(
+        ("plan" = String, Path, description = "The plan's name"), ShowQuery,
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that is known"),
+    ),
     responses(
-        (status = 200, body = PlanBody),
+        (status = 200, body = PlanBody, headers(("ETag" = String))),
+        (status = 304, description = "It is the answer that is known"),
         (status = 404, description = "There is no such plan or version", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
@@ -233,12 +288,22 @@ async fn show(
     State(service): Api,
     ApiPath(name): ApiPath<String>,
     ApiQuery(query): ApiQuery<ShowQuery>,
-) -> Result<Tagged, Problem> {
-    let found = match query.version {
-        Some(version) => service.plans.version(&name, version).await,
-        None => service.plans.get(&name).await,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let service = State(service);
+    let newest = service.plans.get(&name).await;
+    let body = match query.version {
+        None => PlanBody::of(&service, newest.map_err(not_done)?),
+        Some(version) => {
+            let found = service.plans.version(&name, version).await;
+            let allowed = match &newest {
+                Ok(newest) => actions(&service, newest),
+                Err(_) => actions_of_removed(),
+            };
+            PlanBody::with(found.map_err(not_done)?, allowed)
+        }
     };
-    Ok(tagged(found.map_err(not_done)?))
+    etag::tagged(&headers, body.version, &body)
 }
 
 /// A plan to be applied: steps with what they come after.
@@ -247,18 +312,27 @@ async fn show(
 #[schema(as = PlanDocument, value_type = Object)]
 struct PlanDocument(Plan);
 
+/// How a plan is applied.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ApplyQuery {
+    /// With true nothing is changed: the answer is what the plan would be, or why it would be refused.
+    dry_run: Option<bool>,
+}
+
 /// Applies a plan, as its next version. The same document again changes nothing.
 #[utoipa::path(
     put, path = "/plans/{plan}", tag = "plans", operation_id = "apply_plan",
     params(
-        ("plan" = String, Path, description = "The plan's name, as in the document"),
+        ("plan" = String, Path, description = "The plan's name, as in the document"), ApplyQuery,
         ("If-Match" = Option<String>, Header, description = "The ETag of the version that this one follows; \"0\" for the first"),
+        ("If-None-Match" = Option<String>, Header, description = "* for the first version"),
     ),
     request_body = PlanDocument,
     responses(
-        (status = 200, body = PlanBody),
+        (status = 200, body = PlanBody, headers(("ETag" = String))),
         (status = 412, description = "It was changed meanwhile", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "It has faults; cause names each with its step and remedy", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "It has faults; faults lists each with its step, cause and remedy", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -266,9 +340,10 @@ async fn apply(
     State(service): Api,
     Extension(principal): Extension<Principal>,
     ApiPath(name): ApiPath<String>,
+    ApiQuery(query): ApiQuery<ApplyQuery>,
     headers: HeaderMap,
     ApiJson(PlanDocument(plan)): ApiJson<PlanDocument>,
-) -> Result<Tagged, Problem> {
+) -> Result<Response, Problem> {
     if plan.name != name {
         let detail = format!(
             "the document is of plan {:?}, the path of {name:?}",
@@ -276,9 +351,18 @@ async fn apply(
         );
         return Err(Problem::invalid(detail).field("name"));
     }
-    let expected = expected(&headers)?;
-    let applied = service.plans.apply(plan, expected, principal.name).await;
-    Ok(tagged(applied.map_err(not_done)?))
+    let service = State(service);
+    let expected = admitted(Expected::read(&headers)?);
+    let by = principal.name;
+    if query.dry_run == Some(true) {
+        let would_be = service.plans.rehearse(plan, expected, by).await;
+        // Without a tag: there is no such version yet.
+        let body = PlanBody::of(&service, would_be.map_err(not_done)?);
+        return Ok(ApiJson(body).into_response());
+    }
+    let applied = service.plans.apply(plan, expected, by).await;
+    let body = PlanBody::of(&service, applied.map_err(not_done)?);
+    etag::tagged_change(body.version, &body)
 }
 
 /// Removes a plan. Its versions and runs stay; one that is run is not removed.
@@ -292,6 +376,7 @@ async fn apply(
         (status = 204, description = "It is removed"),
         (status = 404, description = "There is no such plan", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "A run of it has not ended", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It was changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -300,7 +385,7 @@ async fn remove(
     ApiPath(name): ApiPath<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let expected = expected(&headers)?;
+    let expected = admitted(Expected::read(&headers)?);
     let removed = service.plans.remove(&name, expected).await;
     removed.map_err(not_done)?;
     Ok(StatusCode::NO_CONTENT)

@@ -20,7 +20,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
-use bcdr_format::record::MarkerKind;
+use bcdr_format::{Timestamp, record::MarkerKind};
 use bcdr_http::{ApiJson, ApiPath, ApiQuery, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -163,10 +163,16 @@ impl PointBody {
 /// Which points.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct ListQuery {
+pub(super) struct ListQuery {
     /// Only those of this kind.
     #[param(inline)]
     kind: Option<PointKind>,
+    /// Only those whose time is at or after this (RFC 3339).
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<jiff::Timestamp>,
+    /// Only those whose time is at or before this.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<jiff::Timestamp>,
     /// At most this many, 1 to 1000; 100 by default.
     limit: Option<u32>,
     /// Where an earlier page said the list goes on.
@@ -189,42 +195,87 @@ async fn list(
 ) -> Result<ApiJson<Page<PointBody>>, Problem> {
     let service = State(service);
     let group = answer::group(&service, &name)?;
+    let lineage = group.lineage();
+    list_of(&service, lineage, &query).await
+}
+
+/// A page of the points of a history, a group's or a branch's.
+pub(super) async fn list_of(
+    service: &Api,
+    lineage: Lineage,
+    query: &ListQuery,
+) -> Result<ApiJson<Page<PointBody>>, Problem> {
     let wanted = Wanted::<u64>::read(query.limit, query.cursor.as_deref())?;
-    let (catalog, fetch, kind) = (Arc::clone(&service.catalog), wanted.fetch(), query.kind);
-    let after = wanted.after.map(BatchNumber);
-    let points = offload(move || points_of(&catalog, &group, after, fetch, kind)).await;
+    if let (Some(from), Some(to)) = (query.from, query.to)
+        && from > to
+    {
+        let detail = format!("nothing is from {from} on and until {to}");
+        return Err(Problem::invalid(detail).field("to"));
+    }
+    let sought = Sought {
+        lineage,
+        after: wanted.after.map(BatchNumber),
+        limit: wanted.fetch(),
+        kind: query.kind,
+        from: query.from.map(clock::stored),
+        to: query.to.map(clock::stored),
+    };
+    let catalog = Arc::clone(&service.catalog);
+    let points = offload(move || points_of(&catalog, &sought)).await;
     let points = points.map_err(answer::catalog)?;
     Ok(ApiJson(
         wanted.page(points, |point| point.number.to_string()),
     ))
 }
 
-/// At most `limit` points of a kind, newest first. Blocks.
-fn points_of(
-    catalog: &Catalog,
-    group: &Group,
+/// Which points of a history.
+struct Sought {
+    lineage: Lineage,
+    /// Go on after this one.
     after: Option<BatchNumber>,
     limit: usize,
     kind: Option<PointKind>,
-) -> Result<Vec<PointBody>, CatalogError> {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+/// The points that are sought, newest first. Blocks.
+fn points_of(catalog: &Catalog, sought: &Sought) -> Result<Vec<PointBody>, CatalogError> {
+    let lineage = sought.lineage;
+    let mut after = sought.after;
+    if let Some(to) = sought.to {
+        let Some(newest) = catalog.point_at(lineage, to)? else {
+            return Ok(Vec::new());
+        };
+        // Times never fall in a history, so what follows the newest that early is too late.
+        let bound = BatchNumber(newest.number.0.saturating_add(1));
+        after = Some(after.map_or(bound, |after| after.min(bound)));
+    }
     let mut page = PointPage {
         order: PageOrder::NewestFirst,
         after,
-        limit,
-        named_only: kind.is_some_and(|kind| kind != PointKind::CrashConsistent),
+        limit: sought.limit,
+        named_only: sought
+            .kind
+            .is_some_and(|kind| kind != PointKind::CrashConsistent),
     };
     let mut found = Vec::new();
     loop {
-        let rows = catalog.points(group.lineage(), &page)?;
-        let at_end = rows.len() < page.limit;
+        let rows = catalog.points(lineage, &page)?;
+        let mut at_end = rows.len() < page.limit;
         page.after = rows.last().map(|row| row.number).or(page.after);
         for row in rows {
-            let wanted = kind.is_none_or(|kind| kind == PointKind::of(row.marker.as_ref()));
-            if wanted && found.len() < limit {
-                found.push(PointBody::read(catalog, group, row)?);
+            if sought.from.is_some_and(|from| row.time < from) {
+                at_end = true;
+                break;
+            }
+            let kind = PointKind::of(row.marker.as_ref());
+            let wanted = sought.kind.is_none_or(|wanted| wanted == kind);
+            if wanted && found.len() < sought.limit {
+                found.push(PointBody::read_in(catalog, lineage, row)?);
             }
         }
-        if at_end || found.len() == limit {
+        if at_end || found.len() == sought.limit {
             return Ok(found);
         }
     }

@@ -1,6 +1,9 @@
 //! `/groups/{group}/drill-schedule`.
 
-use super::{Api, answer};
+use super::{
+    Api, answer,
+    etag::{Expected, changed_meanwhile, tagged, tagged_change},
+};
 use crate::{
     clock,
     drills::HOLD_SECONDS_MAX,
@@ -8,7 +11,11 @@ use crate::{
     schedules::{PointChoice, Schedule, cadence::Cadence},
     target::LaunchSettings,
 };
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use bcdr_http::{ApiJson, ApiPath, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -82,8 +89,8 @@ impl ScheduleBody {
     }
 }
 
-fn found(service: &Api, group: &Group) -> Result<ScheduleBody, Problem> {
-    let schedule = service.schedules.get(group.id()).ok_or_else(|| {
+fn found(service: &Api, group: &Group) -> Result<Schedule, Problem> {
+    service.schedules.get(group.id()).ok_or_else(|| {
         let name = &group.record().name;
         Problem::new(
             StatusCode::NOT_FOUND,
@@ -92,16 +99,38 @@ fn found(service: &Api, group: &Group) -> Result<ScheduleBody, Problem> {
             format!("group {name} has no drill schedule"),
         )
         .remedy("set one")
-    })?;
-    Ok(ScheduleBody::read(service, group, schedule))
+    })
+}
+
+/// The version of a schedule: no two are set at one instant, and what it did since is none of it.
+fn version(schedule: &Schedule) -> i64 {
+    schedule.set_at.0
+}
+
+fn is_admitted(expected: &Expected, schedule: Option<&Schedule>) -> bool {
+    let version = schedule.map(version);
+    expected.admits(
+        version
+            .as_ref()
+            .map(|version| version as &dyn std::fmt::Display),
+    )
+}
+
+fn not_as_read(group: &Group) -> Problem {
+    let name = &group.record().name;
+    changed_meanwhile(format_args!("the drill schedule of group {name}"))
 }
 
 /// Shows when a group is drilled.
 #[utoipa::path(
     get, path = "/groups/{group}/drill-schedule", tag = "drills", operation_id = "show_drill_schedule",
-    params(("group" = String, Path, description = "The group's id or name")),
+    params(
+        ("group" = String, Path, description = "The group's id or name"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that is known"),
+    ),
     responses(
-        (status = 200, body = ScheduleBody),
+        (status = 200, body = ScheduleBody, headers(("ETag" = String))),
+        (status = 304, description = "It is the answer that is known"),
         (status = 404, description = "There is no such group, or it has no schedule", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
@@ -109,10 +138,14 @@ fn found(service: &Api, group: &Group) -> Result<ScheduleBody, Problem> {
 async fn show(
     State(service): Api,
     ApiPath(name): ApiPath<String>,
-) -> Result<ApiJson<ScheduleBody>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let service = State(service);
     let group = answer::group(&service, &name)?;
-    Ok(ApiJson(found(&service, &group)?))
+    let schedule = found(&service, &group)?;
+    let version = version(&schedule);
+    let body = ScheduleBody::read(&service, &group, schedule);
+    tagged(&headers, version, &body)
 }
 
 /// A schedule to be set.
@@ -138,28 +171,38 @@ struct NewSchedule {
 /// from now, or at the next time of the day.
 #[utoipa::path(
     put, path = "/groups/{group}/drill-schedule", tag = "drills", operation_id = "set_drill_schedule",
-    params(("group" = String, Path, description = "The group's id or name")),
+    params(
+        ("group" = String, Path, description = "The group's id or name"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the schedule as it was read"),
+        ("If-None-Match" = Option<String>, Header, description = "* for a group that must have none yet"),
+    ),
     request_body = NewSchedule,
     responses(
-        (status = 200, body = ScheduleBody),
+        (status = 200, body = ScheduleBody, headers(("ETag" = String))),
         (status = 404, description = "There is no such group", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It was changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn set(
     State(service): Api,
     ApiPath(name): ApiPath<String>,
+    headers: HeaderMap,
     ApiJson(wanted): ApiJson<NewSchedule>,
-) -> Result<ApiJson<ScheduleBody>, Problem> {
+) -> Result<Response, Problem> {
     let service = State(service);
     let group = answer::group(&service, &name)?;
+    let expected = Expected::read(&headers)?;
     let schedule = read(&group, wanted)?;
-    service
-        .schedules
-        .set(schedule)
-        .await
-        .map_err(answer::catalog)?;
-    Ok(ApiJson(found(&service, &group)?))
+    let set = schedule.clone();
+    let is_as_expected = move |found: Option<&Schedule>| is_admitted(&expected, found);
+    let was = service.schedules.set(set, is_as_expected).await;
+    if !was.map_err(answer::catalog)? {
+        return Err(not_as_read(&group));
+    }
+    let version = version(&schedule);
+    let body = ScheduleBody::read(&service, &group, schedule);
+    tagged_change(version, &body)
 }
 
 fn read(group: &Group, wanted: NewSchedule) -> Result<Schedule, Problem> {
@@ -200,9 +243,13 @@ fn read(group: &Group, wanted: NewSchedule) -> Result<Schedule, Problem> {
 /// Removes a group's schedule: no drill starts by itself any more. A drill that runs goes on.
 #[utoipa::path(
     delete, path = "/groups/{group}/drill-schedule", tag = "drills", operation_id = "remove_drill_schedule",
-    params(("group" = String, Path, description = "The group's id or name")),
+    params(
+        ("group" = String, Path, description = "The group's id or name"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the schedule as it was read"),
+    ),
     responses(
         (status = 204, description = "It is removed"),
+        (status = 412, description = "It was changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such group, or it has no schedule", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
@@ -210,13 +257,16 @@ fn read(group: &Group, wanted: NewSchedule) -> Result<Schedule, Problem> {
 async fn remove(
     State(service): Api,
     ApiPath(name): ApiPath<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let service = State(service);
     let group = answer::group(&service, &name)?;
-    let removed = service.schedules.remove(group.id()).await;
+    let expected = Expected::read(&headers)?;
+    let is_as_expected = move |found: &Schedule| is_admitted(&expected, Some(found));
+    let removed = service.schedules.remove(group.id(), is_as_expected).await;
     if removed.map_err(answer::catalog)? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        found(&service, &group).map(|_| StatusCode::NO_CONTENT)
+        return Ok(StatusCode::NO_CONTENT);
     }
+    found(&service, &group)?;
+    Err(not_as_read(&group))
 }

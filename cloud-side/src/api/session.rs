@@ -70,6 +70,9 @@ pub(super) fn refused(error: AccessError) -> Problem {
             "remove those that are not needed any more",
         ),
         AccessError::NoUser(name) => Problem::not_found("user", format!("{name:?}")),
+        AccessError::ChangedMeanwhile(name) => {
+            super::etag::changed_meanwhile(format_args!("user {name}"))
+        }
         AccessError::NoToken(id) => Problem::not_found("token", format!("{id:?}")),
         AccessError::LastAdmin(_) => problem(
             StatusCode::CONFLICT,

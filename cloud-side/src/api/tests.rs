@@ -2,8 +2,12 @@
 
 mod access;
 mod audit;
+mod conditions;
 mod console;
+mod events;
 mod gone;
+mod history;
+mod limits;
 mod many_drills;
 mod reports;
 mod schedules;

@@ -3,6 +3,7 @@
 use super::{
     Api,
     answer::location,
+    etag::{Expected, tagged, tagged_change},
     page::{Page, Wanted},
     session::refused,
 };
@@ -12,7 +13,8 @@ use crate::{
 };
 use axum::{
     extract::State,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    response::Response,
 };
 use bcdr_http::{ApiJson, ApiPath, ApiQuery, Problem, Role};
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,29 @@ impl UserBody {
             password_set_at: clock::readable(user.password_set_at),
         }
     }
+}
+
+/// The version of a user: everything of it can be set.
+fn version(user: &UserRecord) -> String {
+    let UserRecord {
+        id,
+        name,
+        role,
+        password: _,
+        disabled,
+        created_at: _,
+        password_set_at,
+    } = user;
+    let text = format!("{id} {name} {role} {disabled} {}", password_set_at.0);
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}
+
+fn admitted(expected: Expected) -> impl Fn(&UserRecord) -> bool + Send {
+    move |user| expected.admits(Some(&version(user)))
+}
+
+fn shown(user: UserRecord) -> Result<Response, Problem> {
+    tagged_change(version(&user), &UserBody::of(user))
 }
 
 /// Which part of a list.
@@ -140,9 +165,13 @@ async fn create(
 /// Shows a user.
 #[utoipa::path(
     get, path = "/users/{user}", tag = "access", operation_id = "show_user",
-    params(("user" = String, Path, description = "The user's id or name")),
+    params(
+        ("user" = String, Path, description = "The user's id or name"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that is known"),
+    ),
     responses(
-        (status = 200, body = UserBody),
+        (status = 200, body = UserBody, headers(("ETag" = String))),
+        (status = 304, description = "It is the answer that is known"),
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
@@ -150,9 +179,10 @@ async fn create(
 async fn show(
     State(service): Api,
     ApiPath(user): ApiPath<String>,
-) -> Result<ApiJson<UserBody>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let found = service.access.user(&user).map_err(refused)?;
-    Ok(ApiJson(UserBody::of(found)))
+    tagged(&headers, version(&found), &UserBody::of(found))
 }
 
 /// What is to be changed; what is left out stays.
@@ -169,45 +199,58 @@ struct ChangeBody {
 /// enabled administrator stays one.
 #[utoipa::path(
     patch, path = "/users/{user}", tag = "access", operation_id = "change_user",
-    params(("user" = String, Path, description = "The user's id or name")),
+    params(
+        ("user" = String, Path, description = "The user's id or name"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the user as it was read"),
+    ),
     request_body = ChangeBody,
     responses(
-        (status = 200, body = UserBody),
+        (status = 200, body = UserBody, headers(("ETag" = String))),
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Nobody could administer any more", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The user was changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn change(
     State(service): Api,
     ApiPath(user): ApiPath<String>,
+    headers: HeaderMap,
     ApiJson(wanted): ApiJson<ChangeBody>,
-) -> Result<ApiJson<UserBody>, Problem> {
+) -> Result<Response, Problem> {
+    let expected = admitted(Expected::read(&headers)?);
     let change = UserChange {
         role: wanted.role,
         disabled: wanted.disabled,
     };
-    let changed = service.access.change_user(&user, change).await;
-    Ok(ApiJson(UserBody::of(changed.map_err(refused)?)))
+    let changed = service.access.change_user(&user, change, expected).await;
+    shown(changed.map_err(refused)?)
 }
 
 /// Removes a user for good; the name can be given again, the id never is. The last enabled
 /// administrator stays.
 #[utoipa::path(
     delete, path = "/users/{user}", tag = "access", operation_id = "remove_user",
-    params(("user" = String, Path, description = "The user's id or name")),
+    params(
+        ("user" = String, Path, description = "The user's id or name"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the user as it was read"),
+    ),
     responses(
         (status = 204, description = "Removed"),
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Nobody could administer any more", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The user was changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn remove(
     State(service): Api,
     ApiPath(user): ApiPath<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    service.access.remove_user(&user).await.map_err(refused)?;
+    let expected = admitted(Expected::read(&headers)?);
+    let removed = service.access.remove_user(&user, expected).await;
+    removed.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -222,19 +265,26 @@ struct NewPassword {
 /// Sets a user's password; the user's sessions end.
 #[utoipa::path(
     put, path = "/users/{user}/password", tag = "access", operation_id = "set_user_password",
-    params(("user" = String, Path, description = "The user's id or name")),
+    params(
+        ("user" = String, Path, description = "The user's id or name"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the user as it was read"),
+    ),
     request_body = NewPassword,
     responses(
-        (status = 200, body = UserBody),
+        (status = 200, body = UserBody, headers(("ETag" = String))),
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The user was changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn set_password(
     State(service): Api,
     ApiPath(user): ApiPath<String>,
+    headers: HeaderMap,
     ApiJson(wanted): ApiJson<NewPassword>,
-) -> Result<ApiJson<UserBody>, Problem> {
-    let set = service.access.set_password(&user, wanted.password).await;
-    Ok(ApiJson(UserBody::of(set.map_err(refused)?)))
+) -> Result<Response, Problem> {
+    let expected = admitted(Expected::read(&headers)?);
+    let access = &service.access;
+    let set = access.set_password(&user, wanted.password, expected).await;
+    shown(set.map_err(refused)?)
 }

@@ -15,7 +15,7 @@ use axum::{
     extract::State,
     http::{HeaderName, HeaderValue, StatusCode},
 };
-use bcdr_http::{ApiJson, ApiPath, ApiQuery, Problem};
+use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Problem};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use utoipa::{IntoParams, ToSchema};
@@ -56,6 +56,8 @@ pub(crate) struct ViewBody {
     reason: Option<String>,
     /// The drill that it is for.
     drill: Option<String>,
+    /// What may be done with it now, and why not.
+    allowed_actions: Vec<Action>,
 }
 
 /// A volume of a view.
@@ -122,9 +124,20 @@ impl ViewBody {
                 ViewState::Failed
             },
             reason: view.failure.or_else(|| view.unreadable.get().cloned()),
+            allowed_actions: vec![match in_use(view.id, drill.as_deref()) {
+                Some(reason) => Action::refused("close", reason, STOP_DRILL),
+                None => Action::allowed("close"),
+            }],
             drill,
         })
     }
+}
+
+const STOP_DRILL: &str = "stop the drill";
+
+/// Why a view cannot be closed; none when it can.
+fn in_use(view: ViewId, drill: Option<&str>) -> Option<String> {
+    drill.map(|drill| format!("view {view} is what drill {drill} boots from"))
 }
 
 /// Which views.
@@ -293,9 +306,8 @@ async fn close(State(service): Api, ApiPath(id): ApiPath<String>) -> Result<Stat
     let service = State(service);
     let view = find(&service, &id)?;
     let body = ViewBody::read(&service, view.clone()).await?;
-    if let Some(drill) = body.drill {
-        let detail = format!("view {} is what drill {drill} boots from", view.id);
-        return Err(Problem::conflict("view_in_use", detail).remedy("stop the drill"));
+    if let Some(detail) = in_use(view.id, body.drill.as_deref()) {
+        return Err(Problem::conflict("view_in_use", detail).remedy(STOP_DRILL));
     }
     service
         .views

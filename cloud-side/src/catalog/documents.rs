@@ -1,7 +1,7 @@
 //! Documents: rows that only the catalog holds and that are read one at a time, such as views,
 //! drills, jobs and tokens. Each kind is a type of its own; this module stores any of them.
 
-use super::{Catalog, CatalogError, Commit, tables};
+use super::{Catalog, CatalogError, ChangedDocument, Commit, tables};
 use crate::receive::{BatchNumber, Lineage, PointId};
 use bcdr_format::{Timestamp, VolumeId};
 use redb::WriteTransaction;
@@ -85,6 +85,10 @@ impl DocumentRow {
     pub(super) fn put(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
         tables::put(transaction, tables::DOCUMENTS, &self.key, &self.row)
     }
+
+    pub(super) fn changed(&self) -> ChangedDocument<'_> {
+        ChangedDocument::written(&self.key, &self.row)
+    }
 }
 
 /// The key of a document that is to be removed together with other changes.
@@ -106,12 +110,20 @@ impl Catalog {
         rows: &[DocumentRow],
         removed: &[DocumentKey],
     ) -> Result<(), CatalogError> {
-        self.write("exchange documents", Commit::Durable, |transaction| {
+        let gone = self.write("exchange documents", Commit::Durable, |transaction| {
+            let mut gone = Vec::new();
             for key in removed {
-                tables::remove(transaction, tables::DOCUMENTS, &key.0)?;
+                let row = tables::take(transaction, tables::DOCUMENTS, &key.0)?;
+                gone.extend(row.map(|row| (&key.0, row)));
             }
-            rows.iter().try_for_each(|row| row.put(transaction))
-        })
+            rows.iter().try_for_each(|row| row.put(transaction))?;
+            Ok(gone)
+        })?;
+        let gone = gone
+            .iter()
+            .map(|(key, row)| ChangedDocument::removed(key, row));
+        self.tell(gone.chain(rows.iter().map(DocumentRow::changed)));
+        Ok(())
     }
 
     /// Writes documents in one transaction, replacing those with their keys; durable on return.
@@ -120,7 +132,9 @@ impl Catalog {
         self.refuse(rows)?;
         self.write("write documents", Commit::Durable, |transaction| {
             rows.iter().try_for_each(|row| row.put(transaction))
-        })
+        })?;
+        self.tell(rows.iter().map(DocumentRow::changed));
+        Ok(())
     }
 
     /// Refuses documents that say this, so many times, as a full disk would.
@@ -160,9 +174,11 @@ impl Catalog {
     /// Removes a document; durable on return. Says whether it was there.
     pub fn remove_document<Kind: Document>(&self, key: &str) -> Result<bool, CatalogError> {
         let key = full_key::<Kind>(key);
-        self.write("remove a document", Commit::Durable, |transaction| {
-            tables::remove(transaction, tables::DOCUMENTS, &key)
-        })
+        let gone = self.write("remove a document", Commit::Durable, |transaction| {
+            tables::take(transaction, tables::DOCUMENTS, &key)
+        })?;
+        self.tell(gone.iter().map(|row| ChangedDocument::removed(&key, row)));
+        Ok(gone.is_some())
     }
 
     /// At most `limit` documents of a kind whose key is greater than `after`, sorted by key.

@@ -3,7 +3,7 @@
 //! Invariant: a placement and its job's record are written in one durable transaction, so a reader
 //! never finds a job that its group does not know, or the other way round.
 
-use super::{Catalog, CatalogError, Commit, Document, DocumentRow, documents::full_key, tables};
+use super::{Catalog, CatalogError, Commit, DocumentRow};
 use crate::recovery::{Placement, PlacementJob};
 use bcdr_format::GroupId;
 
@@ -15,29 +15,22 @@ impl Catalog {
         records: &[PlacementJob],
         with: &[DocumentRow],
     ) -> Result<(), CatalogError> {
-        let mut rows = vec![(
-            full_key::<Placement>(&placement.key()),
-            tables::to_json(placement),
-        )];
+        let mut rows = vec![DocumentRow::of(placement)];
         rows.extend(records.iter().map(|record| match record {
-            PlacementJob::Failover(job) => row(job.as_ref()),
-            PlacementJob::Failback(job) => row(job.as_ref()),
-            PlacementJob::Restore(job) => row(job.as_ref()),
+            PlacementJob::Failover(job) => DocumentRow::of(job.as_ref()),
+            PlacementJob::Failback(job) => DocumentRow::of(job.as_ref()),
+            PlacementJob::Restore(job) => DocumentRow::of(job.as_ref()),
         }));
+        rows.extend_from_slice(with);
         self.write("write a placement", Commit::Durable, |transaction| {
-            for (key, value) in &rows {
-                tables::put(transaction, tables::DOCUMENTS, key, value)?;
-            }
-            with.iter().try_for_each(|row| row.put(transaction))
-        })
+            rows.iter().try_for_each(|row| row.put(transaction))
+        })?;
+        self.tell(rows.iter().map(DocumentRow::changed));
+        Ok(())
     }
 
     /// The placement of a group; none for one that never left its source.
     pub fn placement(&self, group: GroupId) -> Result<Option<Placement>, CatalogError> {
         self.document(&group.to_string())
     }
-}
-
-fn row<Kind: Document>(document: &Kind) -> (Vec<u8>, Vec<u8>) {
-    (full_key::<Kind>(&document.key()), tables::to_json(document))
 }

@@ -126,6 +126,17 @@ pub(super) fn remove(
     Ok(removed)
 }
 
+/// The same, giving the row that was there.
+pub(super) fn take(
+    transaction: &WriteTransaction,
+    table: Bytes,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, redb::Error> {
+    let mut table = transaction.open_table(table)?;
+    let taken = table.remove(key)?.map(|row| row.value().to_vec());
+    Ok(taken)
+}
+
 /// Removes every row of a key range.
 pub(super) fn remove_range(
     transaction: &WriteTransaction,

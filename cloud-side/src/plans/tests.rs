@@ -639,7 +639,7 @@ fn plans_with(site: &Site, hands: &Arc<ScriptedHands>) -> Arc<Plans> {
 async fn begin(plans: &Arc<Plans>, site: &Site, plan: Value) -> PlanRunId {
     let plan: Plan = serde_json::from_value(plan).unwrap();
     let name = plan.name.clone();
-    plans.apply(plan, None, "ops".to_owned()).await.unwrap();
+    plans.apply(plan, |_| true, "ops".to_owned()).await.unwrap();
     let service = site.service();
     let Ok(Attempt::First(first)) = service.idempotency.begin("test", None, &()).await else {
         panic!("a request without a key is the first of its kind");
@@ -729,7 +729,7 @@ async fn steps_that_nobody_can_carry_out_are_refused_and_a_cancel_stops_those_th
     missing["steps"][0]["do"]["script"]["program"] = "missing".into();
     let missing: Plan = serde_json::from_value(missing).unwrap();
     let refused = plans
-        .apply(missing, None, "ops".to_owned())
+        .apply(missing, |_| true, "ops".to_owned())
         .await
         .unwrap_err();
     assert!(

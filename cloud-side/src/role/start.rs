@@ -17,6 +17,7 @@ use crate::{
     clock::RunClock,
     config::CloudConfig,
     drills::{DrillParts, Drills},
+    events::{self, Events},
     groups::Groups,
     idempotency::Idempotency,
     init::require_installation,
@@ -147,7 +148,7 @@ pub(crate) async fn start_on(
         gauges,
         checks: Checks::new(&health),
     };
-    let router = api::router(Arc::clone(&service), health, &metrics);
+    let router = api::router(Arc::clone(&service), health, &metrics, config.api.rate());
     let receiver = Arc::new(Receiver {
         installation: service.installation,
         groups: Arc::clone(&service.groups),
@@ -164,6 +165,7 @@ pub(crate) async fn start_on(
     ));
     tasks.spawn(Arc::clone(&service.access).run(shutdown.clone()));
     tasks.spawn(alerts::run(Arc::clone(&service), shutdown.clone()));
+    tasks.spawn(events::look::run(Arc::clone(&service), shutdown.clone()));
     let stop_api = shutdown.clone().cancelled_owned();
     tasks.spawn(async move {
         serve_tls(listener, tls, router, Limits::default(), stop_api).await;
@@ -199,6 +201,7 @@ struct Opened {
     reports: Arc<Reports>,
     rpo: Arc<RpoHistory>,
     schedules: Arc<Schedules>,
+    events: Arc<Events>,
     outside: Arc<Outside>,
     owner: OwnerSettings,
     builder: thread::JoinHandle<()>,
@@ -250,6 +253,8 @@ impl Opened {
         let reports = reports.map_err(|error| RoleError::Reports(error.to_string()))?;
         let rpo = Arc::new(RpoHistory::new(Arc::clone(&catalog)));
         let schedules = Arc::new(Schedules::load(Arc::clone(&catalog))?);
+        let events = Arc::new(Events::new(config.api.event_streams.into())?);
+        catalog.watch_documents(Arc::<Events>::clone(&events));
         let (committed, due) = mpsc::channel();
         let builder = thread::Builder::new()
             .name("run builder".to_owned())
@@ -280,6 +285,7 @@ impl Opened {
             reports: Arc::new(reports),
             rpo,
             schedules,
+            events,
             outside: Arc::new(outside),
             owner,
             builder,
@@ -400,6 +406,7 @@ impl Opened {
             Arc::clone(&jobs),
             Arc::clone(&views),
             Arc::clone(&schedules),
+            Arc::clone(&self.events),
             self.owner.clock,
         )?))?;
         let service = Arc::new(Service {
@@ -425,6 +432,7 @@ impl Opened {
             schedules,
             audit,
             alerts,
+            events: self.events,
         });
         let parts = Parts {
             lock: self.lock,

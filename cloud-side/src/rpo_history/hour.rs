@@ -132,6 +132,26 @@ fn grow(buckets: &mut BTreeMap<u16, u64>, from: u64, time: u64) {
     }
 }
 
+/// What is known of a part of the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Milliseconds in which it was measured.
+    pub(crate) measured_ms: u64,
+    /// The period, the time in which nobody measured included.
+    pub(crate) period: RpoPeriod,
+}
+
+/// The part of the time that hours give; none without any time in them.
+pub(crate) fn part(hours: &[Hour]) -> Option<Part> {
+    let period = period(hours)?;
+    let times = hours.iter().flat_map(|hour| hour.buckets.values());
+    let whole = times.fold(0, |whole: u64, time| whole.saturating_add(*time));
+    Some(Part {
+        measured_ms: whole.saturating_sub(period.blind_ms),
+        period,
+    })
+}
+
 /// The measured period that hours give; none without any time in them.
 pub(crate) fn period(hours: &[Hour]) -> Option<RpoPeriod> {
     let mut all = hours.first()?.clone();

@@ -8,7 +8,10 @@ use crate::{
     service::Service,
     state_files::StateFiles,
     target::Target,
-    testing::source::{Source, VOLUME_BYTES},
+    testing::{
+        following::Following,
+        source::{Source, VOLUME_BYTES},
+    },
 };
 use bcdr_disk::RealStorage;
 use bcdr_wire::identity::{Identity, Role};
@@ -43,6 +46,23 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer; of a stream without end, only that it is one.
+    fn read(response: &mut ureq::http::Response<ureq::Body>) -> Self {
+        let headers = response.headers().clone();
+        let text = |name: &str| Some(headers.get(name)?.to_str().unwrap().to_owned());
+        let is_endless = text("content-type").as_deref() == Some("text/event-stream");
+        Self {
+            status: response.status().as_u16(),
+            location: text("location"),
+            body: if is_endless {
+                Vec::new()
+            } else {
+                response.body_mut().read_to_vec().unwrap()
+            },
+            headers,
+        }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
@@ -83,6 +103,8 @@ impl Site {
         let mut config = CloudConfig::new(state.clone(), directory.path().join("run"), any, any);
         config.store.space_floor_percent = 0;
         config.store.space_floor_bytes = 0;
+        // Tests ask again and again, as fast as they can.
+        config.api.requests_per_second = 0;
         let made = initialise(&InitOptions {
             state_directory: state.clone(),
             api_names: Vec::new(),
@@ -174,13 +196,13 @@ impl Site {
         self.send_with(method, path, body, &all).await
     }
 
-    pub(crate) async fn send_with(
+    fn request(
         &self,
         method: &str,
         path: &str,
         body: Option<Value>,
         headers: &[(&str, &str)],
-    ) -> Answer {
+    ) -> ureq::http::Request<String> {
         let port = self.running.as_ref().unwrap().0.api_address.port();
         let mut request = ureq::http::Request::builder()
             .method(method)
@@ -192,20 +214,48 @@ impl Site {
             request = request.header("content-type", "application/json");
         }
         let text = body.map(|body| body.to_string()).unwrap_or_default();
-        let request = request.body(text).unwrap();
+        request.body(text).unwrap()
+    }
+
+    /// Follows a stream of events; what it says without being let through is in the answer.
+    pub(crate) async fn follow(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Following, Answer> {
+        let request = self.request("GET", path, None, headers);
         let agent = self.agent.clone();
         tokio::task::spawn_blocking(move || {
             let mut response = agent.run(request).unwrap();
-            let location = response.headers().get("location");
-            Answer {
-                status: response.status().as_u16(),
-                location: location.map(|value| value.to_str().unwrap().to_owned()),
-                headers: response.headers().clone(),
-                body: response.body_mut().read_to_vec().unwrap(),
+            if response.status() != 200 {
+                return Err(Answer::read(&mut response));
             }
+            assert_eq!(response.headers()["content-type"], "text/event-stream");
+            Ok(Following::of(response.into_body().into_reader()))
         })
         .await
         .unwrap()
+    }
+
+    /// The same as the administrator of the installation.
+    pub(crate) async fn follow_as_admin(&self, path: &str) -> Following {
+        let token = format!("Bearer {}", self.made.token.expose());
+        let headers = [("authorization", token.as_str())];
+        self.follow(path, &headers).await.unwrap()
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let request = self.request(method, path, body, headers);
+        let agent = self.agent.clone();
+        tokio::task::spawn_blocking(move || Answer::read(&mut agent.run(request).unwrap()))
+            .await
+            .unwrap()
     }
 
     /// Makes the group `lab` with one volume, and a source for it.

@@ -12,7 +12,7 @@
 //! hopeless with or without a lock-out, and a forgotten script behind the same address must not lock
 //! the operators out in an emergency. What throttling bounds is the work and the noise of failures.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::cookie;
 use crate::problem::Problem;
+use crate::rate::{self, Rate, RateLimit};
 use crate::role::{Permission, Principal};
 use crate::serve::Peer;
 use crate::throttle::{AddressBlock, FailureThrottle};
@@ -52,15 +53,30 @@ pub trait Authenticator: Send + Sync + 'static {
 #[error("cannot look up a token: {0}; check the service's store")]
 pub struct LookupError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// Which permission each operation needs, by method and path as it was routed.
+/// Which permission each operation needs, by method and path as it was routed, and how often a
+/// principal may ask.
 #[derive(Clone, Debug, Default)]
-pub struct Permissions(HashMap<(Method, String), Permission>);
+pub struct Permissions {
+    needed: HashMap<(Method, String), Permission>,
+    rate: Option<Rate>,
+    never_limited: HashSet<(Method, String)>,
+}
 
 impl Permissions {
     /// Says what an operation needs. `path` is as it is given to the router, with its parameters in
     /// braces. HEAD needs what GET needs.
     pub fn need(&mut self, method: Method, path: impl Into<String>, permission: Permission) {
-        self.0.insert((method, path.into()), permission);
+        self.needed.insert((method, path.into()), permission);
+    }
+
+    /// Says how often a principal may ask; without it there is no limit.
+    pub fn limit(&mut self, rate: Rate) {
+        self.rate = Some(rate);
+    }
+
+    /// Takes an operation out of that: it is neither counted nor refused.
+    pub fn never_limit(&mut self, method: Method, path: impl Into<String>) {
+        self.never_limited.insert((method, path.into()));
     }
 
     fn of(&self, method: &Method, path: &str) -> Option<Permission> {
@@ -69,7 +85,7 @@ impl Permissions {
         } else {
             method
         };
-        self.0.get(&(method.clone(), path.to_owned())).copied()
+        self.needed.get(&(method.clone(), path.to_owned())).copied()
     }
 }
 
@@ -82,6 +98,8 @@ struct Gate {
     authenticator: Arc<dyn Authenticator>,
     permissions: Permissions,
     failures: Mutex<FailureThrottle<AddressBlock>>,
+    /// By the principal's id.
+    requests: Option<Mutex<RateLimit<String>>>,
 }
 
 /// Lets only requests of principals with the permission needed reach the routes added to `router` so
@@ -91,10 +109,12 @@ pub fn require_principal<S: Clone + Send + Sync + 'static>(
     authenticator: Arc<dyn Authenticator>,
     permissions: Permissions,
 ) -> axum::Router<S> {
+    let rate = permissions.rate;
     let gate = Arc::new(Gate {
         authenticator,
         permissions,
         failures: Mutex::default(),
+        requests: rate.map(|rate| Mutex::new(RateLimit::new(rate))),
     });
     router.route_layer(middleware::from_fn_with_state(gate, pass))
 }
@@ -106,11 +126,13 @@ async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -
         Err(problem) => return problem.into_response(),
     };
     tracing::Span::current().record("principal", principal.name.as_str());
-    let allowed = match session {
+    let operation = operation_of(&request);
+    let allowed = gate.admit(&principal, &operation, Instant::now());
+    let allowed = allowed.and_then(|()| match session {
         Some(_) => cookie::check(request.method(), request.headers()),
         None => Ok(()),
-    };
-    let allowed = allowed.and_then(|()| gate.authorise(&principal, &request));
+    });
+    let allowed = allowed.and_then(|()| gate.authorise(&principal, &operation));
     let mut response = match allowed {
         Err(problem) => problem.into_response(),
         Ok(()) => {
@@ -124,6 +146,13 @@ async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -
     };
     response.extensions_mut().insert(principal);
     response
+}
+
+/// Method and path as a request was routed.
+fn operation_of(request: &Request) -> (Method, String) {
+    let path = request.extensions().get::<MatchedPath>();
+    let path = path.map_or("", MatchedPath::as_str);
+    (request.method().clone(), path.to_owned())
 }
 
 impl Principal {
@@ -161,13 +190,34 @@ impl Gate {
         Ok((self.of_token(headers, address)?, None))
     }
 
-    fn authorise(&self, principal: &Principal, request: &Request) -> Result<(), Problem> {
-        let path = request.extensions().get::<MatchedPath>();
-        let path = path.map_or("", MatchedPath::as_str);
-        match self.permissions.of(request.method(), path) {
+    /// Refuses who asks too often, but never what must not be refused for that.
+    fn admit(
+        &self,
+        principal: &Principal,
+        operation: &(Method, String),
+        now: Instant,
+    ) -> Result<(), Problem> {
+        let Some(requests) = &self.requests else {
+            return Ok(());
+        };
+        if self.permissions.never_limited.contains(operation) {
+            return Ok(());
+        }
+        let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = requests.take(&principal.id, now);
+        taken.map_err(|wait| rate::too_many(&principal.name, wait))
+    }
+
+    fn authorise(
+        &self,
+        principal: &Principal,
+        operation: &(Method, String),
+    ) -> Result<(), Problem> {
+        let (method, path) = operation;
+        match self.permissions.of(method, path) {
             Some(permission) => principal.require(permission),
             None => {
-                tracing::error!(method = %request.method(), path, "no permission is named for this operation");
+                tracing::error!(%method, path, "no permission is named for this operation");
                 Err(
                     Problem::forbidden("nobody may do this: no permission is named for it")
                         .remedy("report it: the program is incomplete here"),
@@ -323,6 +373,7 @@ mod tests {
             authenticator: Arc::new(authenticator),
             permissions: Permissions::default(),
             failures: Mutex::default(),
+            requests: None,
         }
     }
 

@@ -15,6 +15,7 @@ mod extract;
 pub mod health;
 mod metrics;
 mod problem;
+mod rate;
 mod request;
 mod role;
 mod serve;
@@ -31,7 +32,8 @@ pub use cookie::{ended_session_cookie, from_own_pages, session_cookie, session_o
 pub use extract::{ApiJson, ApiPath, ApiQuery};
 pub use health::{Check, Detail, Health};
 pub use metrics::{Metrics, MetricsError};
-pub use problem::{Action, Problem, ProblemCode, ProblemFields};
+pub use problem::{Action, Problem, ProblemCode, ProblemFault, ProblemFields};
+pub use rate::{AddressLimit, Rate, RateLimit};
 pub use request::{RequestId, complete};
 pub use role::{Permission, Principal, PrincipalKind, Role, UnknownRole};
 pub use serve::{Drained, Limits, Peer, PeerAddress};

@@ -62,6 +62,20 @@ impl Action {
     }
 }
 
+/// One of the things that are wrong with what was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProblemFault {
+    /// The part that it is in, such as a step of a plan; absent for the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// The stable code that programs match on.
+    pub code: String,
+    /// What is wrong.
+    pub cause: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
 /// The members of a problem as they stand in the document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
@@ -86,6 +100,9 @@ pub struct ProblemFields {
     /// The field of the request that was refused, as a dotted path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// Everything that is wrong with what was sent, where it is looked at as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<Vec<ProblemFault>>,
     /// What may be done with the object instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_actions: Option<Vec<Action>>,
@@ -123,6 +140,7 @@ impl Problem {
             cause: None,
             remedy: None,
             field: None,
+            faults: None,
             allowed_actions: None,
             retry_after_seconds: None,
             request_id: None,
@@ -264,6 +282,13 @@ impl Problem {
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// Lists everything that is wrong with what was sent.
+    #[must_use]
+    pub fn faults(mut self, faults: Vec<ProblemFault>) -> Self {
+        self.faults = Some(faults);
         self
     }
 
@@ -430,6 +455,12 @@ mod tests {
             .remedy("r")
             .field("f")
             .allowed_actions(vec![Action::refused("pause", "why", "what")])
+            .faults(vec![ProblemFault {
+                part: Some("p".to_owned()),
+                code: "x".to_owned(),
+                cause: "c".to_owned(),
+                remedy: "r".to_owned(),
+            }])
             .retry_after(Duration::from_secs(1));
         full.request_id = Some("id".to_owned());
         let document = serde_json::to_value(&full).unwrap();

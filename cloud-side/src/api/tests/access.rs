@@ -4,10 +4,10 @@ use crate::testing::site::{Answer, Site};
 use bcdr_http::{Permission, Role};
 use serde_json::{Value, json};
 
-const PASSWORD: &str = "correct horse battery";
-const MARK: (&str, &str) = ("x-bcdr-request", "1");
+pub(super) const PASSWORD: &str = "correct horse battery";
+pub(super) const MARK: (&str, &str) = ("x-bcdr-request", "1");
 
-async fn set_up(site: &Site) {
+pub(super) async fn set_up(site: &Site) {
     let body =
         json!({"secret": site.made.setup_secret.expose(), "name": "root", "password": PASSWORD});
     let made = site
@@ -22,14 +22,14 @@ async fn awaits_setup(site: &Site) -> bool {
     answer.expect(200)["required"].as_bool().unwrap()
 }
 
-async fn sign_in(site: &Site, name: &str, password: &str) -> Answer {
+pub(super) async fn sign_in(site: &Site, name: &str, password: &str) -> Answer {
     let body = json!({"name": name, "password": password});
     site.send_with("POST", "/api/v1/session", Some(body), &[])
         .await
 }
 
 /// The cookie that an answer sets, as a browser sends it back.
-fn cookie(answer: &Answer) -> String {
+pub(super) fn cookie(answer: &Answer) -> String {
     let set = answer.headers["set-cookie"].to_str().unwrap();
     for attribute in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict"] {
         assert!(set.split("; ").any(|part| part == attribute), "{set}");

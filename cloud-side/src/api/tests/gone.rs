@@ -104,7 +104,7 @@ async fn a_run_of_a_plan_whose_client_goes_away_is_driven_all_the_same() {
     let plan: Plan = serde_json::from_value(plan).unwrap();
     service
         .plans
-        .apply(plan, None, "ops".to_owned())
+        .apply(plan, |_| true, "ops".to_owned())
         .await
         .unwrap();
     let wanted = WantedRun {
