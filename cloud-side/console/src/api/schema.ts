@@ -228,6 +228,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/branches/{id}/points": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the points of a branch's own history, newest first. The point it began as is not among them. */
+        get: operations["list_branch_points"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/drills": {
         parameters: {
             query?: never;
@@ -289,6 +306,50 @@ export interface paths {
         };
         /** Sends a file that a drill kept. */
         get: operations["read_evidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists events. They are kept in memory, the newest 10,000 since the cloud side started; a `reset`
+         *     stands for all before them, and for whatever lay between a cursor that is not known any more and
+         *     the events that are.
+         */
+        get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follows the events: a stream of server-sent events (`text/event-stream`), each with its id, its kind
+         *     as the event's type, and its JSON as data; a comment every 15 seconds while there is none. With
+         *     `Last-Event-ID` it goes on after that event; without, or when it is not known what followed, it
+         *     begins with a `reset`. It ends with the session or token, with the cloud side, and for a client that
+         *     is too slow.
+         */
+        get: operations["follow_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -798,6 +859,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups/{group}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how old a group's newest point was, over time, from the history that is kept of every hour. */
+        get: operations["list_samples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs": {
         parameters: {
             query?: never;
@@ -962,7 +1040,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows a plan. Its ETag is that of its version. */
+        /** Shows a plan. Its ETag begins with its version. */
         get: operations["show_plan"];
         /** Applies a plan, as its next version. The same document again changes nothing. */
         put: operations["apply_plan"];
@@ -1822,6 +1900,8 @@ export interface components {
         };
         /** @description A branch: a writable image of a point with a history of its own, or what is kept of one. */
         Branch: {
+            /** @description What may be done with it now, and why not. */
+            allowed_actions: components["schemas"]["Action"][];
             /** @description The branch it lies above; null when that is the group's own history. */
             base_branch?: string | null;
             /** @description The point it began as. */
@@ -2151,6 +2231,37 @@ export interface components {
          * @enum {string}
          */
         DrillState: "queued" | "preparing" | "running" | "cleaning" | "passed" | "failed" | "cancelled" | "cleanup_failed";
+        /** @description Something changed about an object: read it again. */
+        Event: {
+            /** @description The group it belongs to; null when it belongs to none, or to several. */
+            group?: string | null;
+            /** @description The name of that group. */
+            group_name?: string | null;
+            /** @description Its id; later events have greater ids, as text too. */
+            id: string;
+            /** @description What happened. After a `reset`, read everything again that is shown. */
+            kind: components["schemas"]["EventKind"];
+            object?: components["schemas"]["EventObject"] | null;
+            /** @description The object's id, or its name where that is what names it; null for a reset. */
+            object_id?: string | null;
+            /** @description What happened, in a sentence for people. */
+            summary: string;
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            time: string;
+        };
+        /**
+         * @description What happened.
+         * @enum {string}
+         */
+        EventKind: "changed" | "removed" | "reset";
+        /**
+         * @description What an event is about.
+         * @enum {string}
+         */
+        EventObject: "group" | "job" | "drill" | "drill_schedule" | "placement" | "failover" | "failback" | "restore" | "plan" | "plan_run" | "branch" | "view" | "readiness" | "report" | "alert" | "alert_mutes" | "user" | "token";
         /** @description A file that was kept. */
         EvidenceFile: {
             /** @description BLAKE3 hash, in hexadecimal. */
@@ -3003,6 +3114,8 @@ export interface components {
         Page_Branch: {
             /** @description The items. */
             items: {
+                /** @description What may be done with it now, and why not. */
+                allowed_actions: components["schemas"]["Action"][];
                 /** @description The branch it lies above; null when that is the group's own history. */
                 base_branch?: string | null;
                 /** @description The point it began as. */
@@ -3080,6 +3193,32 @@ export interface components {
                 state: components["schemas"]["DrillState"];
                 /** @description The view it boots from, while it is open. */
                 view?: string | null;
+            }[];
+            /** @description Where the list goes on; null at its end. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Event: {
+            /** @description The items. */
+            items: {
+                /** @description The group it belongs to; null when it belongs to none, or to several. */
+                group?: string | null;
+                /** @description The name of that group. */
+                group_name?: string | null;
+                /** @description Its id; later events have greater ids, as text too. */
+                id: string;
+                /** @description What happened. After a `reset`, read everything again that is shown. */
+                kind: components["schemas"]["EventKind"];
+                object?: components["schemas"]["EventObject"] | null;
+                /** @description The object's id, or its name where that is what names it; null for a reset. */
+                object_id?: string | null;
+                /** @description What happened, in a sentence for people. */
+                summary: string;
+                /**
+                 * Format: date-time
+                 * @description When it was told.
+                 */
+                time: string;
             }[];
             /** @description Where the list goes on; null at its end. */
             next_cursor?: string | null;
@@ -3331,6 +3470,8 @@ export interface components {
         Page_Plan: {
             /** @description The items. */
             items: {
+                /** @description What may be done with the plan now, and why not. */
+                allowed_actions: components["schemas"]["Action"][];
                 /**
                  * Format: date-time
                  * @description When this version was applied.
@@ -3643,6 +3784,8 @@ export interface components {
         Page_View: {
             /** @description The items. */
             items: {
+                /** @description What may be done with it now, and why not. */
+                allowed_actions: components["schemas"]["Action"][];
                 /** @description The branch whose history it shows; null when that is the group's own. */
                 branch?: string | null;
                 /** @description The drill that it is for. */
@@ -3850,6 +3993,8 @@ export interface components {
         };
         /** @description A recovery plan. */
         Plan: {
+            /** @description What may be done with the plan now, and why not. */
+            allowed_actions: components["schemas"]["Action"][];
             /**
              * Format: date-time
              * @description When this version was applied.
@@ -4362,6 +4507,8 @@ export interface components {
             code: string;
             /** @description What happened in this case; names the thing. */
             detail: string;
+            /** @description Everything that is wrong with what was sent, where it is looked at as a whole. */
+            faults?: components["schemas"]["ProblemFault"][] | null;
             /** @description The field of the request that was refused, as a dotted path. */
             field?: string | null;
             /** @description What to do about it. */
@@ -4382,6 +4529,17 @@ export interface components {
             title: string;
             /** @description URN of the kind of problem: `urn:bcdr:problem:` and the code. */
             type: string;
+        };
+        /** @description One of the things that are wrong with what was sent. */
+        ProblemFault: {
+            /** @description What is wrong. */
+            cause: string;
+            /** @description The stable code that programs match on. */
+            code: string;
+            /** @description The part that it is in, such as a step of a plan; absent for the whole. */
+            part?: string | null;
+            /** @description What to do about it. */
+            remedy: string;
         };
         /** @description One thing that was looked for after the clean-up. */
         ProofItem: {
@@ -4870,6 +5028,55 @@ export interface components {
          * @enum {string}
          */
         RungVerdict: "passed" | "failed" | "not_run";
+        /** @description How old a group's newest point was, in a part of the time. */
+        Sample: {
+            /**
+             * Format: double
+             * @description Seconds in which nobody measured although the group had a point, such as while the cloud side was
+             *     stopped.
+             */
+            blind_seconds: number;
+            /**
+             * Format: date-time
+             * @description When the part begins.
+             */
+            from: string;
+            /**
+             * Format: double
+             * @description Seconds in which it was measured.
+             */
+            measured_seconds: number;
+            /**
+             * Format: double
+             * @description The age that was not exceeded in 95 % of the time; null when nothing was measured.
+             */
+            p95_seconds?: number | null;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            to: string;
+            /**
+             * Format: double
+             * @description The greatest age in seconds; null when nothing was measured. Where only some of the time was
+             *     not measured, the age counts as growing through it.
+             */
+            worst_seconds?: number | null;
+        };
+        /** @description How old a group's newest point was, over a time. */
+        Samples: {
+            /** @description The group. */
+            group: string;
+            /** @description The name of the group. */
+            group_name: string;
+            /** @description The samples, without a gap between them, the oldest first. */
+            items: components["schemas"]["Sample"][];
+            /**
+             * Format: int64
+             * @description Seconds of each sample.
+             */
+            step_seconds: number;
+        };
         /**
          * @description What is at home to begin with.
          * @enum {string}
@@ -5160,6 +5367,8 @@ export interface components {
         };
         /** @description A view: the readable image of a group's volumes at a point. */
         View: {
+            /** @description What may be done with it now, and why not. */
+            allowed_actions: components["schemas"]["Action"][];
             /** @description The branch whose history it shows; null when that is the group's own. */
             branch?: string | null;
             /** @description The drill that it is for. */
@@ -5789,6 +5998,57 @@ export interface operations {
             };
         };
     };
+    list_branch_points: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on. */
+                cursor?: string;
+                /** @description Only those whose time is at or after this (RFC 3339). */
+                from?: string;
+                /** @description Only those of this kind. */
+                kind?: "crash_consistent" | "application_consistent" | "bookmark";
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+                /** @description Only those whose time is at or before this. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The branch's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Point"];
+                };
+            };
+            /** @description There is no such branch */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_drills: {
         parameters: {
             query?: {
@@ -5984,6 +6244,97 @@ export interface operations {
             };
             /** @description There is no such drill or file */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_events: {
+        parameters: {
+            query?: {
+                /** @description Where an earlier page said the list goes on; any event's id. */
+                cursor?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description Only those of this kind. A reset is always shown. */
+                kind?: "changed" | "removed" | "reset";
+                /** @description At most this many, 1 to 1000; 100 by default. */
+                limit?: number;
+                /** @description Only those about this kind of object. */
+                object?: "group" | "job" | "drill" | "drill_schedule" | "placement" | "failover" | "failback" | "restore" | "plan" | "plan_run" | "branch" | "view" | "readiness" | "report" | "alert" | "alert_mutes" | "user" | "token";
+                /** @description `newest_first`, which is the default, or `oldest_first`. */
+                order?: "newest_first" | "oldest_first";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Event"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_events: {
+        parameters: {
+            query?: {
+                /** @description From after this event on, for a client that cannot send `Last-Event-ID`; that header wins. */
+                after?: string;
+                /** @description Only those of this group, named by id or name. */
+                group?: string;
+                /** @description Only those of this kind. A reset is always told. */
+                kind?: "changed" | "removed" | "reset";
+                /** @description Only those about this kind of object. */
+                object?: "group" | "job" | "drill" | "drill_schedule" | "placement" | "failover" | "failback" | "restore" | "plan" | "plan_run" | "branch" | "view" | "readiness" | "report" | "alert" | "alert_mutes" | "user" | "token";
+            };
+            header?: {
+                /** @description The id of the last event that was received */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, without end */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Too many clients follow the events */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6802,7 +7153,10 @@ export interface operations {
     show_drill_schedule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that is known */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 /** @description The group's id or name */
                 group: string;
@@ -6813,11 +7167,19 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DrillSchedule"];
                 };
+            };
+            /** @description It is the answer that is known */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description There is no such group, or it has no schedule */
             404: {
@@ -6842,7 +7204,12 @@ export interface operations {
     set_drill_schedule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the schedule as it was read */
+                "If-Match"?: string | null;
+                /** @description * for a group that must have none yet */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 /** @description The group's id or name */
                 group: string;
@@ -6857,6 +7224,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6865,6 +7233,15 @@ export interface operations {
             };
             /** @description There is no such group */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6886,7 +7263,10 @@ export interface operations {
     remove_drill_schedule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the schedule as it was read */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description The group's id or name */
                 group: string;
@@ -6904,6 +7284,15 @@ export interface operations {
             };
             /** @description There is no such group, or it has no schedule */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7140,10 +7529,14 @@ export interface operations {
             query?: {
                 /** @description Where an earlier page said the list goes on. */
                 cursor?: string;
+                /** @description Only those whose time is at or after this (RFC 3339). */
+                from?: string;
                 /** @description Only those of this kind. */
                 kind?: "crash_consistent" | "application_consistent" | "bookmark";
                 /** @description At most this many, 1 to 1000; 100 by default. */
                 limit?: number;
+                /** @description Only those whose time is at or before this. */
+                to?: string;
             };
             header?: never;
             path: {
@@ -7463,6 +7856,56 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
+                };
+            };
+            /** @description There is no such group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_samples: {
+        parameters: {
+            query?: {
+                /**
+                 * @description When the first sample begins (RFC 3339), taken back to the whole hour; 24 hours before the end by
+                 *     default.
+                 */
+                from?: string;
+                /** @description Seconds of each sample: whole hours, which is how the history is kept; 3600 by default. */
+                step?: number;
+                /** @description When the last sample ends, at the earliest; now by default. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The group's id or name */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Samples"];
                 };
             };
             /** @description There is no such group */
@@ -7910,7 +8353,10 @@ export interface operations {
                 /** @description The version; the newest by default. */
                 version?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that is known */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 /** @description The plan's name */
                 plan: string;
@@ -7921,11 +8367,19 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Plan"];
                 };
+            };
+            /** @description It is the answer that is known */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description There is no such plan or version */
             404: {
@@ -7949,10 +8403,15 @@ export interface operations {
     };
     apply_plan: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description With true nothing is changed: the answer is what the plan would be, or why it would be refused. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description The ETag of the version that this one follows; "0" for the first */
                 "If-Match"?: string | null;
+                /** @description * for the first version */
+                "If-None-Match"?: string | null;
             };
             path: {
                 /** @description The plan's name, as in the document */
@@ -7968,6 +8427,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7983,7 +8443,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It has faults; cause names each with its step and remedy */
+            /** @description It has faults; faults lists each with its step, cause and remedy */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8036,6 +8496,15 @@ export interface operations {
             };
             /** @description A run of it has not ended */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9153,7 +9622,10 @@ export interface operations {
     show_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that is known */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 /** @description The user's id or name */
                 user: string;
@@ -9164,11 +9636,19 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
                 };
+            };
+            /** @description It is the answer that is known */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description There is no such user */
             404: {
@@ -9193,7 +9673,10 @@ export interface operations {
     remove_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the user as it was read */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description The user's id or name */
                 user: string;
@@ -9227,6 +9710,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user was changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Refused */
             default: {
                 headers: {
@@ -9241,7 +9733,10 @@ export interface operations {
     change_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the user as it was read */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description The user's id or name */
                 user: string;
@@ -9256,6 +9751,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9280,6 +9776,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user was changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Refused */
             default: {
                 headers: {
@@ -9294,7 +9799,10 @@ export interface operations {
     set_user_password: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the user as it was read */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description The user's id or name */
                 user: string;
@@ -9309,6 +9817,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9317,6 +9826,15 @@ export interface operations {
             };
             /** @description There is no such user */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user was changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
