@@ -91,7 +91,7 @@ try {
     {
       name: 'dialogue-mute',
       path: await shown('alerts'),
-      after: press('Mute', '静默'),
+      after: press('Mute', '屏蔽'),
     },
     { name: 'access', path: '/access' },
     { name: 'dialogue-user', path: '/access', after: press('Make a user', '创建用户') },
