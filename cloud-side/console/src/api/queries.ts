@@ -358,6 +358,15 @@ export const raisedAlerts = () =>
     refetchInterval: SLOW,
   });
 
+/** What is wrong with a group now; one code is raised once for it, so that these are few. */
+export const alertsAbout = (object: string) =>
+  queryOptions({
+    queryKey: ['alerts', 'about', object],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/alerts', { params: { query: { state: 'active', object, limit: 100 } }, signal })),
+    refetchInterval: SLOW,
+  });
+
 export const alert = (id: string) =>
   queryOptions({
     queryKey: ['alerts', id],

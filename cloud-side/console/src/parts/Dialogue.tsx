@@ -3,7 +3,7 @@
  * a button that says what it does, and the whole problem when it is refused.
  */
 import { Button, Group, Modal, Stack } from '@mantine/core';
-import type { FormEvent, ReactNode } from 'react';
+import { type FormEvent, type ReactNode, useEffect, useState } from 'react';
 import { useWords } from '../words/words';
 import { ProblemNotice } from './ProblemNotice';
 
@@ -26,6 +26,14 @@ interface Props {
 export function Dialogue(props: Props) {
   const { t } = useWords();
   const { title, frame, verb, ready, busy, error, keyed = false, size = 'lg', onSend, onClose } = props;
+  // It is mounted when it opens: who opened it gets the focus back when it is gone.
+  const [opener] = useState(() => document.activeElement);
+  useEffect(
+    () => () => {
+      if (opener instanceof HTMLElement) opener.focus({ preventScroll: true });
+    },
+    [opener],
+  );
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (ready && !busy) onSend();

@@ -25,7 +25,7 @@ export function Live<T>({ query, polled = true, children }: Props<T>) {
   if (data === undefined) {
     if (error) return <ProblemNotice error={error} />;
     return (
-      <Stack gap="sm" aria-busy="true" aria-label={t('live.loading')}>
+      <Stack gap="sm" role="status" aria-busy="true" aria-label={t('live.loading')}>
         <Skeleton height={20} width="40%" />
         <Skeleton height={80} />
         <Skeleton height={80} />

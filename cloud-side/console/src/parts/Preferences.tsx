@@ -4,7 +4,8 @@ import { useWords } from '../words/words';
 
 export function Preferences() {
   const { language, setLanguage, t } = useWords();
-  const { setColorScheme } = useMantineColorScheme();
+  // Without this Mantine puts a style element into the page for a moment, which the policy forbids.
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const dark = useComputedColorScheme('light') === 'dark';
   const other = language === 'en' ? 'zh' : 'en';
   return (

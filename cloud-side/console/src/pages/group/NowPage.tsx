@@ -13,6 +13,7 @@ import { Badge, StateBadge } from '../../parts/StateBadge';
 import { useStale } from '../../parts/staleness';
 import { answer } from '../../states/answer';
 import { useWords } from '../../words/words';
+import { AlertsPanel } from './AlertsPanel';
 import { useGroup } from './GroupFrame';
 import { LinkPanel } from './LinkPanel';
 import { PositionsPanel } from './PositionsPanel';
@@ -24,6 +25,7 @@ export function NowPage() {
   return (
     <>
       <AnswerPanel group={group} />
+      <AlertsPanel group={group} />
       <RecentPanel group={group} />
       <div className="columns">
         <PositionsPanel group={group} />

@@ -35,7 +35,7 @@ export const access = {
   'permission.plan': '编写恢复计划',
   'permission.recover': '故障切换、回切与还原',
   'permission.approve': '放行待审批的步骤',
-  'permission.handle_alerts': '确认与静默告警、测试通道',
+  'permission.handle_alerts': '确认与屏蔽告警、测试通道',
   'permission.audit': '查看审计日志、用户与令牌',
   'permission.manage_access': '创建、更改与移除用户和令牌',
   'nav.access': '访问控制',
