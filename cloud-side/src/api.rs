@@ -101,7 +101,8 @@ pub(crate) fn router(service: Arc<Service>, health: Health, metrics: &Metrics) -
     let guarded = audited::audited(guarded, &described, Arc::clone(&audit), |inside| {
         require_principal(inside, authenticator, permissions)
     });
-    let open = audited::open(open.with_state(service), &open_described, audit);
+    let access = Arc::clone(&service.access);
+    let open = audited::open(open.with_state(service), &open_described, audit, access);
     let document = get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi_json()) });
     let open = open
         .route("/openapi.json", document)
