@@ -117,8 +117,9 @@ pub(crate) fn router(
         require_principal(inside, authenticator, permissions)
     });
     let limit = AddressLimit::new(rate, &SIGN_IN);
+    let access = Arc::clone(&service.access);
     let open = limit.around(open.with_state(service));
-    let open = audited::open(open, &open_described, audit);
+    let open = audited::open(open, &open_described, audit, access);
     let text = Bytes::from(openapi_json());
     let document = get(|| async { ([(header::CONTENT_TYPE, "application/json")], text) });
     let document = limit.around(Router::new().route("/openapi.json", document));

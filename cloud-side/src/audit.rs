@@ -16,30 +16,33 @@ mod log;
 mod open;
 mod owner;
 mod query;
+mod retention;
+mod scan;
 
 pub(crate) use anchor::{Anchor, CatalogAnchor, has_head};
+pub(crate) use condense::{AUTHENTICATE, Stranger};
 pub(crate) use export::Export;
 pub(crate) use query::{Filter, Page};
 
-use crate::{clock, config::AuditConfig, offload::offload};
+use crate::{config::AuditConfig, offload::offload, replica::SpaceFloor};
 use bcdr_audit::{Actor, ActorKind, Draft, Mark, Object, Outcome, SignedHead};
 use bcdr_disk::{DiskError, Storage};
 use bcdr_format::InstallationId;
 use bcdr_http::{Metrics, MetricsError};
 use bcdr_report::SigningKey;
-use log::{Log, Snapshot};
+use condense::Condenser;
+use log::Snapshot;
 use owner::{Ask, Owner};
 use prometheus::{Gauge, IntCounter, IntCounterVec};
 use std::{
-    net::IpAddr,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
@@ -60,13 +63,18 @@ pub(crate) enum AuditError {
     /// More waits than is kept waiting, or for too long.
     #[error("the disk of the audit log does not answer in time; look at its health and its load")]
     Busy,
+    /// Its files could not be opened; that is tried again.
+    #[error(
+        "the audit log cannot be opened: {0}; it is tried again every second, and a file of it that stays unreadable has to be kept elsewhere and moved out of its directory"
+    )]
+    NotOpened(String),
     /// The process ends.
     #[error("the audit log is closed, as this process ends")]
     Closed,
 }
 
 /// What the log works with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct AuditParts {
     pub(crate) storage: Arc<dyn Storage>,
     /// Where its files are.
@@ -76,6 +84,8 @@ pub(crate) struct AuditParts {
     pub(crate) key: Option<Arc<SigningKey>>,
     pub(crate) anchor: Arc<dyn Anchor>,
     pub(crate) config: AuditConfig,
+    /// What is kept free on the file system that its files are on.
+    pub(crate) floor: SpaceFloor,
 }
 
 /// What Prometheus is told.
@@ -85,6 +95,7 @@ pub(crate) struct AuditMetrics {
     failures: IntCounter,
     unrecorded: IntCounter,
     writable: Gauge,
+    bytes: Gauge,
 }
 
 impl AuditMetrics {
@@ -109,6 +120,10 @@ impl AuditMetrics {
                 "bcdr_audit_writable",
                 "1 while the audit log can be written.",
             )?,
+            bytes: metrics.gauge(
+                "bcdr_audit_bytes",
+                "Bytes of the audit log; it grows as long as entries are kept.",
+            )?,
         };
         made.writable.set(1.0);
         Ok(made)
@@ -116,19 +131,26 @@ impl AuditMetrics {
 }
 
 /// What is known of the log now.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Health {
     /// Why it could not be written last; none while it can.
     pub(crate) trouble: Option<String>,
     /// What was found wrong at the start.
     pub(crate) damage: Vec<String>,
+    /// Its bytes.
+    pub(crate) bytes: u64,
+    /// That it takes much of the space that is kept free; none while it does not.
+    pub(crate) warning: Option<String>,
 }
 
 /// What the handle and the owner share.
 #[derive(Debug)]
 struct Shared {
-    snapshot: Mutex<Arc<Snapshot>>,
-    trouble: Mutex<Option<String>>,
+    /// None while the log cannot be opened.
+    snapshot: Mutex<Option<Arc<Snapshot>>>,
+    health: Mutex<Health>,
+    /// Counted here and not by the owner, so that a flood of refusals takes no place in its queue.
+    refusals: Mutex<Condenser>,
     /// Entries that never reached the owner.
     lost: AtomicU64,
     metrics: AuditMetrics,
@@ -138,9 +160,81 @@ struct Shared {
 }
 
 impl Shared {
-    fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
+    fn new(metrics: AuditMetrics) -> Self {
+        Self {
+            snapshot: Mutex::default(),
+            health: Mutex::default(),
+            refusals: Mutex::default(),
+            lost: AtomicU64::new(0),
+            metrics,
+            #[cfg(test)]
+            broken: false.into(),
+        }
     }
+
+    fn snapshot(&self) -> Result<Arc<Snapshot>, AuditError> {
+        let snapshot = locked(&self.snapshot).clone();
+        snapshot.ok_or_else(|| AuditError::NotOpened(self.health().trouble.unwrap_or_default()))
+    }
+
+    fn publish(&self, snapshot: Arc<Snapshot>) {
+        *locked(&self.snapshot) = Some(snapshot);
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Condenser> {
+        locked(&self.refusals)
+    }
+
+    fn health(&self) -> Health {
+        locked(&self.health).clone()
+    }
+
+    fn damage(&self) -> Vec<String> {
+        self.health().damage
+    }
+
+    fn add_damage(&self, found: Vec<String>) {
+        for damage in &found {
+            tracing::error!(damage, "the audit log is not as it was written");
+        }
+        locked(&self.health).damage.extend(found);
+    }
+
+    /// Notes how large the log is, and that it is too large.
+    fn weighed(&self, bytes: u64, warning: Option<String>) {
+        self.metrics.bytes.set(bytes as f64);
+        let mut health = locked(&self.health);
+        if let (Some(warning), None) = (&warning, &health.warning) {
+            tracing::warn!(warning, "the audit log is large");
+        }
+        (health.bytes, health.warning) = (bytes, warning);
+    }
+
+    /// Notes why entries cannot be written, or that they can.
+    fn trouble(&self, cause: Option<&AuditError>) {
+        self.metrics
+            .writable
+            .set(f64::from(u8::from(cause.is_none())));
+        let mut health = locked(&self.health);
+        match cause {
+            Some(cause) => {
+                self.metrics.failures.inc();
+                if health.trouble.is_none() {
+                    tracing::error!(%cause, "the audit log cannot be written");
+                }
+            }
+            None if health.trouble.is_some() => {
+                tracing::info!("the audit log can be written again");
+            }
+            None => {}
+        }
+        health.trouble = cause.map(ToString::to_string);
+    }
+}
+
+fn locked<Value>(mutex: &Mutex<Value>) -> MutexGuard<'_, Value> {
+    // Each change is one step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The handle on the log. Clones of its `Arc` are given to whoever acts by himself.
@@ -149,32 +243,20 @@ pub(crate) struct Audit {
     asks: mpsc::SyncSender<Ask>,
     shared: Arc<Shared>,
     storage: Arc<dyn Storage>,
-    damage: Vec<String>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 impl Audit {
-    /// Opens the log, says in it what an earlier process left, and starts its owner. Blocks.
+    /// Opens the log, says in it what an earlier process left, and starts its owner. Blocks. A log that
+    /// is damaged, full or cannot be read keeps nothing from starting: what needs it is refused.
     ///
     /// # Errors
-    /// When its files cannot be read. A log that is damaged or full is opened: the product works on.
+    /// When there is no thread for it.
     pub(crate) fn start(parts: AuditParts, metrics: AuditMetrics) -> Result<Self, AuditError> {
         let storage = Arc::clone(&parts.storage);
-        let (log, opened) = Log::open(parts, clock::wall())?;
-        let shared = Arc::new(Shared {
-            snapshot: Mutex::new(log.snapshot()),
-            trouble: Mutex::default(),
-            lost: AtomicU64::new(0),
-            metrics,
-            #[cfg(test)]
-            broken: false.into(),
-        });
-        for damage in &opened.damage {
-            tracing::error!(damage, "the audit log is not as it was written");
-        }
+        let shared = Arc::new(Shared::new(metrics));
         let (asks, inbox) = mpsc::sync_channel(WAITING_MAX);
-        let mut owner = Owner::new(log, Arc::clone(&shared));
-        owner.say(opened.drafts);
+        let owner = Owner::new(parts, Arc::clone(&shared));
         let thread = thread::Builder::new()
             .name("audit log".to_owned())
             .spawn(move || owner.run(&inbox))
@@ -183,7 +265,6 @@ impl Audit {
             asks,
             shared,
             storage,
-            damage: opened.damage,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -246,10 +327,8 @@ impl Audit {
     }
 
     /// Counts the refusal of a client that did not prove who it is.
-    pub(crate) fn refused_stranger(&self, address: Option<IpAddr>, code: &str) {
-        let code = code.to_owned();
-        // A flood that even the counting cannot follow is counted as such.
-        let _counted = self.ask(Ask::Stranger { address, code });
+    pub(crate) fn refused_stranger(&self, stranger: &Stranger<'_>) {
+        self.shared.refusals().stranger(stranger, Instant::now());
     }
 
     /// The product is about to do something by itself. Says which entry that is, if it could be
@@ -277,7 +356,8 @@ impl Audit {
         self.record_if_possible(draft).await;
     }
 
-    /// How far the log reaches, signed now. None while there is no key.
+    /// How far the log reaches, signed now; while it cannot be opened, what was signed last. None while
+    /// there is no key.
     ///
     /// # Errors
     /// When the owner does not answer.
@@ -292,16 +372,15 @@ impl Audit {
     }
 
     /// The newest entry that is durable.
-    pub(crate) fn newest(&self) -> Mark {
-        self.shared.snapshot().newest
+    ///
+    /// # Errors
+    /// While the log cannot be opened.
+    pub(crate) fn newest(&self) -> Result<Mark, AuditError> {
+        Ok(self.shared.snapshot()?.newest)
     }
 
     pub(crate) fn health(&self) -> Health {
-        let trouble = self.shared.trouble.lock();
-        Health {
-            trouble: trouble.unwrap_or_else(PoisonError::into_inner).clone(),
-            damage: self.damage.clone(),
-        }
+        self.shared.health()
     }
 
     /// Some entries.
@@ -309,21 +388,21 @@ impl Audit {
     /// # Errors
     /// When files cannot be read.
     pub(crate) async fn list(&self, filter: Filter) -> Result<Page, AuditError> {
-        let (storage, snapshot) = (Arc::clone(&self.storage), self.shared.snapshot());
+        let (storage, snapshot) = (Arc::clone(&self.storage), self.shared.snapshot()?);
         offload(move || query::list(&*storage, &snapshot, &filter)).await
     }
 
     /// The log of a period, piece by piece, with a fresh head at its end.
     ///
     /// # Errors
-    /// When the owner does not answer.
+    /// When the owner does not answer, or the log cannot be opened.
     pub(crate) async fn export(
         &self,
         from: Option<jiff::Timestamp>,
         to: Option<jiff::Timestamp>,
     ) -> Result<Export, AuditError> {
         let head = self.head().await?;
-        let (storage, snapshot) = (Arc::clone(&self.storage), self.shared.snapshot());
+        let (storage, snapshot) = (Arc::clone(&self.storage), self.shared.snapshot()?);
         Ok(Export::new(storage, snapshot, head, from, to))
     }
 
@@ -331,11 +410,7 @@ impl Audit {
     pub(crate) fn close(&self) {
         // An owner that broke has ended already.
         let _told = self.asks.send(Ask::Stop);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = locked(&self.thread).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread of the audit log broke");
         }

@@ -13,7 +13,9 @@ const NAME_MAX: usize = 128;
 /// Characters of what is said in words.
 const DETAIL_MAX: usize = 512;
 /// How many fields of a request are kept.
-const CHANGES_MAX: usize = 8;
+const CHANGES_MAX: usize = 20;
+/// Characters of the name of such a field.
+const FIELD_MAX: usize = 32;
 
 /// One entry, in its place of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub struct Draft {
     pub actor: Actor,
     /// Where a request came from; none for what the product did by itself.
     pub source: Option<String>,
-    /// The id of the session or token that a request was made with, where it is known.
+    /// The id of the token that a request was made with, or one that stands for the session.
     pub session: Option<String>,
     /// The operation of the API by its `operationId`, or the name of what the product did.
     pub action: String,
@@ -200,7 +202,7 @@ impl Draft {
             .into_iter()
             .take(CHANGES_MAX)
             .map(|(mut name, mut value)| {
-                cut(&mut name, NAME_MAX);
+                cut(&mut name, FIELD_MAX);
                 cut(&mut value, NAME_MAX);
                 (name, value)
             })

@@ -44,7 +44,8 @@ struct EntryBody {
     actor: ActorBody,
     /// Where the request came from; null for what the product did by itself.
     source: Option<String>,
-    /// The id of the session or token, where it is known.
+    /// The id of the token, or one that stands for the session: the same in all entries of a session,
+    /// and of no use to whoever wants to take it over.
     session: Option<String>,
     /// The operation of this API by its `operationId`, or what the product did.
     action: String,
@@ -225,10 +226,15 @@ struct HeadBody {
     signed: Option<SignedHead>,
     /// The key that signs, as PEM; null while there is none.
     key: Option<String>,
-    /// Why entries cannot be written; null while they can.
+    /// Why entries cannot be written; null while they can. While the log cannot even be opened, the
+    /// number and the hash are those that were signed last.
     trouble: Option<String>,
     /// What was not as it had been written when this process started.
     damage: Vec<String>,
+    /// Its bytes, as they were within the last minute.
+    bytes: u64,
+    /// That it takes much of the space that is kept free on its disk; null while it does not.
+    warning: Option<String>,
 }
 
 /// Shows how far the audit log reaches, signed now, and how it is.
@@ -241,9 +247,10 @@ struct HeadBody {
 )]
 async fn head(State(service): Api) -> Result<ApiJson<HeadBody>, Problem> {
     let signed = service.audit.head().await.map_err(problem)?;
-    let newest = signed
-        .as_ref()
-        .map_or_else(|| service.audit.newest(), |head| head.body.newest);
+    let newest = match &signed {
+        Some(head) => head.body.newest,
+        None => service.audit.newest().map_err(problem)?,
+    };
     let health = service.audit.health();
     Ok(ApiJson(HeadBody {
         sequence: newest.sequence,
@@ -252,6 +259,8 @@ async fn head(State(service): Api) -> Result<ApiJson<HeadBody>, Problem> {
         signed,
         trouble: health.trouble,
         damage: health.damage,
+        bytes: health.bytes,
+        warning: health.warning,
     }))
 }
 

@@ -1,27 +1,34 @@
 //! What the API enters into the audit log, and when.
 //!
 //! Two layers: one outside of the authentication, which sees whom it refuses, and one inside, which
-//! knows who asks. Invariants: the entry with which an action begins is durable before its handler
-//! runs, and the entry with its outcome before its answer is sent, so a kill at any moment leaves no
-//! action without an entry; a request that was carried out has one of each, and what was only refused
-//! has one. What is read successfully is not entered, except what [`SENSITIVE`] names. Of a request's
-//! body only the fields that [`SHORT_FIELDS`] names are kept.
+//! knows who asks; [`doors`] is around what is asked for before anybody is known. Invariants: the entry
+//! with which an action begins is durable before its handler runs, and the entry with its outcome
+//! before its answer is sent, so a kill at any moment leaves no action without an entry; a request that
+//! was carried out has one of each, and what was only refused has one. What is read successfully is not
+//! entered, except what [`SENSITIVE`] names. Of a request's body only the fields that
+//! [`fields::SHORT_FIELDS`] names are kept.
 //!
 //! While the log cannot be written, what changes something is refused, except [`EMERGENCY`].
 
-use crate::audit::{Audit, AuditError};
+mod doors;
+mod fields;
+
+pub(super) use doors::open;
+
+use crate::audit::{AUTHENTICATE, Audit, AuditError, Stranger};
 use axum::{
     Router,
-    body::{Body, to_bytes},
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use bcdr_audit::{Actor, ActorKind, Draft, Object, Outcome};
-use bcdr_http::{Peer, PeerAddress, Principal, PrincipalKind, Problem, ProblemCode, RequestId};
+use bcdr_http::{
+    Peer, PeerAddress, Principal, PrincipalKind, Problem, ProblemCode, RequestId, Token, session_of,
+};
 use bcdr_report::Digest;
-use serde_json::Value;
+use fields::short_fields;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -41,15 +48,6 @@ pub(super) const EMERGENCY: [&str; 7] = [
 ];
 /// What is entered also when it was only read.
 const SENSITIVE: [&str; 3] = ["read_evidence", "list_audit", "export_audit"];
-/// Fields of a request that say in short what was asked for, and can hold no secret.
-const SHORT_FIELDS: [&str; 10] = [
-    "group", "plan", "name", "mode", "at", "point", "step", "seed", "label", "reason",
-];
-/// The longest body that is looked at, in bytes.
-const SHORT_BODY_MAX: usize = 64 << 10;
-/// How long a client may take to send such a body.
-const BODY_DEADLINE: Duration = Duration::from_secs(30);
-
 /// What the layers share.
 struct Witness {
     audit: Arc<Audit>,
@@ -80,22 +78,26 @@ pub(super) fn audited(
     audit: Arc<Audit>,
     authenticate: impl FnOnce(Router) -> Router,
 ) -> Router {
-    let witness = Arc::new(Witness {
-        audit,
-        operations: operations(document),
-    });
+    let witness = Arc::new(Witness::new(audit, document));
     let inside = guarded.route_layer(middleware::from_fn_with_state(Arc::clone(&witness), act));
     authenticate(inside).route_layer(middleware::from_fn_with_state(witness, watch))
 }
 
-/// The layer around what is asked for before anybody is known: who came in is entered under the name
-/// that was given and proven; who did not is counted with the other strangers.
-pub(super) fn open(routes: Router, document: &OpenApi, audit: Arc<Audit>) -> Router {
-    let witness = Arc::new(Witness {
-        audit,
-        operations: operations(document),
-    });
-    routes.route_layer(middleware::from_fn_with_state(witness, come_in))
+impl Witness {
+    fn new(audit: Arc<Audit>, document: &OpenApi) -> Self {
+        Self {
+            audit,
+            operations: operations(document),
+        }
+    }
+}
+
+/// What stands for a session in the log: the same for all its requests, and nothing that it could be
+/// looked up or taken over with.
+fn session_id(session: &Token) -> String {
+    let digest = Digest::of(format!("bcdr audit session v1\n{}", session.hash()).as_bytes());
+    let digest = digest.to_string();
+    format!("ses-{}", &digest[..32])
 }
 
 fn operations(document: &OpenApi) -> HashMap<(Method, String), String> {
@@ -137,6 +139,8 @@ struct Asked {
     action: String,
     object: Option<Object>,
     source: Option<String>,
+    /// The session that its cookie names.
+    session: Option<String>,
     request: Option<String>,
     idempotency: Option<Digest>,
     /// Whether it only asks what would be.
@@ -162,6 +166,7 @@ impl Asked {
                 PeerAddress::Network(address) => address.ip().to_canonical().to_string(),
                 PeerAddress::Local { .. } => peer.address.to_string(),
             }),
+            session: session_of(request.headers()).map(|session| session_id(&session)),
             request: id.map(RequestId::to_string),
             idempotency: request
                 .headers()
@@ -184,7 +189,14 @@ impl Asked {
     }
 
     fn draft(&self, actor: Actor, outcome: Outcome) -> Draft {
+        // A user is known by the session of the cookie, and by nothing else.
+        let session = match actor.kind {
+            ActorKind::User => self.session.clone(),
+            ActorKind::Token => actor.id.clone(),
+            ActorKind::System | ActorKind::Unknown => None,
+        };
         let mut draft = Draft::new(actor, &self.action, outcome);
+        draft.session = session;
         draft.source.clone_from(&self.source);
         draft.object.clone_from(&self.object);
         draft.request.clone_from(&self.request);
@@ -259,43 +271,21 @@ async fn watch(State(witness): State<Arc<Witness>>, request: Request, next: Next
             witness.audit.record_refusal(draft).await;
         }
         None => {
-            let code = response.extensions().get::<ProblemCode>();
-            let code = code.map_or("refused", |code| code.0.as_str());
-            witness
-                .audit
-                .refused_stranger(peer.as_ref().and_then(Peer::ip), code);
+            witness.audit.refused_stranger(&Stranger {
+                address: peer.as_ref().and_then(Peer::ip),
+                action: AUTHENTICATE,
+                account: None,
+                code: code_of(&response),
+            });
         }
     }
     response
 }
 
-/// The layer of those that are not known yet.
-async fn come_in(State(witness): State<Arc<Witness>>, request: Request, next: Next) -> Response {
-    let asked = Asked::read(&witness, &request);
-    let peer = request.extensions().get::<Peer>().cloned();
-    let (request, changes) = match short_fields(request).await {
-        Ok(read) => read,
-        Err(problem) => return problem.into_response(),
-    };
-    let response = next.run(request).await;
-    if response.status().is_success() {
-        let name = changes.get("name").cloned().unwrap_or_default();
-        let actor = Actor {
-            kind: ActorKind::User,
-            id: None,
-            name,
-        };
-        let mut draft = asked.draft(actor, Outcome::Allowed);
-        answered(&mut draft, &response);
-        witness.audit.record_if_possible(draft).await;
-    } else if is_refusal(response.status()) {
-        let code = response.extensions().get::<ProblemCode>();
-        let code = code.map_or("refused", |code| code.0.as_str());
-        witness
-            .audit
-            .refused_stranger(peer.as_ref().and_then(Peer::ip), code);
-    }
-    response
+/// The code of the problem that was answered.
+fn code_of(response: &Response) -> &str {
+    let code = response.extensions().get::<ProblemCode>();
+    code.map_or("refused", |code| code.0.as_str())
 }
 
 /// The inner layer: enters what a known actor does.
@@ -318,7 +308,10 @@ async fn act(State(witness): State<Arc<Witness>>, request: Request, next: Next) 
         }
         response
     } else {
-        change(&witness, actor, &asked, request, next).await
+        match short_fields(request).await {
+            Ok((request, changes)) => change(&witness, actor, &asked, changes, request, next).await,
+            Err(problem) => problem.into_response(),
+        }
     };
     response.extensions_mut().insert(Entered);
     response
@@ -329,13 +322,10 @@ async fn change(
     witness: &Witness,
     actor: Actor,
     asked: &Asked,
+    changes: BTreeMap<String, String>,
     request: Request,
     next: Next,
 ) -> Response {
-    let (request, changes) = match short_fields(request).await {
-        Ok(read) => read,
-        Err(problem) => return problem.into_response(),
-    };
     let mut draft = asked.draft(actor, Outcome::Begun);
     draft.changes = changes;
     if asked.is_rehearsal {
@@ -398,42 +388,10 @@ fn unavailable(error: &AuditError) -> Problem {
     .remedy("make room on the state directory's disk, or repair it; failovers and their commit, rollback and retry, and the settling of a split brain are taken all the same")
 }
 
-/// Reads the short fields of a body, and gives the request back as it was.
-async fn short_fields(request: Request) -> Result<(Request, BTreeMap<String, String>), Problem> {
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length: Option<usize> = length.and_then(|value| value.to_str().ok()?.parse().ok());
-    // A longer one, or one whose length nobody says, is for the handler to bound.
-    if !length.is_some_and(|length| (1..=SHORT_BODY_MAX).contains(&length)) {
-        return Ok((request, BTreeMap::new()));
-    }
-    let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(BODY_DEADLINE, to_bytes(body, SHORT_BODY_MAX)).await;
-    let unread = |cause: String| {
-        Problem::malformed("the body did not arrive")
-            .cause(cause)
-            .remedy("check the connection and send the request again")
-    };
-    let bytes = read
-        .map_err(|_| unread(format!("it took more than {} s", BODY_DEADLINE.as_secs())))?
-        .map_err(|error| unread(error.to_string()))?;
-    let mut changes = BTreeMap::new();
-    if let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(&bytes) {
-        for name in SHORT_FIELDS {
-            let text = match fields.get(name) {
-                Some(Value::String(text)) => text.clone(),
-                Some(Value::Number(number)) => number.to_string(),
-                Some(Value::Bool(value)) => value.to_string(),
-                _ => continue,
-            };
-            changes.insert(name.to_owned(), text);
-        }
-    }
-    Ok((Request::from_parts(parts, Body::from(bytes)), changes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     #[test]
     fn a_path_names_its_object() {
@@ -471,22 +429,5 @@ mod tests {
             let id = format!("\"operationId\":\"{action}\"");
             assert!(text.contains(&id), "{action}");
         }
-    }
-
-    #[tokio::test]
-    async fn only_short_fields_are_kept_and_the_body_stays() {
-        let body = r#"{"group":"lab","secret":"x","launch_settings":{"password":"y"},"at":5}"#;
-        let request = Request::builder()
-            .header("content-length", body.len())
-            .body(Body::from(body))
-            .unwrap();
-        let (request, changes) = short_fields(request).await.unwrap();
-        let kept: Vec<_> = changes
-            .iter()
-            .map(|(name, text)| (name.as_str(), text.as_str()))
-            .collect();
-        assert_eq!(kept, [("at", "5"), ("group", "lab")]);
-        let again = to_bytes(request.into_body(), usize::MAX).await.unwrap();
-        assert_eq!(again, body.as_bytes());
     }
 }

@@ -1,9 +1,10 @@
 //! Refusals that a client can cause without end, as few entries as are useful.
 //!
-//! Invariant: the entries of one minute are bounded by the number of addresses and actors that are
-//! told apart, which is bounded too; what is beyond is counted together. Every refusal is counted in
-//! one entry.
+//! Invariant: the entries of one minute are bounded by the number of sources that are told apart (by
+//! network or actor, by what was asked for, and by the account it was asked for), which is bounded too;
+//! what is beyond is counted together. Every refusal is counted in one entry.
 
+use super::object;
 use bcdr_audit::{Actor, ActorKind, Draft, Outcome};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,6 +18,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 const SOURCES_MAX: usize = 64;
 /// How many codes are told apart for each.
 const CODES_MAX: usize = 4;
+/// What a client asked for that was refused before anybody looked at it.
+pub(crate) const AUTHENTICATE: &str = "authenticate";
 /// How many refusals of one known actor in a window have entries of their own.
 const SINGLY: u64 = 60;
 
@@ -33,6 +36,28 @@ enum Source {
     Others,
 }
 
+/// What is counted in one entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    source: Source,
+    action: String,
+    account: Option<String>,
+}
+
+/// A refusal of a client that did not prove who it is.
+#[derive(Debug)]
+pub(crate) struct Stranger<'a> {
+    /// Where it came from; none for a process of this host.
+    pub(crate) address: Option<IpAddr>,
+    /// What it asked for.
+    pub(crate) action: &'a str,
+    /// Who it claimed to be, where there is such an account: another text may be a password that was
+    /// typed into the wrong field.
+    pub(crate) account: Option<&'a str>,
+    /// The code of the problem that was answered.
+    pub(crate) code: &'a str,
+}
+
 #[derive(Debug)]
 struct Counted {
     actor: Actor,
@@ -44,15 +69,17 @@ struct Counted {
 /// What was not written yet.
 #[derive(Debug, Default)]
 pub(super) struct Condenser {
-    counted: HashMap<Source, Counted>,
+    counted: HashMap<Key, Counted>,
     /// How many refusals of each known actor were written singly, and since when.
     singly: HashMap<String, (Instant, u64)>,
 }
 
 impl Condenser {
     /// Counts a stranger's refusal.
-    pub(super) fn stranger(&mut self, address: Option<IpAddr>, code: &str, now: Instant) {
-        let source = address.map_or(Source::Local, |address| Source::Network(network(address)));
+    pub(super) fn stranger(&mut self, stranger: &Stranger<'_>, now: Instant) {
+        let source = stranger
+            .address
+            .map_or(Source::Local, |address| Source::Network(network(address)));
         let name = match &source {
             Source::Network(IpAddr::V6(address)) => format!("{address}/64"),
             Source::Network(address) => address.to_string(),
@@ -63,7 +90,12 @@ impl Condenser {
             id: None,
             name,
         };
-        self.count(source, actor, code, now);
+        let key = Key {
+            source,
+            action: stranger.action.to_owned(),
+            account: stranger.account.map(str::to_owned),
+        };
+        self.count(key, actor, stranger.code, now);
     }
 
     /// Whether the refusal of a known actor is counted here, and needs no entry of its own.
@@ -83,23 +115,33 @@ impl Condenser {
             return false;
         }
         let code = draft.code.as_deref().unwrap_or("refused");
-        self.count(Source::Known(name), draft.actor.clone(), code, now);
+        let key = Key {
+            source: Source::Known(name),
+            action: "repeated_refusals".to_owned(),
+            account: None,
+        };
+        self.count(key, draft.actor.clone(), code, now);
         true
     }
 
-    fn count(&mut self, source: Source, actor: Actor, code: &str, now: Instant) {
-        let is_known = self.counted.contains_key(&source);
-        let (source, actor) = if is_known || self.counted.len() < SOURCES_MAX {
-            (source, actor)
+    fn count(&mut self, key: Key, actor: Actor, code: &str, now: Instant) {
+        let is_known = self.counted.contains_key(&key);
+        let (key, actor) = if is_known || self.counted.len() < SOURCES_MAX {
+            (key, actor)
         } else {
             let others = Actor {
                 kind: ActorKind::Unknown,
                 id: None,
                 name: "other addresses".to_owned(),
             };
-            (Source::Others, others)
+            let key = Key {
+                source: Source::Others,
+                action: AUTHENTICATE.to_owned(),
+                account: None,
+            };
+            (key, others)
         };
-        let counted = self.counted.entry(source).or_insert_with(|| Counted {
+        let counted = self.counted.entry(key).or_insert_with(|| Counted {
             actor,
             since: now,
             count: 0,
@@ -121,13 +163,12 @@ impl Condenser {
         let mut due: Vec<_> = due.collect();
         due.sort_by(|(one, _), (other, _)| one.cmp(other));
         due.into_iter()
-            .map(|(source, counted)| {
-                let mut draft = Draft::new(counted.actor, "authenticate", Outcome::Refused);
-                if matches!(source, Source::Known(_)) {
-                    "repeated_refusals".clone_into(&mut draft.action);
-                } else {
+            .map(|(key, counted)| {
+                let mut draft = Draft::new(counted.actor, &key.action, Outcome::Refused);
+                if !matches!(key.source, Source::Known(_)) {
                     draft.source = Some(draft.actor.name.clone());
                 }
+                draft.object = key.account.map(|account| object("user", account));
                 draft.count = counted.count;
                 let count = |(code, count): (String, u64)| (code, count.to_string());
                 draft.changes = counted.codes.into_iter().map(count).collect();
@@ -151,16 +192,61 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn stranger(address: Option<IpAddr>, code: &str) -> Stranger<'_> {
+        Stranger {
+            address,
+            action: AUTHENTICATE,
+            account: None,
+            code,
+        }
+    }
+
+    #[test]
+    fn failed_sign_ins_are_told_apart_by_account() {
+        let mut condenser = Condenser::default();
+        let now = Instant::now();
+        let sign_in = |account| Stranger {
+            action: "sign_in",
+            account,
+            ..stranger(None, "wrong_password")
+        };
+        for account in [Some("ada"), None, Some("ada"), Some("eve"), None, None] {
+            condenser.stranger(&sign_in(account), now);
+        }
+        condenser.stranger(&stranger(None, "token_invalid"), now);
+        let due = condenser.due(now + WINDOW, false);
+        let told: Vec<_> = due
+            .iter()
+            .map(|draft| {
+                let account = draft
+                    .object
+                    .as_ref()
+                    .and_then(|object| object.id.as_deref());
+                (draft.action.as_str(), account, draft.count)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("authenticate", None, 1),
+                ("sign_in", None, 3),
+                ("sign_in", Some("ada"), 2),
+                ("sign_in", Some("eve"), 1),
+            ]
+        );
+    }
+
     #[test]
     fn a_minute_of_strangers_is_one_entry_for_each_network() {
         let mut condenser = Condenser::default();
         let now = Instant::now();
         for host in 0..200u16 {
             let address = format!("2001:db8::{host:x}").parse().unwrap();
-            condenser.stranger(Some(address), "token_invalid", now);
+            condenser.stranger(&stranger(Some(address), "token_invalid"), now);
         }
-        condenser.stranger(Some("192.0.2.7".parse().unwrap()), "token_missing", now);
-        condenser.stranger(None, "token_missing", now);
+        let other = Some("192.0.2.7".parse().unwrap());
+        condenser.stranger(&stranger(other, "token_missing"), now);
+        condenser.stranger(&stranger(None, "token_missing"), now);
         assert!(condenser.due(now + WINDOW / 2, false).is_empty());
         let due = condenser.due(now + WINDOW, false);
         let told: Vec<_> = due
@@ -185,7 +271,8 @@ mod tests {
         let now = Instant::now();
         for host in 0..10_000u32 {
             let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(host));
-            condenser.stranger(Some(address), &format!("code_{}", host % 50), now);
+            let code = format!("code_{}", host % 50);
+            condenser.stranger(&stranger(Some(address), &code), now);
         }
         let due = condenser.due(now, true);
         assert_eq!(due.len(), SOURCES_MAX + 1);

@@ -13,6 +13,9 @@ const SUFFIX: &str = ".jsonl";
 /// longest append.
 pub(super) const SEGMENT_READ_MAX: u64 = (64 << 20) + (32 << 20);
 
+/// More bytes than the first line of a segment has.
+pub(super) const OPENING_MAX: u64 = 512;
+
 /// The path of a segment.
 pub(super) fn path(directory: &Path, number: u64) -> PathBuf {
     // As wide as the greatest number, so that names sort like numbers.

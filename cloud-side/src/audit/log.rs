@@ -4,13 +4,17 @@
 //! the segment is brought back to what was durable before anything else is written to it. A segment
 //! that was closed is never written to again. It decides nothing about when; [`super::owner`] does.
 
-use super::{AuditError, AuditParts, files, system};
+use super::{
+    AuditError, AuditParts, files,
+    open::{Trust, settle},
+    system,
+};
 use crate::clock;
 use bcdr_audit::{
     AUDIT_VERSION, Chained, Cut, Draft, Entry, Head, LINE_BYTES_MAX, Line, Mark, Opening, Outcome,
     SignedCut, SignedHead,
 };
-use bcdr_disk::{Access, CreateOptions, DiskError, DiskErrorKind, File, replace_atomically};
+use bcdr_disk::{CreateOptions, DiskError, DiskErrorKind, File, replace_atomically};
 use bcdr_format::Timestamp;
 use std::{path::PathBuf, sync::Arc};
 
@@ -78,6 +82,13 @@ impl Log {
             cut: self.cut.clone(),
             installation: self.installation(),
         })
+    }
+
+    /// The bytes of all segments.
+    pub(super) fn bytes(&self) -> u64 {
+        let current = self.current.as_ref().map(|current| &current.segment);
+        let segments = self.closed.iter().chain(current);
+        segments.map(|segment| segment.length).sum()
     }
 
     /// How many entries no head covers.
@@ -228,23 +239,14 @@ impl Log {
         }
         let storage = &*self.parts.storage;
         let (path, length) = (&current.segment.path, current.segment.length);
-        let file = storage.open(path, Access::write())?;
-        let shortened = file.set_length(length).and_then(|()| file.sync_all());
-        if let Err(error) = shortened {
-            // After a failed sync only a new file is known to hold what is written to it.
-            tracing::warn!(%error, "a segment of the audit log is written anew");
-            let kept = files::read(storage, path, Some(length))?;
-            replace_atomically(storage, path, &kept)?;
-        }
-        current.file = Some(storage.open(path, Access::write())?);
+        let kept = || files::read(storage, path, Some(length)).map_err(AuditError::from);
+        current.file = Some(settle(storage, path, length, Trust::Synced, kept)?);
         Ok(())
     }
 
-    /// Removes segments whose newest entry is older than what is kept. The log says so before.
-    pub(super) fn retain(&mut self, now: Timestamp) -> Result<(), AuditError> {
-        let (Some(kept), Some(key)) = (self.parts.config.kept(), self.parts.key.clone()) else {
-            return Ok(());
-        };
+    /// How many segments are older than what is kept, and the place behind them.
+    pub(super) fn too_old(&self, now: Timestamp) -> Option<(usize, Mark)> {
+        let kept = self.parts.config.kept()?;
         let oldest_kept = clock::readable(Timestamp(now.0.saturating_sub(kept)));
         let is_old = |segment: &&Segment| segment.newest_at.is_some_and(|at| at < oldest_kept);
         let old = self.closed.iter().take_while(is_old).count();
@@ -253,7 +255,12 @@ impl Log {
             Some(&current.segment)
         });
         let through = next.and_then(|next| next.after);
-        let (Some(through), true) = (through, old > 0) else {
+        through.filter(|_| old > 0).map(|through| (old, through))
+    }
+
+    /// Removes segments whose newest entry is older than what is kept. The log says so before.
+    pub(super) fn retain(&mut self, now: Timestamp) -> Result<(), AuditError> {
+        let Some(((old, through), key)) = self.too_old(now).zip(self.parts.key.clone()) else {
             return Ok(());
         };
         let mut draft = Draft::new(system("audit log"), "audit_retention", Outcome::Begun);

@@ -2,22 +2,21 @@
 //!
 //! An append that a power loss or a kill cut short was never answered for: its bytes are cut off, and
 //! an entry says how many there were. Anything else that does not fit is damage: it stays as it is, is
-//! named, and the log goes on in a new segment behind the newest entry that can be read.
+//! named, and the log goes on in a new segment behind the newest entry that can be read. Bytes that a
+//! head in the file or the one in the catalog shows to have been durable are never cut off.
 
 use super::{
     AuditError, AuditParts, files,
+    gap::KeptGap,
     log::{Current, Log, Segment},
+    scan::{self, Durable, Scanned, Unended, scan},
     system,
 };
 use crate::clock;
-use bcdr_audit::{Chained, Draft, Entry, Line, Mark, Outcome, SignedCut};
-use bcdr_disk::{Access, DiskErrorKind, replace_atomically};
+use bcdr_audit::{Draft, Line, Mark, Outcome, SignedCut};
+use bcdr_disk::{Access, DiskErrorKind, File, Storage, replace_atomically};
 use bcdr_format::Timestamp;
-use bcdr_report::Digest;
-use std::{collections::BTreeMap, sync::Arc};
-
-/// Most actions that are told to have been cut off; more than the API has connections.
-const UNENDED_MAX: usize = 512;
+use std::{path::Path, sync::Arc};
 
 /// What a start has to say.
 #[derive(Debug, Default)]
@@ -26,30 +25,36 @@ pub(super) struct OpenedLog {
     pub(super) damage: Vec<String>,
     /// The entries about all of it.
     pub(super) drafts: Vec<Draft>,
+    /// When the newest entry of an earlier process was written.
+    pub(super) earlier: Option<jiff::Timestamp>,
+    /// What was cut off behind which entry.
+    cut_off: Option<String>,
 }
 
-/// What is found in a segment.
-#[derive(Debug)]
-struct Scanned {
-    /// The newest entry that can be read, or what the segment begins after.
-    newest: Mark,
-    newest_at: Option<jiff::Timestamp>,
-    /// The newest entry that a head covers.
-    signed: u64,
-    /// Where the line after the newest entry or head begins.
-    good: usize,
-    damage: Vec<String>,
-    /// Actions that began and have no end, by the number of their entry.
-    unended: BTreeMap<u64, Entry>,
+/// Whether a file can be believed that says that it was synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// It can.
+    Synced,
+    /// A sync may have failed in this process: only what is written to a new file is durable.
+    Nothing,
 }
 
 impl Log {
     /// Opens the log in a directory. Blocks.
-    pub(super) fn open(parts: AuditParts, now: Timestamp) -> Result<(Self, OpenedLog), AuditError> {
-        let storage = Arc::clone(&parts.storage);
-        storage.create_directory_all(&parts.directory)?;
+    pub(super) fn open(
+        parts: AuditParts,
+        now: Timestamp,
+        trust: Trust,
+    ) -> Result<(Self, OpenedLog), AuditError> {
+        parts.storage.create_directory_all(&parts.directory)?;
         let beginning = Mark::beginning(&parts.installation.to_string());
         let mut opened = OpenedLog::default();
+        let known = parts.anchor.newest();
+        let known = known.map(|head| head.map(|head| head.body.newest));
+        if let Err(error) = &known {
+            tracing::error!(error, "how far the audit log reached cannot be read");
+        }
         let mut log = Self {
             cut: read_cut(&parts, &mut opened)?,
             parts,
@@ -58,48 +63,103 @@ impl Log {
             newest: beginning,
             signed: 0,
         };
-        let mut segments = log.find_segments(&mut opened)?;
-        let mut cut_off = None;
-        if let Some(mut last) = segments.pop() {
-            let bytes = files::read(&*storage, &last.path, None)?;
-            let mut scanned = scan(&bytes, last.after);
-            if let Some(before) = segments.last() {
-                // What began just before the newest segment was made.
-                let bytes = files::read(&*storage, &before.path, None)?;
-                let older = scan(&bytes, before.after).unended;
-                let ended = ends(&bytes_of(&*storage, &last)?);
-                let still = older
-                    .into_iter()
-                    .filter(|(began, _)| !ended.contains(began));
-                scanned.unended.extend(still);
-            }
-            let is_sound = scanned.damage.is_empty() && last.after.is_some();
-            opened.damage.append(&mut scanned.damage);
+        let segments = log.find_segments(&mut opened)?;
+        log.take_up(segments, &known, trust, &mut opened)?;
+        if let Ok(Some(known)) = known {
+            log.compare_with_the_anchor(known, &mut opened);
+        }
+        log.say(&mut opened, now);
+        Ok((log, opened))
+    }
+
+    /// Takes the newest segment up where it ends, or closes it.
+    fn take_up(
+        &mut self,
+        mut segments: Vec<Segment>,
+        known: &Result<Option<Mark>, String>,
+        trust: Trust,
+        opened: &mut OpenedLog,
+    ) -> Result<(), AuditError> {
+        let Some(mut last) = segments.pop() else {
+            return Ok(());
+        };
+        let storage = Arc::clone(&self.parts.storage);
+        let bytes = bytes_of(&*storage, &last)?;
+        let (base, began) = self.before_the_newest(&segments, opened);
+        let mut scanned = scan(&bytes, last.after, began.clone(), Durable::AllButLast);
+        if let Some(proof) = shows_durable(&bytes, &scanned, known) {
+            scanned = scan(&bytes, last.after, began, Durable::All);
+            scanned.damage.push(proof);
+        }
+        let is_whole = last.length < files::SEGMENT_READ_MAX;
+        let is_sound = scanned.damage.is_empty() && last.after.is_some() && is_whole;
+        opened.damage.append(&mut scanned.damage);
+        opened.earlier = scanned
+            .newest_at
+            .or_else(|| segments.iter().rev().find_map(|one| one.newest_at));
+        self.newest = scanned.newest.unwrap_or(base);
+        self.signed = scanned.signed.min(self.newest.sequence);
+        self.closed = Arc::new(segments);
+        last.newest_at = scanned.newest_at;
+        // What a killed process wrote and did not sync is made durable before it is believed.
+        let file = if is_sound {
             let rest = &bytes[scanned.good..];
-            if !rest.is_empty() {
-                cut_off = Some((rest.len(), Digest::of(rest)));
-                replace_atomically(&*storage, &last.path, &bytes[..scanned.good])?;
-            }
+            opened.cut_off = (!rest.is_empty()).then(|| scan::cut_off(rest));
             last.length = scanned.good as u64;
-            last.newest_at = scanned.newest_at;
-            log.newest = scanned.newest;
-            log.signed = scanned.signed.min(scanned.newest.sequence);
-            log.closed = Arc::new(segments);
-            // What a killed process wrote and did not sync is made durable before it is believed.
+            let kept = || Ok(bytes[..scanned.good].to_vec());
+            settle(&*storage, &last.path, last.length, trust, kept)?
+        } else {
             let file = storage.open(&last.path, Access::write())?;
             file.sync_all()?;
-            log.current = Some(Current {
-                segment: last,
-                file: Some(file),
-            });
-            if !is_sound {
-                log.close_segment();
-            }
-            opened.drafts.extend(unended(scanned.unended));
+            file
+        };
+        self.current = Some(Current {
+            segment: last,
+            file: Some(file),
+        });
+        if !is_sound {
+            self.close_segment();
         }
-        log.compare_with_the_anchor(&mut opened)?;
-        log.say(cut_off, &mut opened, now);
-        Ok((log, opened))
+        opened.drafts.extend(scan::unended(scanned.unended));
+        Ok(())
+    }
+
+    /// The newest entry before the newest segment, and what began there and did not end.
+    fn before_the_newest(&self, segments: &[Segment], opened: &mut OpenedLog) -> (Mark, Unended) {
+        let mut began = None;
+        for segment in segments.iter().rev() {
+            let bytes = match bytes_of(&*self.parts.storage, segment) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    opened.damage.push(unreadable(&segment.path, &error));
+                    continue;
+                }
+            };
+            let scanned = scan(&bytes, segment.after, Unended::new(), Durable::All);
+            let began = began.get_or_insert(scanned.unended);
+            if let Some(newest) = scanned.newest {
+                return (newest, std::mem::take(began));
+            }
+        }
+        (self.newest, began.unwrap_or_default())
+    }
+
+    /// Whether the log tells of these already: the catalog was not told before the process ended.
+    pub(super) fn tells_of(&self, gap: &KeptGap) -> bool {
+        let Some(behind) = gap.behind else {
+            return false;
+        };
+        let snapshot = self.snapshot();
+        let Some(newest) = snapshot.segments().next_back() else {
+            return false;
+        };
+        let bytes = bytes_of(&*self.parts.storage, newest).unwrap_or_default();
+        files::lines(&bytes).any(|line| match Line::parse(line) {
+            Ok(Line::Entry(entry)) => {
+                entry.body.sequence == behind + 1 && entry.body.said.action == "audit_gap"
+            }
+            _ => false,
+        })
     }
 
     /// Finds the segments and what is known of each.
@@ -109,18 +169,36 @@ impl Log {
         let numbers = files::numbers(storage, directory)?;
         for (at, number) in numbers.iter().enumerate() {
             let path = files::path(directory, *number);
-            let opening = files::opening(storage, &path)?;
-            let length = storage.open(&path, Access::read())?.length()?;
+            let mut length = storage.open(&path, Access::read())?.length()?;
             let is_last = at + 1 == numbers.len();
-            if opening.is_none() && is_last && holds_no_entry(&files::read(storage, &path, None)?) {
-                // It was being made, and nothing was in it.
-                storage.remove(&path)?;
-                storage.sync_directory(directory)?;
-                continue;
-            }
-            if opening.is_none() {
-                let damage = format!("the first line of {} cannot be read", path.display());
-                opened.damage.push(damage);
+            let opening = match files::opening(storage, &path) {
+                // Where the log goes on hangs on the newest one only.
+                Err(error) if !is_last => {
+                    opened.damage.push(unreadable(&path, &error));
+                    None
+                }
+                opening => {
+                    let opening = opening?;
+                    if opening.is_none() && is_last && length <= files::OPENING_MAX {
+                        // It was being made: nothing is written to it before its first line is durable.
+                        storage.remove(&path)?;
+                        storage.sync_directory(directory)?;
+                        continue;
+                    }
+                    if opening.is_none() {
+                        let damage = format!("the first line of {} cannot be read", path.display());
+                        opened.damage.push(damage);
+                    }
+                    opening
+                }
+            };
+            if length > files::SEGMENT_READ_MAX {
+                opened.damage.push(format!(
+                    "{} has {length} bytes, more than were ever written: those beyond {} are not read",
+                    path.display(),
+                    files::SEGMENT_READ_MAX
+                ));
+                length = files::SEGMENT_READ_MAX;
             }
             segments.push(Segment {
                 number: *number,
@@ -152,7 +230,9 @@ impl Log {
         // The newest one is read whole anyway.
         let closed = segments.len().saturating_sub(1);
         for segment in &mut segments[..closed] {
-            segment.newest_at = newest_at(&files::tail(storage, &segment.path)?);
+            // Of one that cannot be read nobody knows how old it is, so it stays.
+            let tail = files::tail(storage, &segment.path);
+            segment.newest_at = tail.ok().and_then(|bytes| newest_at(&bytes));
         }
         Ok(segments)
     }
@@ -172,21 +252,13 @@ impl Log {
     }
 
     /// Finds out whether the newest entries are missing, or others stand in their place.
-    fn compare_with_the_anchor(&self, opened: &mut OpenedLog) -> Result<(), AuditError> {
-        let known = match self.parts.anchor.newest() {
-            Ok(Some(head)) => head.body.newest,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                tracing::error!(error, "how far the audit log reached cannot be read");
-                return Ok(());
-            }
-        };
+    fn compare_with_the_anchor(&self, known: Mark, opened: &mut OpenedLog) {
         if known.sequence > self.newest.sequence {
             opened.damage.push(format!(
                 "the log ends with entry {}, and entry {} was signed: the newest entries were cut off, or this is an older copy",
                 self.newest.sequence, known.sequence
             ));
-            return Ok(());
+            return;
         }
         let snapshot = self.snapshot();
         let holds = |segment: &&Segment| {
@@ -194,28 +266,32 @@ impl Log {
             after.is_some_and(|after| after < known.sequence)
         };
         let Some(segment) = snapshot.segments().rev().find(holds) else {
-            return Ok(());
+            return;
         };
-        let bytes = bytes_of(&*self.parts.storage, segment)?;
-        let found = files::mark_at(&bytes, known.sequence);
+        let found = match bytes_of(&*self.parts.storage, segment) {
+            Ok(bytes) => files::mark_at(&bytes, known.sequence),
+            Err(error) => {
+                opened.damage.push(unreadable(&segment.path, &error));
+                return;
+            }
+        };
         if found.is_some_and(|found| found.hash != known.hash) {
             opened.damage.push(format!(
                 "entry {} is not the one that was signed: the log was written anew",
                 known.sequence
             ));
         }
-        Ok(())
     }
 
-    fn say(&self, cut_off: Option<(usize, Digest)>, opened: &mut OpenedLog, now: Timestamp) {
-        if let Some((bytes, digest)) = cut_off {
+    fn say(&self, opened: &mut OpenedLog, now: Timestamp) {
+        if let Some(cut_off) = opened.cut_off.take() {
             let mut draft = Draft::new(
                 system("audit log"),
                 "audit_append_cut_short",
                 Outcome::Unknown,
             );
             draft.detail = Some(format!(
-                "{bytes} bytes behind entry {} (BLAKE3 {digest}) were cut off: they were being written when the process ended, and nothing was answered for them",
+                "{cut_off} behind entry {} were cut off: they were being written when the process ended, and nothing was answered for them",
                 self.newest.sequence
             ));
             opened.drafts.push(draft);
@@ -248,12 +324,12 @@ fn read_cut(parts: &AuditParts, opened: &mut OpenedLog) -> Result<Option<SignedC
     }
 }
 
-fn bytes_of(storage: &dyn bcdr_disk::Storage, segment: &Segment) -> Result<Vec<u8>, AuditError> {
-    Ok(files::read(storage, &segment.path, Some(segment.length))?)
+fn unreadable(path: &Path, error: &dyn std::error::Error) -> String {
+    format!("{} cannot be read: {error}", path.display())
 }
 
-fn holds_no_entry(bytes: &[u8]) -> bool {
-    !files::lines(bytes).any(|line| matches!(Line::parse(line), Ok(Line::Entry(_))))
+fn bytes_of(storage: &dyn Storage, segment: &Segment) -> Result<Vec<u8>, AuditError> {
+    Ok(files::read(storage, &segment.path, Some(segment.length))?)
 }
 
 fn newest_at(bytes: &[u8]) -> Option<jiff::Timestamp> {
@@ -265,102 +341,49 @@ fn newest_at(bytes: &[u8]) -> Option<jiff::Timestamp> {
         })
 }
 
-/// The numbers of the entries whose actions ended in this text.
-fn ends(bytes: &[u8]) -> Vec<u64> {
-    files::lines(bytes)
-        .filter_map(|line| match Line::parse(line) {
-            Ok(Line::Entry(entry)) => entry.body.said.began,
-            _ => None,
-        })
-        .collect()
-}
-
-/// Reads a segment, and tells an append that was cut short from damage.
-fn scan(bytes: &[u8], after: Option<Mark>) -> Scanned {
-    let unknown = Mark {
-        sequence: 0,
-        hash: Digest::of(b""),
+/// What shows that the rest of a segment, which cannot be read as entries, was durable once.
+fn shows_durable(
+    bytes: &[u8],
+    scanned: &Scanned,
+    known: &Result<Option<Mark>, String>,
+) -> Option<String> {
+    let rest = &bytes[scanned.good..];
+    if rest.is_empty() {
+        return None;
+    }
+    let newest = scanned.sequence();
+    let because = match (scan::head_in(rest), known) {
+        (Some(head), _) => format!("a head for entry {head} stands behind them"),
+        (None, Ok(Some(known))) if known.sequence > newest => {
+            format!("entry {} was signed", known.sequence)
+        }
+        (None, Err(error)) => {
+            format!("how far the log was signed cannot be read, so they are kept: {error}")
+        }
+        _ => return None,
     };
-    let mut scanned = Scanned {
-        newest: after.unwrap_or(unknown),
-        newest_at: None,
-        signed: 0,
-        good: 0,
-        damage: Vec::new(),
-        unended: BTreeMap::new(),
-    };
-    let (mut end, mut unread) = (0, None);
-    for (number, line) in files::lines(bytes).enumerate() {
-        end += line.len();
-        match Line::parse(line) {
-            Ok(Line::Entry(entry)) => {
-                let fits = is_next(&scanned, &entry);
-                // What was written in the same go as what cannot be read may have been cut short
-                // with it; what was written later shows that it was durable.
-                let same_go = entry.body.append <= scanned.newest.sequence + 1;
-                if !fits && (unread.is_some() && same_go) {
-                    continue;
-                }
-                if fits {
-                    scanned.note_unread(&mut unread);
-                } else {
-                    let at: usize = unread.take().unwrap_or(number + 1);
-                    scanned.damage.push(format!(
-                        "entry {} does not follow entry {}: line {at} of its segment was edited, or something is missing",
-                        entry.body.sequence, scanned.newest.sequence
-                    ));
-                }
-                scanned.take(entry);
-                scanned.good = end;
-            }
-            Ok(Line::Head(head)) if head.body.newest == scanned.newest => {
-                scanned.note_unread(&mut unread);
-                scanned.signed = head.body.newest.sequence;
-                scanned.good = end;
-            }
-            Ok(Line::Opening(_)) if number == 0 => scanned.good = end,
-            _ => unread = unread.or(Some(number + 1)),
-        }
-    }
-    scanned
+    Some(format!(
+        "{} behind entry {newest} do not follow it, and were durable: {because}",
+        scan::cut_off(rest)
+    ))
 }
 
-fn is_next(scanned: &Scanned, entry: &Chained) -> bool {
-    entry.body.sequence == scanned.newest.sequence + 1 && entry.fits(&scanned.newest.hash)
-}
-
-impl Scanned {
-    /// What stands before something that was durable later was durable too.
-    fn note_unread(&mut self, unread: &mut Option<usize>) {
-        if let Some(at) = unread.take() {
-            let damage = format!(
-                "line {at} of the segment of entry {} cannot be read",
-                self.newest.sequence
-            );
-            self.damage.push(damage);
+/// Makes a file as long as what is believed of it, durably, and opens it. It needs no room; only where
+/// a sync failed, after which nothing else is known to be durable, it is written anew.
+pub(super) fn settle(
+    storage: &dyn Storage,
+    path: &Path,
+    length: u64,
+    trust: Trust,
+    kept: impl FnOnce() -> Result<Vec<u8>, AuditError>,
+) -> Result<Arc<dyn File>, AuditError> {
+    if trust == Trust::Synced {
+        let file = storage.open(path, Access::write())?;
+        match file.set_length(length).and_then(|()| file.sync_all()) {
+            Ok(()) => return Ok(file),
+            Err(error) => tracing::warn!(%error, "a segment of the audit log is written anew"),
         }
     }
-
-    fn take(&mut self, entry: Chained) {
-        self.newest = entry.mark();
-        self.newest_at = Some(entry.body.at);
-        let said = &entry.body.said;
-        if let Some(began) = said.began {
-            self.unended.remove(&began);
-        }
-        if said.outcome == Outcome::Begun && self.unended.len() < UNENDED_MAX {
-            self.unended.insert(entry.body.sequence, entry.body);
-        }
-    }
-}
-
-/// The ends of actions that the process did not live to see.
-fn unended(unended: BTreeMap<u64, Entry>) -> impl Iterator<Item = Draft> {
-    unended.into_iter().map(|(began, entry)| {
-        let mut draft = entry.said;
-        draft.outcome = Outcome::Unknown;
-        draft.began = Some(began);
-        draft.detail = Some("the process ended before it was known".to_owned());
-        draft
-    })
+    replace_atomically(storage, path, &kept()?)?;
+    Ok(storage.open(path, Access::write())?)
 }

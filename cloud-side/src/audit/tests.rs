@@ -1,6 +1,15 @@
 //! The store on a disk that loses power, fills up and is tampered with.
 
-use super::*;
+mod evidence;
+mod retention;
+mod unrecorded;
+
+use super::{
+    log::Log,
+    open::{OpenedLog, Trust},
+    *,
+};
+use crate::clock;
 use bcdr_audit::{Verdict, Verifier, verify::Expected};
 use bcdr_disk::{FaultPlan, SeededRandom, SimulatedDisk};
 use bcdr_format::Timestamp;
@@ -9,17 +18,29 @@ use std::path::Path;
 
 const DIRECTORY: &str = "/audit";
 
-/// A catalog that keeps one thing.
+/// A catalog that keeps only this.
 #[derive(Debug, Default)]
-pub(crate) struct MemoryAnchor(Mutex<Option<SignedHead>>);
+struct MemoryAnchor {
+    head: Mutex<Option<SignedHead>>,
+    gap: Mutex<Option<gap::KeptGap>>,
+}
 
 impl Anchor for MemoryAnchor {
     fn newest(&self) -> Result<Option<SignedHead>, String> {
-        Ok(self.0.lock().unwrap().clone())
+        Ok(self.head.lock().unwrap().clone())
     }
 
     fn keep(&self, head: &SignedHead) -> Result<(), String> {
-        *self.0.lock().unwrap() = Some(head.clone());
+        *self.head.lock().unwrap() = Some(head.clone());
+        Ok(())
+    }
+
+    fn gap(&self) -> Result<Option<gap::KeptGap>, String> {
+        Ok(self.gap.lock().unwrap().clone())
+    }
+
+    fn keep_gap(&self, gap: Option<&gap::KeptGap>) -> Result<(), String> {
+        *self.gap.lock().unwrap() = gap.cloned();
         Ok(())
     }
 }
@@ -30,6 +51,7 @@ struct World {
     key: Arc<SigningKey>,
     anchor: Arc<MemoryAnchor>,
     config: AuditConfig,
+    floor: u64,
 }
 
 impl World {
@@ -38,6 +60,7 @@ impl World {
             disk: SimulatedDisk::new(seed, FaultPlan::none()),
             key: Arc::new(SigningKey::generate().unwrap().0),
             anchor: Arc::default(),
+            floor: 0,
             config: AuditConfig {
                 // Smaller than a configuration may say, so that segments are closed often.
                 segment_bytes: 40_000,
@@ -54,16 +77,43 @@ impl World {
             key: Some(Arc::clone(&self.key)),
             anchor: self.anchor.clone(),
             config: self.config,
+            floor: SpaceFloor {
+                percent: 0,
+                bytes: self.floor,
+            },
         }
     }
 
-    fn open(&self) -> Result<(Log, open::OpenedLog), AuditError> {
-        Log::open(self.parts(), Timestamp(1_000_000))
+    fn open(&self) -> Result<(Log, OpenedLog), AuditError> {
+        Log::open(self.parts(), Timestamp(1_000_000), Trust::Synced)
+    }
+
+    fn metrics() -> AuditMetrics {
+        let metrics = Metrics::new(Registry::new(), "cloud", "0").unwrap();
+        AuditMetrics::new(&metrics).unwrap()
     }
 
     fn start(&self) -> Audit {
-        let metrics = Metrics::new(Registry::new(), "cloud", "0").unwrap();
-        Audit::start(self.parts(), AuditMetrics::new(&metrics).unwrap()).unwrap()
+        Audit::start(self.parts(), Self::metrics()).unwrap()
+    }
+
+    /// The newest segment.
+    fn newest_segment(&self) -> PathBuf {
+        let directory = Path::new(DIRECTORY);
+        let numbers = files::numbers(&self.disk, directory).unwrap();
+        files::path(directory, *numbers.last().unwrap())
+    }
+
+    fn text(&self, path: &Path) -> String {
+        String::from_utf8(files::read(&self.disk, path, None).unwrap()).unwrap()
+    }
+
+    /// What somebody does who can write to the disk.
+    fn rewrite(&self, path: &Path, text: &str) {
+        let file = self.disk.open(path, bcdr_disk::Access::write()).unwrap();
+        file.set_length(text.len() as u64).unwrap();
+        file.write_all_at(text.as_bytes(), 0).unwrap();
+        file.sync_all().unwrap();
     }
 
     fn verify(&self, known: Option<Mark>) -> Verdict {
@@ -101,6 +151,18 @@ fn draft(name: &str, outcome: Outcome) -> Draft {
     let mut draft = Draft::new(actor, "start_drill", outcome);
     draft.object = Some(object("group", "lab"));
     draft
+}
+
+/// The entries of an action.
+async fn of_action(audit: &Audit, action: &str) -> Vec<bcdr_audit::Entry> {
+    let filter = Filter {
+        action: Some(action.to_owned()),
+        forward: true,
+        limit: 100,
+        ..Filter::default()
+    };
+    let page = audit.list(filter).await.unwrap();
+    page.entries.into_iter().map(|entry| entry.body).collect()
 }
 
 /// The names of the actors in the log, in order.
@@ -331,11 +393,7 @@ fn damage_is_named_stays_and_does_not_keep_the_log_from_going_on() {
         assert!(!verdict.is_valid());
         opened.damage.join("; ")
     };
-    let last = |world: &World| {
-        let directory = Path::new(DIRECTORY);
-        let numbers = files::numbers(&world.disk, directory).unwrap();
-        files::path(directory, *numbers.last().unwrap())
-    };
+    let last = World::newest_segment;
     let length =
         |world: &World, path: &Path| files::read(&world.disk, path, None).unwrap().len() as u64;
     // The newest entries, with the head over them.
@@ -432,7 +490,7 @@ async fn entries_are_found_in_both_directions_page_by_page() {
         let name = format!("operator-{}", number % 5);
         audit.record(draft(&name, outcome)).await.unwrap();
     }
-    let newest = audit.newest().sequence;
+    let newest = audit.newest().unwrap().sequence;
     for forward in [true, false] {
         let (mut seen, mut beyond) = (Vec::new(), None);
         loop {

@@ -310,6 +310,7 @@ impl Opened {
             key: key.ok(),
             anchor: Arc::new(CatalogAnchor(Arc::clone(&self.catalog))),
             config: config.audit,
+            floor: config.store.space_floor(),
         };
         let metrics = AuditMetrics::new(metrics)?;
         let audit = offload(move || Audit::start(parts, metrics)).await;

@@ -39,6 +39,8 @@ pub(crate) struct Head {
     #[serde(default)]
     trouble: Option<String>,
     damage: Vec<String>,
+    #[serde(default)]
+    warning: Option<String>,
 }
 
 /// What the verifier found.
@@ -92,6 +94,9 @@ pub(crate) fn head(head: &Head) -> String {
     if let Some(trouble) = &head.trouble {
         text.push_str(&format!("NOT WRITABLE: {}\n", super::plain(trouble)));
     }
+    if let Some(warning) = &head.warning {
+        text.push_str(&format!("LARGE: {}\n", super::plain(warning)));
+    }
     for damage in &head.damage {
         text.push_str(&format!("DAMAGED: {}\n", super::plain(damage)));
     }
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_head_is_printed_so_that_it_can_be_given_back() {
-        let text = r#"{"sequence":152,"hash":"ab","signed":null,"key":null,"trouble":"full","damage":["x"]}"#;
+        let text = r#"{"sequence":152,"hash":"ab","signed":null,"key":null,"trouble":"full","damage":["x"],"warning":"it has 9 bytes"}"#;
         let shown = head(&serde_json::from_str(text).unwrap());
         let lines: Vec<_> = shown.lines().collect();
         assert_eq!(lines[0], "152:ab");
@@ -150,6 +155,7 @@ mod tests {
             shown.contains("NOT SIGNED")
                 && shown.contains("NOT WRITABLE")
                 && shown.contains("DAMAGED")
+                && shown.contains("LARGE")
         );
     }
 

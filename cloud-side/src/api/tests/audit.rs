@@ -205,6 +205,122 @@ async fn without_the_log_nothing_is_changed_but_an_emergency_goes_on() {
 }
 
 #[tokio::test]
+async fn a_log_that_cannot_be_opened_does_not_keep_the_role_from_starting() {
+    let mut site = Site::start().await;
+    let _source = site.group().await;
+    site.stop().await;
+    let directory = site.config.state_directory.join("audit");
+    let (file, aside) = (
+        directory.join("00000000000000000001.jsonl"),
+        directory.join("aside"),
+    );
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    site.resume().await;
+    let wanted = json!({"name": "other", "volumes": [{"name": "a", "size_bytes": 1024}]});
+    site.post("/api/v1/groups", wanted.clone())
+        .await
+        .problem(503, "audit_unavailable");
+    site.get("/api/v1/groups/lab").await.expect(200);
+    let failover = json!({"group": "lab", "confirm": "lab", "mode": "emergency"});
+    let answer = site.post("/api/v1/failovers", failover).await;
+    assert_ne!(answer.json()["code"], "audit_unavailable", "{answer:?}");
+    let head = site.get("/api/v1/audit/head").await.expect(200);
+    assert!(head["trouble"].is_string(), "{head}");
+    assert!(!head["damage"].as_array().unwrap().is_empty(), "{head}");
+    assert!(head["sequence"].as_u64().unwrap() > 1, "{head}");
+    site.get("/api/v1/audit")
+        .await
+        .problem(503, "audit_unavailable");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    while site.post("/api/v1/groups", wanted.clone()).await.status == 503 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(entries(&site, "action=audit_opened_late").await.len(), 1);
+    assert!(!entries(&site, "action=audit_gap").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_between_two_entries_or_not_at_all() {
+    let site = Site::start().await;
+    let setup = json!({
+        "secret": site.made.setup_secret.expose(),
+        "name": "root",
+        "password": "correct horse battery",
+    });
+    let ask = || site.send_with("POST", "/api/v1/setup", Some(setup.clone()), &[]);
+    let service = site.service();
+    service.audit.break_for_a_while(true);
+    ask().await.problem(503, "audit_unavailable");
+    service.audit.break_for_a_while(false);
+    let state = site.send_with("GET", "/api/v1/setup", None, &[]).await;
+    assert_eq!(state.expect(200)["required"], true);
+    ask().await.expect(201);
+    let found = entries(&site, "action=set_up").await;
+    let outcomes: Vec<_> = told(&found).into_iter().map(|told| told.0).collect();
+    assert_eq!(outcomes, ["begun", "allowed"]);
+    assert_eq!(found[1]["began"], found[0]["sequence"]);
+    assert_eq!(found[1]["actor"]["name"], "setup");
+    assert_eq!(found[1]["changes"], json!({"name": "root"}));
+    // From then on it is counted, however often it is tried.
+    for _ in 0..40 {
+        let status = ask().await.status;
+        assert!(matches!(status, 409 | 429), "{status}");
+    }
+    assert_eq!(entries(&site, "action=set_up").await.len(), 2);
+}
+
+#[tokio::test]
+async fn who_signs_in_is_entered_as_the_answer_says_and_who_fails_by_account() {
+    let mut site = Site::start().await;
+    let password = "correct horse battery";
+    let ada = json!({"name": "ada", "role": "operator", "password": password});
+    site.post("/api/v1/users", ada).await.expect(201);
+    let made = entries(&site, "action=create_user").await;
+    assert_eq!(
+        made[0]["changes"],
+        json!({"name": "ada", "role": "operator"})
+    );
+    let token = site.get("/api/v1/session").await.expect(200);
+    assert_eq!(made[0]["session"], token["id"]);
+    let sign_in = |name: &str, password: &str| {
+        let body = json!({"name": name, "password": password});
+        site.send_with("POST", "/api/v1/session", Some(body), &[])
+    };
+    let answer = sign_in("ADA", password).await;
+    let session = answer.expect(200);
+    let cookie = answer.headers["set-cookie"].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let with = [("cookie", cookie), ("x-bcdr-request", "1")];
+    let out = site
+        .send_with("DELETE", "/api/v1/session", None, &with)
+        .await;
+    assert_eq!(out.status, 204);
+    let signed_in = &entries(&site, "action=sign_in").await[0];
+    assert_eq!(signed_in["actor"]["name"], "ada");
+    assert_eq!(signed_in["actor"]["id"], session["id"]);
+    let signed_out = &entries(&site, "action=sign_out").await[0];
+    assert!(signed_in["session"].as_str().unwrap().starts_with("ses-"));
+    assert_eq!(signed_out["session"], signed_in["session"]);
+    for (name, times) in [("Ada", 2), ("correct horse battery", 1)] {
+        for _ in 0..times {
+            assert_eq!(sign_in(name, "no such password").await.status, 401);
+        }
+    }
+    site.stop().await;
+    site.resume().await;
+    let failed = entries(&site, "action=sign_in&outcome=refused").await;
+    let failed: Vec<_> = failed
+        .iter()
+        .map(|entry| (entry["object"].as_str(), entry["count"].as_u64()))
+        .collect();
+    assert_eq!(failed, [(None, Some(1)), (Some("ada"), Some(2))]);
+    let text = Value::from(entries(&site, "").await).to_string();
+    assert!(!text.contains(password));
+}
+
+#[tokio::test]
 async fn the_entry_is_durable_before_the_handler_runs() {
     let mut site = Site::start().await;
     let source = site.group().await;
