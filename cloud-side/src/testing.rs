@@ -1,5 +1,6 @@
 //! A cloud side in a directory of its own and a scripted gateway, for tests.
 
 pub(crate) mod gateway;
+pub(crate) mod leaving;
 pub(crate) mod site;
 pub(crate) mod source;
