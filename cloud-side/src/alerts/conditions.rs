@@ -508,7 +508,7 @@ fn delivery(channel: &ChannelRecord, now: Now) -> Condition {
         let detail = format!("{count} deliveries were given up after a day: {cause}");
         is_this_bad(Severity::Critical, detail)
     } else if failing.is_some_and(|failing| failing >= CHANNEL_FAILING) {
-        let detail = format!("nothing is taken since a while: {cause}");
+        let detail = format!("something that is sent is not taken for a while: {cause}");
         is_this_bad(Severity::Warning, detail)
     } else {
         Judged::IsNot

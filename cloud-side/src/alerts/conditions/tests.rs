@@ -326,13 +326,14 @@ fn a_channel_that_fails_for_long_or_gave_up_is_told_of() {
         last_failure: None,
         given_up,
         failing: failing.map(|second| Since::now(at(second))),
+        refusing: None,
     };
     let judge = |record| delivery(&record, at(1000)).judged;
     assert_eq!(judge(record(0, None)), Judged::IsNot);
     assert_eq!(judge(record(0, Some(200))), Judged::IsNot);
     assert!(holds(
         Some(&judge(record(0, Some(100)))),
-        "nothing is taken"
+        "is not taken"
     ));
     let given_up = judge(record(2, Some(100)));
     assert!(holds(Some(&given_up), "2 deliveries were given up"));
