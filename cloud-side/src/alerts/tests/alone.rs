@@ -121,7 +121,6 @@ async fn a_catalog_that_keeps_no_mark_makes_nobody_hear_a_thing_twice() {
     assert_eq!(next.body["alert"]["object"]["name"], "other", "{next:?}");
     shutdown.cancel();
     courier.await.unwrap();
-    assert_eq!(alerts.state().outbox.pending("ops"), 0);
 }
 
 #[tokio::test]
