@@ -6,6 +6,7 @@
 //! administrator once there was one. Secrets are kept as hashes only. Which permission an operation
 //! needs, and what cookies look like, is not decided here.
 
+mod change;
 mod error;
 mod expiry;
 mod password;
@@ -25,12 +26,12 @@ pub(crate) use tokens::{NewToken, issue, token_id};
 pub(crate) use users::{NewUser, UserChange};
 
 use crate::{
-    catalog::{Catalog, CatalogError, Document, DocumentKey, DocumentRow, TokenRecord},
+    catalog::{Catalog, CatalogError, Document, DocumentKey, TokenRecord},
     clock,
-    offload::offload,
 };
 use bcdr_format::Timestamp;
 use bcdr_http::{Authenticator, LookupError, Principal, TokenHash};
+use change::Edit;
 use password::Passwords;
 use sign_in::Attempts;
 use std::{
@@ -48,9 +49,9 @@ const SETTLE_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Access {
     catalog: Arc<Catalog>,
-    table: Mutex<Table>,
+    table: Arc<Mutex<Table>>,
     /// Held while a change is decided, made durable and taken into the table.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
     passwords: Passwords,
     attempts: Mutex<Attempts>,
 }
@@ -73,16 +74,15 @@ impl Access {
         })?;
         Ok(Self {
             catalog,
-            table: Mutex::new(table),
-            changing: tokio::sync::Mutex::default(),
+            table: Arc::new(Mutex::new(table)),
+            changing: Arc::default(),
             passwords: Passwords::new()?,
             attempts: Mutex::default(),
         })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // Each change of the table is one step that leaves it whole.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
@@ -93,16 +93,6 @@ impl Access {
     /// has not ended. For what goes on after its request was let through; it is no use of the session.
     pub(crate) fn still_is(&self, principal: &Principal, session: Option<&TokenHash>) -> bool {
         self.table().still_is(principal, session, clock::wall())
-    }
-
-    /// Writes and removes documents together; durable on return.
-    async fn keep(
-        &self,
-        put: Vec<DocumentRow>,
-        removed: Vec<DocumentKey>,
-    ) -> Result<(), CatalogError> {
-        let catalog = Arc::clone(&self.catalog);
-        offload(move || catalog.exchange_documents(&put, &removed)).await
     }
 
     /// Keeps the documents of sessions up with the table, until `shutdown`.
@@ -123,23 +113,17 @@ impl Access {
 
     /// Removes sessions that have ended, and makes the last use of the others durable.
     async fn settle(&self, now: Timestamp) -> Result<(), CatalogError> {
-        let _one = self.changing.lock().await;
-        let (used, ended) = {
+        let turn = self.turn().await;
+        let edits: Vec<_> = {
             let table = self.table();
-            (table.used_sessions(), table.ended_sessions(now))
+            let used = table.used_sessions().into_iter().map(Edit::Used);
+            let ended = table.ended_sessions(now).into_iter();
+            used.chain(ended.map(Edit::NoSession)).collect()
         };
-        if used.is_empty() && ended.is_empty() {
+        if edits.is_empty() {
             return Ok(());
         }
-        let rows = used.iter().map(DocumentRow::of).collect();
-        let keys = ended.iter().map(|hash| session_key(*hash)).collect();
-        self.keep(rows, keys).await?;
-        let mut table = self.table();
-        for hash in ended {
-            table.sessions.remove(&hash);
-        }
-        table.note_kept(&used);
-        Ok(())
+        self.make(turn, edits).await
     }
 }
 
@@ -151,6 +135,11 @@ impl Authenticator for Access {
     fn session(&self, session: &TokenHash) -> Result<Option<Principal>, LookupError> {
         Ok(self.table().use_session(session, clock::wall()))
     }
+}
+
+fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    // Each change of the table is one step that leaves it whole.
+    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn session_key(hash: TokenHash) -> DocumentKey {

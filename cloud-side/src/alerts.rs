@@ -3,8 +3,9 @@
 //! [`bcdr_alert`] decides; this module looks at the service ([`facts`]), says what is so
 //! ([`conditions`]), keeps the book in the catalog, and brings what has to be told to the channels
 //! ([`courier`]). Invariants: a change and its deliveries are durable in one transaction before
-//! anything of them is sent or shown; a delivery's mark is durable before it is taken for told; no
-//! channel, however slow, holds up looking.
+//! anything of them is sent or shown; a delivery's mark is durable before it is shown as told; what
+//! is being written comes to its end also when whoever asked has left; no channel, however slow,
+//! holds up looking; signs of life are sent only while somebody looks.
 
 pub(crate) mod channel;
 mod conditions;
@@ -16,6 +17,7 @@ mod runner;
 mod store;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub(crate) use message::Message;
 pub(crate) use runner::run;
@@ -28,8 +30,8 @@ use crate::{
     record_id,
 };
 use bcdr_alert::{
-    Alert, AlertBook, AlertId, AlertState, Changes, ChannelRecord, Delivery, Marked, Mute, Now,
-    ObjectKind, Outbox, Refused, Severity,
+    Alert, AlertBook, AlertId, AlertState, Changes, ChannelRecord, Delivery, DeliveryState, Marked,
+    Mute, Now, ObjectKind, Outbox, Refused, Sent, Severity, Sign,
 };
 use bcdr_format::{InstallationId, Timestamp};
 use channel::Channel;
@@ -41,7 +43,8 @@ use std::{
     time::Duration,
 };
 use store::Mutes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
+use watch::Watch;
 
 /// Why a wish about an alert is not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -84,9 +87,11 @@ pub(crate) struct Alerts {
     metrics: AlertMetrics,
     state: Mutex<State>,
     /// Held while the book is changed and made durable, so that changes do not overtake each other.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
     /// The same for marks and what is known of channels.
-    marking: tokio::sync::Mutex<()>,
+    marking: Arc<tokio::sync::Mutex<()>>,
+    /// Whether somebody looks.
+    watch: Mutex<Watch>,
     /// Told when there may be something to send.
     wake: Notify,
     /// When certificates end, by name.
@@ -108,6 +113,7 @@ impl Alerts {
     ) -> Result<Self, CatalogError> {
         let now = now(&clock);
         let left = store::load(&catalog)?;
+        let watch = Watch::begin(config.every(), now);
         let book = AlertBook::load(config.settings(), left.alerts, left.mutes, now);
         let names = channels.iter().map(|channel| channel.name.clone());
         let outbox = Outbox::load(names, left.channels, left.pending, now);
@@ -123,8 +129,9 @@ impl Alerts {
             channels,
             metrics,
             state: Mutex::new(State { book, outbox }),
-            changing: tokio::sync::Mutex::default(),
-            marking: tokio::sync::Mutex::default(),
+            changing: Arc::default(),
+            marking: Arc::default(),
+            watch: Mutex::new(watch),
             wake: Notify::new(),
             certificates: Mutex::default(),
         })
@@ -149,24 +156,38 @@ impl Alerts {
 
     /// Changes the book; durable, with the deliveries that follow, on return.
     async fn change(
-        &self,
+        self: &Arc<Self>,
         act: impl FnOnce(&mut AlertBook, Now) -> Result<Changes, Refused>,
     ) -> Result<(), AlertError> {
-        let _one = self.changing.lock().await;
+        let turn = Arc::clone(&self.changing).lock_owned().await;
         let now = self.now();
         let mut book = self.state().book.clone();
         let changes = act(&mut book, now)?;
-        let made = self.deliveries(&changes, now);
-        if !changes.is_empty() {
-            let mut rows: Vec<_> = changes.alerts.iter().map(DocumentRow::of).collect();
-            rows.extend(made.iter().map(DocumentRow::of));
-            if changes.mutes {
-                let mutes = book.mutes(now.wall);
-                rows.push(DocumentRow::of(&Mutes { mutes }));
-            }
-            let catalog = Arc::clone(&self.catalog);
-            offload(move || catalog.put_documents(&rows)).await?;
+        if changes.is_empty() {
+            self.state().book = book;
+            return Ok(());
         }
+        let this = Arc::clone(self);
+        // On a thread that nobody's leaving ends.
+        Ok(offload(move || this.take_in(turn, book, &changes, now)).await?)
+    }
+
+    /// Makes changes of the book durable, and takes them in. Blocks.
+    fn take_in(
+        &self,
+        _turn: OwnedMutexGuard<()>,
+        book: AlertBook,
+        changes: &Changes,
+        now: Now,
+    ) -> Result<(), CatalogError> {
+        let made = self.deliveries(changes, now);
+        let mut rows: Vec<_> = changes.alerts.iter().map(DocumentRow::of).collect();
+        rows.extend(made.iter().map(DocumentRow::of));
+        if changes.mutes {
+            let mutes = book.mutes(now.wall);
+            rows.push(DocumentRow::of(&Mutes { mutes }));
+        }
+        self.catalog.put_documents(&rows)?;
         let some = !made.is_empty();
         {
             let mut state = self.state();
@@ -199,7 +220,7 @@ impl Alerts {
 
     /// Somebody takes an alert on; durable on return.
     pub(crate) async fn acknowledge(
-        &self,
+        self: &Arc<Self>,
         id: AlertId,
         by: &str,
         note: Option<String>,
@@ -209,12 +230,12 @@ impl Alerts {
     }
 
     /// Keeps what a scope covers quiet; durable on return.
-    pub(crate) async fn mute(&self, id: AlertId, mute: Mute) -> Result<(), AlertError> {
+    pub(crate) async fn mute(self: &Arc<Self>, id: AlertId, mute: Mute) -> Result<(), AlertError> {
         self.change(|book, now| book.mute(id, mute, now)).await
     }
 
     /// Ends all mutes that cover an alert; durable on return.
-    pub(crate) async fn unmute(&self, id: AlertId, by: &str) -> Result<(), AlertError> {
+    pub(crate) async fn unmute(self: &Arc<Self>, id: AlertId, by: &str) -> Result<(), AlertError> {
         self.change(|book, now| book.unmute(id, by, now)).await
     }
 
@@ -285,7 +306,8 @@ impl Alerts {
     }
 
     /// Sends a message to a channel now, and says what came of it; none when there is no such channel.
-    pub(crate) async fn test(&self, name: &str) -> Option<Result<(), String>> {
+    /// That somebody behind it did not take it counts as a failure here: that is what a test is for.
+    pub(crate) async fn test(self: &Arc<Self>, name: &str) -> Option<Result<(), String>> {
         let channel = Arc::clone(self.channels.get(name)?);
         let id = format!("test-{name}-{}", clock::wall().0);
         let message = Message::Test {
@@ -293,21 +315,29 @@ impl Alerts {
             installation: self.installation,
             at: clock::wall(),
         };
-        let result = channel.send(&message).await;
-        self.tried(&channel.name, &result, "test").await;
-        Some(result)
+        let sent = channel.send(&message).await;
+        self.tried(&channel.name, &sent, Sign::Test).await;
+        Some(sent.and_then(|taken| taken.but.map_or(Ok(()), Err)))
     }
 
     /// Notes what came of something that is no delivery.
-    async fn tried(&self, name: &str, result: &Result<(), String>, kind: &str) {
-        let _one = self.marking.lock().await;
-        self.count(name, &format!("{kind}_{}", word(result.is_ok())));
-        let record = self.state().outbox.tried(name, result, self.now());
-        let (catalog, stored) = (Arc::clone(&self.catalog), record.clone());
-        if let Err(error) = offload(move || catalog.put_document(&stored)).await {
-            tracing::warn!(%error, channel = name, "how a channel is could not be kept");
-        }
-        self.state().outbox.note(record);
+    async fn tried(self: &Arc<Self>, name: &str, sent: &Sent, sign: Sign) {
+        let turn = Arc::clone(&self.marking).lock_owned().await;
+        let kind = match sign {
+            Sign::Heartbeat => "heartbeat",
+            Sign::Test => "test",
+        };
+        self.count(name, &format!("{kind}_{}", word(sent.is_ok())));
+        let record = self.state().outbox.tried(name, sign, sent, self.now());
+        let this = Arc::clone(self);
+        offload(move || {
+            if let Err(error) = this.catalog.put_document(&record) {
+                tracing::warn!(%error, channel = record.name, "how a channel is could not be kept");
+            }
+            this.state().outbox.note(record);
+            drop(turn);
+        })
+        .await;
     }
 
     fn count(&self, channel: &str, result: &str) {
@@ -315,35 +345,58 @@ impl Alerts {
         counter.with_label_values(&[channel, result]).inc();
     }
 
-    /// Marks what came of a delivery; durable before it counts.
-    async fn mark(&self, delivery: Delivery, result: Result<(), String>) {
+    /// Marks what came of a delivery; durable before it is shown.
+    async fn mark(&self, delivery: Delivery, sent: Sent) {
         let _one = self.marking.lock().await;
-        let taken = result.is_ok();
-        if let Err(error) = &result {
-            tracing::warn!(channel = %delivery.channel, delivery = %delivery.id(), %error, "an alert was not taken");
+        let (channel, id) = (&delivery.channel, delivery.id());
+        match &sent {
+            Err(error) => {
+                tracing::warn!(%channel, delivery = %id, %error, "an alert was not taken");
+            }
+            Ok(taken) => {
+                if let Some(but) = &taken.but {
+                    tracing::warn!(%channel, delivery = %id, %but, "not everybody took an alert");
+                }
+            }
         }
-        let marked: Marked = self.state().outbox.judge(&delivery, result, self.now());
-        let rows = [
-            DocumentRow::of(&marked.delivery),
-            DocumentRow::of(&marked.channel),
-        ];
+        let taken = sent.is_ok();
+        let marked = self.state().outbox.judge(&delivery, sent, self.now());
+        let given_up = matches!(marked.delivery.state, DeliveryState::GivenUp { .. });
+        self.count(channel, if given_up { "given_up" } else { word(taken) });
+        self.keep_marks(vec![marked]).await;
+    }
+
+    /// Tries those marks again that could not be made durable.
+    async fn mark_again(&self) {
+        let _one = self.marking.lock().await;
+        let due = self.state().outbox.marks_due(self.now());
+        if !due.is_empty() {
+            self.keep_marks(due).await;
+        }
+    }
+
+    /// Makes marks durable, or else keeps them for later. The caller holds `marking`.
+    async fn keep_marks(&self, marks: Vec<Marked>) {
+        let both = |marked: &Marked| {
+            let channel = DocumentRow::of(&marked.channel);
+            [DocumentRow::of(&marked.delivery), channel]
+        };
+        let rows: Vec<_> = marks.iter().flat_map(both).collect();
         let catalog = Arc::clone(&self.catalog);
         let kept = offload(move || catalog.put_documents(&rows)).await;
-        let given_up = matches!(
-            marked.delivery.state,
-            bcdr_alert::DeliveryState::GivenUp { .. }
-        );
+        if let Err(error) = &kept {
+            let count = marks.len();
+            tracing::error!(%error, count, "what came of alerts that were sent could not be kept; it is tried again, and what was taken is told once more only by another process");
+        }
+        let now = self.now();
         let mut state = self.state();
-        match kept {
-            Ok(()) => state.outbox.mark(marked, self.now()),
-            Err(error) => {
-                tracing::error!(%error, delivery = %delivery.id(), "that an alert was told could not be kept: it is told again");
-                state.outbox.put_back(&delivery, self.now());
+        for marked in marks {
+            match kept {
+                Ok(()) => state.outbox.mark(marked, now),
+                Err(_) => state.outbox.mark_later(marked, now),
             }
         }
         drop(state);
-        let result = if given_up { "given_up" } else { word(taken) };
-        self.count(&delivery.channel, result);
         // What comes after it on this channel may be due now.
         self.wake.notify_one();
     }
@@ -366,12 +419,20 @@ impl Alerts {
         self.state().book.is_active(code, kind, id)
     }
 
-    async fn observe(&self, conditions: Vec<bcdr_alert::Condition>) -> Result<(), AlertError> {
+    async fn observe(
+        self: &Arc<Self>,
+        conditions: Vec<bcdr_alert::Condition>,
+    ) -> Result<(), AlertError> {
         let random = record_id::random()?;
         self.change(|book, now| Ok(book.observe(&conditions, now, random)))
             .await?;
+        self.watch().looked(self.now());
         self.measure();
         Ok(())
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes what was cleared long ago.

@@ -27,7 +27,7 @@ mod step;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use action::{Action, Command, Event, Probe, Serving, StepResult};
 pub use allowed::{AllowedAction, Surroundings, Verb, allowed_actions};

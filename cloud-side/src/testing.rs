@@ -2,5 +2,6 @@
 
 pub(crate) mod following;
 pub(crate) mod gateway;
+pub(crate) mod leaving;
 pub(crate) mod site;
 pub(crate) mod source;

@@ -28,8 +28,8 @@ pub use condition::{Condition, Judged, Object, ObjectKind};
 pub use filling::{Filling, Sample};
 pub use id::{AlertId, ParseAlertIdError};
 pub use outbox::{
-    ChannelRecord, Delivery, DeliveryState, GIVEN_UP_AFTER, LastFailure, Marked, Outbox,
-    delivery_id,
+    ChannelRecord, Delivery, DeliveryState, GIVEN_UP_AFTER, LastFailure, Marked, Outbox, Sent,
+    Sign, Taken, delivery_id,
 };
 pub use text::Language;
 pub use time::{Now, Since};

@@ -2,8 +2,10 @@
 //!
 //! A delivery is made durable with the change that it tells, in one transaction; it is sent after
 //! that, and marked after it was taken. Invariants: of one alert, a channel is told one thing after
-//! the other; what is marked is never sent again; a delivery that was not taken for a day is given up,
-//! and that is kept with its channel until something is taken there again.
+//! the other; what is marked is never sent again, and what was taken not by this process, also when
+//! its mark cannot be made durable; a delivery that was not taken for a day is given up, and that is
+//! kept with its channel until a delivery is taken there again. What is no delivery proves nothing
+//! about deliveries: a receiver may take signs of life and refuse alerts.
 
 #[cfg(test)]
 mod tests;
@@ -85,6 +87,25 @@ pub struct LastFailure {
     pub error: String,
 }
 
+/// What a channel said that it took.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// Who of several behind the channel did not take it, and why.
+    pub but: Option<String>,
+}
+
+/// What came of sending: it was taken, or why not.
+pub type Sent = Result<Taken, String>;
+
+/// What is sent besides deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// A sign of life.
+    Heartbeat,
+    /// Somebody tries the channel.
+    Test,
+}
+
 /// What is known of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelRecord {
@@ -94,10 +115,13 @@ pub struct ChannelRecord {
     pub last_success: Option<Timestamp>,
     /// What went wrong last.
     pub last_failure: Option<LastFailure>,
-    /// Deliveries given up since something was taken.
+    /// Deliveries given up since one was taken.
     pub given_up: u32,
-    /// Since when nothing is taken although it was sent; none while all is well.
+    /// Since when something of what is sent is not taken; none while all is well.
     pub failing: Option<Since>,
+    /// Since when no delivery is taken although some were sent.
+    #[serde(default)]
+    pub refusing: Option<Since>,
 }
 
 impl ChannelRecord {
@@ -108,21 +132,43 @@ impl ChannelRecord {
             last_failure: None,
             given_up: 0,
             failing: None,
+            refusing: None,
         }
     }
 
-    fn took(&mut self, now: Now) {
-        self.last_success = Some(now.wall);
-        self.given_up = 0;
-        self.failing = None;
+    fn take_up(&mut self, now: Now) {
+        for since in [&mut self.failing, &mut self.refusing] {
+            if let Some(since) = since {
+                since.take_up(now);
+            }
+        }
     }
 
-    fn failed(&mut self, error: &str, now: Now) {
+    /// Something was taken. A delivery that was shows that deliveries are.
+    fn took(&mut self, taken: Taken, is_delivery: bool, now: Now) {
+        self.last_success = Some(now.wall);
+        if is_delivery {
+            self.given_up = 0;
+            self.refusing = None;
+        }
+        self.failing = self.refusing;
+        if let Some(error) = taken.but {
+            self.last_failure = Some(LastFailure {
+                at: now.wall,
+                error,
+            });
+        }
+    }
+
+    fn failed(&mut self, error: &str, is_delivery: bool, now: Now) {
         self.last_failure = Some(LastFailure {
             at: now.wall,
             error: error.to_owned(),
         });
         self.failing.get_or_insert(Since::now(now));
+        if is_delivery {
+            self.refusing.get_or_insert(Since::now(now));
+        }
     }
 }
 
@@ -141,8 +187,15 @@ type Key = (AlertId, u32);
 struct Queue {
     pending: BTreeMap<Key, Delivery>,
     in_flight: BTreeSet<Key>,
-    /// When a delivery is tried again; those not named at once.
+    /// When a delivery, or its mark, is tried again; those not named at once.
     again: BTreeMap<Key, Duration>,
+    /// Deliveries that are over, whose mark could not be made durable, and how often that was tried.
+    /// They are still pending for the next process.
+    unmarked: BTreeMap<Key, (Delivery, u32)>,
+}
+
+fn key_of(delivery: &Delivery) -> Key {
+    (delivery.transition.alert, delivery.transition.number)
 }
 
 /// Everything that is to be told.
@@ -173,9 +226,7 @@ impl Outbox {
         }
         for mut channel in channels {
             if let Some(known) = outbox.channels.get_mut(&channel.name) {
-                if let Some(failing) = &mut channel.failing {
-                    failing.take_up(now);
-                }
+                channel.take_up(now);
                 *known = channel;
             }
         }
@@ -212,13 +263,12 @@ impl Outbox {
     /// Takes in a delivery that is durable.
     pub fn add(&mut self, delivery: Delivery) {
         if let Some(queue) = self.queues.get_mut(&delivery.channel) {
-            let key = (delivery.transition.alert, delivery.transition.number);
-            queue.pending.insert(key, delivery);
+            queue.pending.insert(key_of(&delivery), delivery);
         }
     }
 
     /// Gives what a channel is to be sent now, `most` at once, those in flight included. Each is in
-    /// flight until it is marked or put back.
+    /// flight until it is marked, now or later.
     pub fn take_due(&mut self, channel: &str, most: usize, now: Now) -> Vec<Delivery> {
         let Some(queue) = self.queues.get_mut(channel) else {
             return Vec::new();
@@ -226,8 +276,12 @@ impl Outbox {
         let mut due = Vec::new();
         let mut seen = None;
         for (key, delivery) in &queue.pending {
-            // Only the first of an alert: the others come after it.
-            if seen.replace(key.0) == Some(key.0) || queue.in_flight.contains(key) {
+            // Only the first of an alert: the others come after it, and after its mark, or the next
+            // process would send them in another order.
+            if seen.replace(key.0) == Some(key.0)
+                || queue.in_flight.contains(key)
+                || queue.unmarked.contains_key(key)
+            {
                 continue;
             }
             let waits = queue.again.get(key).is_some_and(|at| *at > now.monotonic);
@@ -235,26 +289,23 @@ impl Outbox {
                 due.push(delivery.clone());
             }
         }
-        let keys = due
-            .iter()
-            .map(|delivery| (delivery.transition.alert, delivery.transition.number));
-        queue.in_flight.extend(keys);
+        queue.in_flight.extend(due.iter().map(key_of));
         due
     }
 
     /// What follows when a delivery was taken, or not.
-    pub fn judge(&self, delivery: &Delivery, result: Result<(), String>, now: Now) -> Marked {
+    pub fn judge(&self, delivery: &Delivery, sent: Sent, now: Now) -> Marked {
         let mut delivery = delivery.clone();
         delivery.attempts = delivery.attempts.saturating_add(1);
         let mut channel = self.channel(&delivery.channel);
-        match result {
-            Ok(()) => {
+        match sent {
+            Ok(taken) => {
                 delivery.last_error = None;
                 delivery.state = DeliveryState::Delivered { at: now.wall };
-                channel.took(now);
+                channel.took(taken, true, now);
             }
             Err(error) => {
-                channel.failed(&error, now);
+                channel.failed(&error, true, now);
                 delivery.last_error = Some(error);
                 if delivery.since.elapsed(now) >= GIVEN_UP_AFTER {
                     delivery.state = DeliveryState::GivenUp { at: now.wall };
@@ -265,12 +316,13 @@ impl Outbox {
         Marked { delivery, channel }
     }
 
-    /// Takes in what is durable of a delivery that was in flight.
+    /// Takes in what is durable of a delivery that was in flight, or marked later.
     pub fn mark(&mut self, marked: Marked, now: Now) {
         let Marked { delivery, channel } = marked;
-        let key = (delivery.transition.alert, delivery.transition.number);
+        let key = key_of(&delivery);
         if let Some(queue) = self.queues.get_mut(&delivery.channel) {
             queue.in_flight.remove(&key);
+            queue.unmarked.remove(&key);
             queue.again.remove(&key);
             if delivery.state == DeliveryState::Pending {
                 let pause = pause_after(delivery.attempts, &delivery.id());
@@ -283,22 +335,52 @@ impl Outbox {
         self.channels.insert(channel.name.clone(), channel);
     }
 
-    /// What came of a delivery could not be made durable: it is still to be sent, after a pause.
-    pub fn put_back(&mut self, delivery: &Delivery, now: Now) {
-        let key = (delivery.transition.alert, delivery.transition.number);
-        if let Some(queue) = self.queues.get_mut(&delivery.channel) {
-            queue.in_flight.remove(&key);
-            queue.again.insert(key, now.monotonic + PAUSE_FIRST);
+    /// Takes in what could not be made durable of a delivery. In this process it counts all the same:
+    /// what is over is not sent again, and its mark is due after a pause that grows; what was not
+    /// taken is tried again as if that were durable.
+    pub fn mark_later(&mut self, marked: Marked, now: Now) {
+        if marked.delivery.state == DeliveryState::Pending {
+            return self.mark(marked, now);
         }
+        let Marked { delivery, channel } = marked;
+        let key = key_of(&delivery);
+        if let Some(queue) = self.queues.get_mut(&delivery.channel) {
+            let tried = queue.unmarked.get(&key).map_or(0, |(_, tries)| *tries);
+            let tries = tried.saturating_add(1);
+            queue.in_flight.remove(&key);
+            let pause = pause_after(tries, &delivery.id());
+            queue.again.insert(key, now.monotonic + pause);
+            queue.unmarked.insert(key, (delivery, tries));
+        }
+        self.channels.insert(channel.name.clone(), channel);
     }
 
-    /// What follows for a channel when something else than a delivery was taken or not: a test or a
-    /// sign of life.
-    pub fn tried(&self, channel: &str, result: &Result<(), String>, now: Now) -> ChannelRecord {
+    /// The marks that are to be made durable now, after they could not be before.
+    pub fn marks_due(&self, now: Now) -> Vec<Marked> {
+        let mut due = Vec::new();
+        for (name, queue) in &self.queues {
+            for (key, (delivery, _)) in &queue.unmarked {
+                if queue.again.get(key).is_none_or(|at| *at <= now.monotonic) {
+                    due.push(Marked {
+                        delivery: delivery.clone(),
+                        channel: self.channel(name),
+                    });
+                }
+            }
+        }
+        due
+    }
+
+    /// What follows for a channel when something else than a delivery was taken or not. A test that is
+    /// taken ends the trouble of deliveries where none is waiting that would show it: somebody looked.
+    pub fn tried(&self, channel: &str, sign: Sign, sent: &Sent, now: Now) -> ChannelRecord {
         let mut record = self.channel(channel);
-        match result {
-            Ok(()) => record.took(now),
-            Err(error) => record.failed(error, now),
+        match sent {
+            Ok(taken) => {
+                let settles = sign == Sign::Test && self.pending(channel) == 0;
+                record.took(taken.clone(), settles, now);
+            }
+            Err(error) => record.failed(error, false, now),
         }
         record
     }

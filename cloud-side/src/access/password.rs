@@ -97,8 +97,13 @@ impl Passwords {
 
     /// The hash to store.
     pub(super) async fn hash(&self, password: PasswordText) -> Result<String, AccessError> {
-        let _turn = self.turn().await?;
-        offload(move || hash(password.0.as_bytes())).await
+        let turn = self.turn().await?;
+        offload(move || {
+            // Until it is done, also when whoever asked has left: the limit is one of work.
+            let _turn = turn;
+            hash(password.0.as_bytes())
+        })
+        .await
     }
 
     /// Whether a password is that of a stored hash; `None` for a user who does not exist or has
@@ -113,8 +118,9 @@ impl Passwords {
         }
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.nobody).to_owned();
-        let _turn = self.turn().await?;
+        let turn = self.turn().await?;
         let same = offload(move || {
+            let _turn = turn;
             let stored = PasswordHash::new(&stored).map_err(AccessError::Hash)?;
             Ok::<_, AccessError>(
                 hasher()?
@@ -154,6 +160,7 @@ fn hash(password: &[u8]) -> Result<String, AccessError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::leaving::{leave, one_after_the_other};
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only_and_nobody_has_one() {
@@ -177,6 +184,20 @@ mod tests {
         let broken = passwords.matches(Some("plain"), text.clone()).await;
         assert!(matches!(broken, Err(AccessError::Hash(_))));
         assert!(!format!("{text:?}").contains("horse"));
+    }
+
+    #[test]
+    fn a_password_that_is_being_checked_counts_also_when_nobody_waits_for_it_any_more() {
+        one_after_the_other(async {
+            let passwords = Passwords::new().unwrap();
+            let free = || passwords.working.available_permits();
+            let text = || PasswordText::from("correct horse battery");
+            let busy = || assert_eq!(free(), AT_ONCE - 1);
+            leave(passwords.matches(None, text()), busy).await;
+            assert_eq!(free(), AT_ONCE);
+            leave(passwords.hash(text()), busy).await;
+            assert_eq!(free(), AT_ONCE);
+        });
     }
 
     #[tokio::test]

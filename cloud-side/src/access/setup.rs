@@ -3,9 +3,9 @@
 //! Invariant: the secret goes in the same transaction that brings an administrator, whoever made one,
 //! so it never stands beside one.
 
-use super::{Access, AccessError, PasswordText, UserRecord, records::SetupRecord};
+use super::{Access, AccessError, PasswordText, UserRecord, change::Edit, records::SetupRecord};
 use crate::{
-    catalog::{Catalog, DocumentKey, DocumentRow},
+    catalog::{Catalog, DocumentKey},
     clock,
     offload::offload,
 };
@@ -54,7 +54,7 @@ impl Access {
         self.attempts().begin_at(address)?;
         let name = super::users::name(name)?;
         password.check(&name)?;
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let catalog = Arc::clone(&self.catalog);
         let kept: Option<SetupRecord> = offload(move || catalog.document(SetupRecord::KEY)).await?;
         let kept = kept.ok_or(AccessError::SetUp)?;
@@ -65,9 +65,8 @@ impl Access {
         self.free_name(&name)?;
         let password = self.passwords.hash(password).await?;
         let user = UserRecord::new(name, Role::Admin, password, clock::wall())?;
-        self.keep(vec![DocumentRow::of(&user)], vec![setup_key()])
-            .await?;
-        self.table().users.insert(user.id, user.clone());
+        let edits = vec![Edit::User(user.clone()), Edit::SetUp];
+        self.make(turn, edits).await?;
         self.attempts().forgive_at(address);
         tracing::info!(user = user.name, "the first administrator was made");
         Ok(user)

@@ -4,8 +4,8 @@
 //! at the same time are no more than attempts one after the other. Accounts are counted whether they
 //! exist or not.
 
-use super::{Access, AccessError, PasswordText, SessionRecord, UserRecord, expiry, session_key};
-use crate::{catalog::DocumentRow, clock, record_id::UserId};
+use super::{Access, AccessError, PasswordText, SessionRecord, UserRecord, change::Edit, expiry};
+use crate::clock;
 use bcdr_format::Timestamp;
 use bcdr_http::{AddressBlock, FailureThrottle, Principal, Token, TokenHash};
 use std::{net::IpAddr, time::Instant};
@@ -24,23 +24,29 @@ pub(super) struct Attempts {
 impl Attempts {
     /// Counts an attempt from an address, or says how long it has to wait.
     pub(super) fn begin_at(&mut self, address: Option<IpAddr>) -> Result<(), AccessError> {
-        let Some(address) = address.map(AddressBlock::from) else {
-            return Ok(());
-        };
-        let now = Instant::now();
-        if let Some(wait) = self.addresses.wait(&address, now) {
-            return Err(AccessError::Wait(wait));
-        }
-        self.addresses.failed(&address, now);
-        Ok(())
+        self.begin(address, None, Instant::now())
     }
 
-    fn begin_as(&mut self, account: &[u8; 32]) -> Result<(), AccessError> {
-        let now = Instant::now();
-        if let Some(wait) = self.accounts.wait(account, now) {
+    /// Counts an attempt, or says how long it has to wait. One that has to wait counts nowhere: an
+    /// address is not slowed down for an account that others guess at.
+    fn begin(
+        &mut self,
+        address: Option<IpAddr>,
+        account: Option<&[u8; 32]>,
+        now: Instant,
+    ) -> Result<(), AccessError> {
+        let block = address.map(AddressBlock::from);
+        let of_address = block.and_then(|block| self.addresses.wait(&block, now));
+        let of_account = account.and_then(|account| self.accounts.wait(account, now));
+        if let Some(wait) = of_address.max(of_account) {
             return Err(AccessError::Wait(wait));
         }
-        self.accounts.failed(account, now);
+        if let Some(block) = block {
+            self.addresses.failed(&block, now);
+        }
+        if let Some(account) = account {
+            self.accounts.failed(account, now);
+        }
         Ok(())
     }
 
@@ -76,11 +82,8 @@ impl Access {
     ) -> Result<UserRecord, AccessError> {
         let name = name.to_lowercase();
         let account = *blake3::hash(name.as_bytes()).as_bytes();
-        {
-            let mut attempts = self.attempts();
-            attempts.begin_at(address)?;
-            attempts.begin_as(&account)?;
-        }
+        self.attempts()
+            .begin(address, Some(&account), Instant::now())?;
         let user = self.table().named(&name).cloned();
         let stored = user.as_ref().map(|user| user.password.as_str());
         let same = match self.passwords.matches(stored, password).await {
@@ -113,23 +116,24 @@ impl Access {
         former: Option<TokenHash>,
     ) -> Result<SignedIn, AccessError> {
         let proven = self.prove(name, password, address).await?;
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         // It may have been changed while the password was looked at.
         let user = self.table().users.get(&proven.id).cloned();
         let user = user
             .filter(|user| !user.disabled && user.password == proven.password)
             .ok_or(AccessError::WrongPassword)?;
-        let session = self.begin(&user, former).await?;
+        let (session, edits) = self.begin(&user, former)?;
+        self.make(turn, edits).await?;
         tracing::info!(user = user.name, "signed in");
         Ok(SignedIn { session, user })
     }
 
-    /// Begins a session of a user. The caller holds `changing`.
-    async fn begin(
+    /// A new session of a user, and what it takes. The caller has the turn.
+    fn begin(
         &self,
         user: &UserRecord,
         former: Option<TokenHash>,
-    ) -> Result<Token, AccessError> {
+    ) -> Result<(Token, Vec<Edit>), AccessError> {
         let session = Token::generate()?;
         let now = clock::wall();
         let record = SessionRecord {
@@ -138,18 +142,12 @@ impl Access {
             created_at: now,
             used_at: now,
         };
-        let mut ended = self
-            .table()
-            .oldest_sessions_beyond(user.id, SESSIONS_PER_USER - 1);
+        let table = self.table();
+        let mut ended = table.oldest_sessions_beyond(user.id, SESSIONS_PER_USER - 1);
         ended.extend(former);
-        let keys = ended.iter().map(|hash| session_key(*hash)).collect();
-        self.keep(vec![DocumentRow::of(&record)], keys).await?;
-        let mut table = self.table();
-        for hash in ended {
-            table.sessions.remove(&hash);
-        }
-        table.insert_session(record);
-        Ok(session)
+        let mut edits: Vec<_> = ended.into_iter().map(Edit::NoSession).collect();
+        edits.push(Edit::Session(record));
+        Ok((session, edits))
     }
 
     /// Ends a session; durable on return.
@@ -157,10 +155,8 @@ impl Access {
     /// # Errors
     /// When the catalog cannot be written; then it has not ended.
     pub(crate) async fn sign_out(&self, session: TokenHash) -> Result<(), AccessError> {
-        let _one = self.changing.lock().await;
-        self.keep(Vec::new(), vec![session_key(session)]).await?;
-        self.table().sessions.remove(&session);
-        Ok(())
+        let turn = self.turn().await;
+        Ok(self.make(turn, vec![Edit::NoSession(session)]).await?)
     }
 
     /// Sets the own password. All sessions of the user end, and the one that asked goes on as a new
@@ -180,9 +176,11 @@ impl Access {
         wanted.check(&owner.name)?;
         self.prove(&owner.name, current, address).await?;
         let hashed = self.passwords.hash(wanted).await?;
-        let _one = self.changing.lock().await;
-        let user = self.store_password(owner.id, hashed, clock::wall()).await?;
-        let session = self.begin(&user, None).await?;
+        let turn = self.turn().await;
+        let (user, mut edits) = self.with_password(owner.id, hashed, clock::wall())?;
+        let (session, begun) = self.begin(&user, None)?;
+        edits.extend(begun);
+        self.make(turn, edits).await?;
         Ok(SignedIn { session, user })
     }
 
@@ -208,12 +206,33 @@ pub(super) fn principal_of(user: &UserRecord, ends: Timestamp) -> Principal {
     }
 }
 
-/// The sessions of a user.
-pub(super) fn sessions_of(access: &Access, user: UserId) -> Vec<TokenHash> {
-    let table = access.table();
-    let of_user = table
-        .sessions
-        .values()
-        .filter(|held| held.record.user == user);
-    of_user.map(|held| held.record.hash).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_does_not_pay_for_an_account_that_has_to_wait() {
+        let mut attempts = Attempts::default();
+        let now = Instant::now();
+        let (guessed, other) = ([1; 32], [2; 32]);
+        let from = |host: u8| Some(IpAddr::from([192, 0, 2, host]));
+        for host in 1..=6 {
+            attempts.begin(from(host), Some(&guessed), now).unwrap();
+        }
+        for _ in 0..20 {
+            let refused = attempts.begin(from(7), Some(&guessed), now);
+            assert!(matches!(refused, Err(AccessError::Wait(_))));
+        }
+        attempts.begin(from(7), Some(&other), now).unwrap();
+        // Nor does an account for an address.
+        for _ in 0..4 {
+            attempts.begin(from(7), Some(&[3; 32]), now).unwrap();
+        }
+        attempts.begin(from(7), None, now).unwrap();
+        for _ in 0..20 {
+            let refused = attempts.begin(from(7), Some(&other), now);
+            assert!(matches!(refused, Err(AccessError::Wait(_))));
+        }
+        attempts.begin(from(8), Some(&other), now).unwrap();
+    }
 }

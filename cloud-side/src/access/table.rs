@@ -141,12 +141,10 @@ impl Table {
         held.map(|held| held.record.clone()).collect()
     }
 
-    /// Notes what was made durable of [`Self::used_sessions`].
-    pub(super) fn note_kept(&mut self, kept: &[SessionRecord]) {
-        for record in kept {
-            if let Some(held) = self.sessions.get_mut(&record.hash) {
-                held.kept_used_at = record.used_at;
-            }
+    /// Notes what was made durable of one of [`Self::used_sessions`].
+    pub(super) fn note_kept(&mut self, kept: &SessionRecord) {
+        if let Some(held) = self.sessions.get_mut(&kept.hash) {
+            held.kept_used_at = kept.used_at;
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Users, tokens and sessions over their catalog.
 
 use super::*;
+use crate::testing::leaving::{leave, one_after_the_other};
 use bcdr_disk::RealStorage;
-use bcdr_http::{Role, Token};
+use bcdr_http::{Permission, Role, Token};
 use std::net::IpAddr;
 
 const PASSWORD: &str = "correct horse battery";
@@ -333,6 +334,102 @@ async fn a_user_has_so_many_sessions_and_a_new_sign_in_ends_the_browsers_former_
     assert_ne!(signed.session.hash(), sessions[5].hash());
 }
 
+/// What is known, in words that can be compared.
+fn known(world: &World) -> Vec<String> {
+    let table = world.access.table();
+    let users = table.users.values().map(|user| format!("{user:?}"));
+    let tokens = table.tokens.values().map(|token| format!("{token:?}"));
+    let sessions = table.sessions.values();
+    let sessions = sessions.map(|held| held.record.hash.to_string());
+    let mut all: Vec<_> = users.chain(tokens).chain(sessions).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_change_that_is_being_written_comes_to_its_end_when_nobody_waits_for_it_any_more() {
+    one_after_the_other(async {
+        let world = World::new();
+        world.user("root", Role::Admin).await;
+        for name in ["ada", "bob"] {
+            world.user(name, Role::Operator).await;
+        }
+        let wanted = |name: &str| NewToken {
+            name: name.to_owned(),
+            role: Role::Viewer,
+            expires_at: None,
+        };
+        let (revoked, record) = world.access.create_token(wanted("one")).await.unwrap();
+        let ended = world.sign_in("root", PASSWORD).await.unwrap();
+        let of_ada = world.sign_in("ada", PASSWORD).await.unwrap();
+        let disabled = UserChange {
+            disabled: Some(true),
+            ..UserChange::default()
+        };
+        let access = &world.access;
+        leave(access.create_token(wanted("two")), || ()).await;
+        leave(access.revoke_token(&token_id(&record).to_string()), || ()).await;
+        leave(access.sign_out(ended.hash()), || ()).await;
+        leave(access.change_user("ada", disabled), || ()).await;
+        leave(access.remove_user("bob"), || ()).await;
+
+        let tokens = access.tokens();
+        let names: Vec<_> = tokens.iter().map(|token| token.name.as_str()).collect();
+        assert_eq!(names, ["two"]);
+        assert_eq!(access.principal(&revoked.hash()).unwrap(), None);
+        assert!(!world.is_known(&ended) && !world.is_known(&of_ada));
+        assert!(access.user("ada").unwrap().disabled && access.user("bob").is_err());
+        // The same holds over a restart: the table and the catalog agree.
+        let before = known(&world);
+        let world = world.restart();
+        assert_eq!(known(&world), before);
+    });
+}
+
+#[tokio::test]
+async fn every_way_to_a_password_keeps_to_its_rules() {
+    let world = World::new();
+    let secret = new_setup(&world.access.catalog).unwrap();
+    let (short, long) = ("eleven char", "x".repeat(257));
+    let name = "long.name@example";
+    for (password, is_length) in [
+        (short, true),
+        (long.as_str(), true),
+        ("Long.Name@Example", false),
+    ] {
+        let refused = |answer: Result<(), AccessError>| match answer {
+            Err(AccessError::PasswordLength) => assert!(is_length, "{password:?}"),
+            Err(AccessError::PasswordIsName) => assert!(!is_length, "{password:?}"),
+            other => panic!("{password:?}: {other:?}"),
+        };
+        let access = &world.access;
+        let set_up = access.set_up(secret.expose(), name, password.into(), None);
+        refused(set_up.await.map(drop));
+        let wanted = NewUser {
+            name: name.to_owned(),
+            role: Role::Viewer,
+            password: password.into(),
+        };
+        refused(access.create_user(wanted).await.map(drop));
+    }
+    world.user(name, Role::Viewer).await;
+    let session = world.sign_in(name, PASSWORD).await.unwrap();
+    for password in [short, &long, "Long.Name@Example"] {
+        let access = &world.access;
+        let set = access.set_password(name, password.into()).await;
+        let (current, wanted) = (PASSWORD.into(), password.into());
+        let own = access.change_own_password(session.hash(), current, wanted, None);
+        for refused in [set.map(drop), own.await.map(drop)] {
+            let is_refused = matches!(
+                refused,
+                Err(AccessError::PasswordLength | AccessError::PasswordIsName)
+            );
+            assert!(is_refused, "{password:?}: {refused:?}");
+        }
+    }
+    assert!(world.is_known(&session));
+}
+
 #[test]
 fn names_that_could_be_mistaken_are_refused() {
     for text in ["", "-a", "a b", "ада", "a/b", &"x".repeat(65), "a\u{200b}"] {
@@ -341,4 +438,34 @@ fn names_that_could_be_mistaken_are_refused() {
     assert_eq!(users::name(" Ada.L@Example ").unwrap(), "ada.l@example");
     let id = crate::record_id::UserId::generate(Timestamp(1)).unwrap();
     assert!(users::name(&id.to_string()).is_err());
+}
+
+#[test]
+fn the_docs_have_the_table_of_roles_as_it_is() {
+    let docs = include_str!("../../../docs/operate/access.md");
+    let cells = |line: &str| -> Vec<String> {
+        let cells = line.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    let mut rows = docs.lines().filter(|line| line.starts_with('|')).map(cells);
+    let roles = rows.next().unwrap();
+    let roles: Vec<Role> = roles[1..]
+        .iter()
+        .map(|role| role.parse().unwrap())
+        .collect();
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(roles.len(), Role::ALL.len());
+    for permission in Permission::ALL {
+        // What everybody may is said below the table.
+        if permission == Permission::Own {
+            continue;
+        }
+        let name = format!("(`{permission}`)");
+        let row = rows.iter().find(|row| row[0].ends_with(&name));
+        let row = row.unwrap_or_else(|| panic!("{permission} is not in docs/operate/access.md"));
+        for (role, cell) in roles.iter().zip(&row[1..]) {
+            let said = cell == "yes";
+            assert_eq!(said, role.allows(permission), "{role}: {permission}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Tokens for programs.
 
-use super::{Access, AccessError, each};
+use super::{Access, AccessError, change::Edit, each};
 use crate::{
-    catalog::{Catalog, DocumentKey, DocumentRow, TokenRecord},
+    catalog::{Catalog, TokenRecord},
     clock,
     record_id::TokenId,
 };
@@ -100,12 +100,11 @@ impl Access {
         &self,
         wanted: NewToken,
     ) -> Result<(Token, TokenRecord), AccessError> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let count = self.table().tokens.len();
         let (token, record) = make(wanted, count, clock::wall())?;
-        self.keep(vec![DocumentRow::of(&record)], Vec::new())
-            .await?;
-        self.table().insert_token(record.clone())?;
+        let made = Edit::Token(token.hash(), record.clone());
+        self.make(turn, vec![made]).await?;
         Ok((token, record))
     }
 
@@ -114,18 +113,15 @@ impl Access {
     /// # Errors
     /// When there is none, or the catalog cannot be written.
     pub(crate) async fn revoke_token(&self, id: &str) -> Result<(), AccessError> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let found = {
             let table = self.table();
             let mut tokens = table.tokens.iter();
             tokens
                 .find(|(_, record)| token_id(record).to_string() == id)
-                .map(|(hash, record)| (*hash, record.hash.clone()))
+                .map(|(hash, record)| Edit::NoToken(*hash, record.clone()))
         };
-        let (hash, key) = found.ok_or_else(|| AccessError::NoToken(id.to_owned()))?;
-        self.keep(Vec::new(), vec![DocumentKey::of::<TokenRecord>(&key)])
-            .await?;
-        self.table().tokens.remove(&hash);
-        Ok(())
+        let gone = found.ok_or_else(|| AccessError::NoToken(id.to_owned()))?;
+        Ok(self.make(turn, vec![gone]).await?)
     }
 }

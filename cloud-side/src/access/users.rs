@@ -1,16 +1,9 @@
 //! Users and their changes.
 
-use super::{
-    Access, AccessError, PasswordText, UserRecord, session_key, setup::setup_key,
-    sign_in::sessions_of,
-};
-use crate::{
-    catalog::{DocumentKey, DocumentRow},
-    clock,
-    record_id::UserId,
-};
+use super::{Access, AccessError, PasswordText, UserRecord, change::Edit};
+use crate::{clock, record_id::UserId};
 use bcdr_format::Timestamp;
-use bcdr_http::{Role, TokenHash};
+use bcdr_http::Role;
 
 const USERS_MAX: usize = 1000;
 const NAME_BYTES_MAX: usize = 64;
@@ -118,16 +111,15 @@ impl Access {
     pub(crate) async fn create_user(&self, wanted: NewUser) -> Result<UserRecord, AccessError> {
         let name = name(&wanted.name)?;
         wanted.password.check(&name)?;
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         self.free_name(&name)?;
         let password = self.passwords.hash(wanted.password).await?;
         let user = UserRecord::new(name, wanted.role, password, clock::wall())?;
-        let used_up = match user.role {
-            Role::Admin => vec![setup_key()],
-            _ => Vec::new(),
-        };
-        self.keep(vec![DocumentRow::of(&user)], used_up).await?;
-        self.table().users.insert(user.id, user.clone());
+        let mut edits = vec![Edit::User(user.clone())];
+        if user.role == Role::Admin {
+            edits.push(Edit::SetUp);
+        }
+        self.make(turn, edits).await?;
         Ok(user)
     }
 
@@ -141,7 +133,7 @@ impl Access {
         change: UserChange,
         expected: impl Fn(&UserRecord) -> bool + Send,
     ) -> Result<UserRecord, AccessError> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let before = self.user_as(id_or_name, expected)?;
         let mut user = before.clone();
         user.role = change.role.unwrap_or(user.role);
@@ -153,12 +145,12 @@ impl Access {
         if !administers && self.table().is_last_admin(user.id) {
             return Err(AccessError::LastAdmin(user.name));
         }
-        let mut removed = Vec::new();
+        let mut edits = self.ended_sessions_of(user.id);
+        edits.push(Edit::User(user.clone()));
         if administers {
-            removed.push(setup_key());
+            edits.push(Edit::SetUp);
         }
-        let ended = sessions_of(self, user.id);
-        self.replace(&user, ended, removed).await?;
+        self.make(turn, edits).await?;
         Ok(user)
     }
 
@@ -175,25 +167,27 @@ impl Access {
         let user = self.user_as(id_or_name, &expected)?;
         password.check(&user.name)?;
         let hashed = self.passwords.hash(password).await?;
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         // The user may have been changed while the password was hashed.
         let user = self.user_as(&user.id.to_string(), expected)?;
-        self.store_password(user.id, hashed, clock::wall()).await
+        let (user, edits) = self.with_password(user.id, hashed, clock::wall())?;
+        self.make(turn, edits).await?;
+        Ok(user)
     }
 
-    /// The caller holds `changing`.
-    pub(super) async fn store_password(
+    /// The user with another password, and what follows from it. The caller has the turn.
+    pub(super) fn with_password(
         &self,
         id: UserId,
         hashed: String,
         now: Timestamp,
-    ) -> Result<UserRecord, AccessError> {
+    ) -> Result<(UserRecord, Vec<Edit>), AccessError> {
         let mut user = self.user(&id.to_string())?;
         user.password = hashed;
         user.password_set_at = now;
-        let ended = sessions_of(self, id);
-        self.replace(&user, ended, Vec::new()).await?;
-        Ok(user)
+        let mut edits = self.ended_sessions_of(id);
+        edits.push(Edit::User(user.clone()));
+        Ok((user, edits))
     }
 
     /// Removes a user for good.
@@ -205,37 +199,21 @@ impl Access {
         id_or_name: &str,
         expected: impl Fn(&UserRecord) -> bool + Send,
     ) -> Result<(), AccessError> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let user = self.user_as(id_or_name, expected)?;
         if self.table().is_last_admin(user.id) {
             return Err(AccessError::LastAdmin(user.name));
         }
-        let ended = sessions_of(self, user.id);
-        let mut removed: Vec<_> = ended.iter().map(|hash| session_key(*hash)).collect();
-        removed.push(DocumentKey::of::<UserRecord>(&user.id.to_string()));
-        self.keep(Vec::new(), removed).await?;
-        let mut table = self.table();
-        table.users.remove(&user.id);
-        for hash in ended {
-            table.sessions.remove(&hash);
-        }
-        Ok(())
+        let mut edits = self.ended_sessions_of(user.id);
+        edits.push(Edit::NoUser(user.id));
+        Ok(self.make(turn, edits).await?)
     }
 
-    /// Puts a user's record in the place of the former one and ends sessions, all in one transaction.
-    async fn replace(
-        &self,
-        user: &UserRecord,
-        ended: Vec<TokenHash>,
-        mut removed: Vec<DocumentKey>,
-    ) -> Result<(), AccessError> {
-        removed.extend(ended.iter().map(|hash| session_key(*hash)));
-        self.keep(vec![DocumentRow::of(user)], removed).await?;
-        let mut table = self.table();
-        table.users.insert(user.id, user.clone());
-        for hash in ended {
-            table.sessions.remove(&hash);
-        }
-        Ok(())
+    /// The end of all sessions of a user.
+    fn ended_sessions_of(&self, user: UserId) -> Vec<Edit> {
+        let table = self.table();
+        let records = table.sessions.values().map(|held| &held.record);
+        let of_user = records.filter(|record| record.user == user);
+        of_user.map(|record| Edit::NoSession(record.hash)).collect()
     }
 }

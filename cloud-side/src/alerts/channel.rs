@@ -8,7 +8,7 @@ pub(super) mod robot;
 pub(super) mod webhook;
 
 use super::Message;
-use bcdr_alert::{Alert, AlertCode, Language, ObjectKind, Severity, Transition};
+use bcdr_alert::{Alert, AlertCode, Language, ObjectKind, Sent, Severity, Taken, Transition};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -116,15 +116,16 @@ impl Channel {
     }
 
     /// Tells, once.
-    pub(super) async fn send(&self, message: &Message) -> Result<(), String> {
+    pub(super) async fn send(&self, message: &Message) -> Sent {
         let sent = async {
             match &self.way {
                 Way::Webhook(hook) => hook.send(message, self.language).await,
-                Way::Email(mail) => mail.send(message, self.language).await,
+                Way::Email(mail) => return mail.send(message, self.language).await,
                 Way::DingTalk(robot) | Way::WeCom(robot) => {
                     robot.send(message, self.language).await
                 }
             }
+            .map(|()| Taken::default())
         };
         match tokio::time::timeout(LONGEST, sent).await {
             Ok(result) => result,

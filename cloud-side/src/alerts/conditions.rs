@@ -3,6 +3,8 @@
 //! Invariant: every condition of every object is named at each look; what cannot be judged from the
 //! facts is unknown, never well.
 
+mod way;
+
 use super::{
     config::AlertsConfig,
     facts::{Facts, GroupFacts},
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     clock,
     groups::status::ReplicationState,
-    recovery::{CommitPolicy, Placement, PlacementJob, PlacementState, Stage, Step},
+    recovery::{CommitPolicy, PlacementJob, Stage, Step},
 };
 use bcdr_alert::{
     AlertCode, ChannelRecord, Condition, Filling, Judged, Now, Object, ObjectKind, Sample, Severity,
@@ -19,6 +21,7 @@ use bcdr_format::{GroupId, Timestamp};
 use bcdr_readiness::Readiness;
 use bcdr_wire::feed::{CaptureReport, Tracking};
 use std::{collections::HashMap, time::Duration};
+use way::{Way, at_source};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// A journal that is full sooner than this is told of.
@@ -84,25 +87,6 @@ fn span(time: Duration) -> String {
     }
 }
 
-/// Whether a group's production is at its source, so that what the source does says how it is
-/// protected; or why that is not so.
-fn at_source(placement: Option<&Placement>) -> Result<(), Judged> {
-    let Some(placement) = placement else {
-        return Err(unknown("where production runs is being looked up"));
-    };
-    match placement.state() {
-        PlacementState::SourceActive => Ok(()),
-        PlacementState::TargetActive
-        | PlacementState::Reversing
-        | PlacementState::ReverseProtected
-        | PlacementState::FailingBack => Err(Judged::IsNot),
-        PlacementState::SplitBrainSuspected => {
-            Err(unknown("two sites may be taking writes; settle that first"))
-        }
-        _ => Err(unknown("production is being moved")),
-    }
-}
-
 impl Observer {
     /// All conditions. `was` says whether an alert is active, for those that end later than they begin.
     pub(super) fn conditions(
@@ -122,7 +106,10 @@ impl Observer {
             seen.look(group, facts.now);
             let target = config.rpo_target(&group.name);
             let judged = [
-                (AlertCode::RpoBreach, rpo(group, target, breached)),
+                (
+                    AlertCode::RpoBreach,
+                    rpo(group, target, breached, facts.now),
+                ),
                 (AlertCode::Stalled, stalled(group)),
                 (AlertCode::Disconnected, disconnected(group)),
                 (AlertCode::Untracked, untracked(group)),
@@ -201,22 +188,29 @@ fn report(group: &GroupFacts) -> Result<&CaptureReport, Judged> {
         .ok_or_else(|| unknown("the source's capture is not connected"))
 }
 
-fn rpo(group: &GroupFacts, target: Duration, breached: bool) -> Judged {
-    if let Err(judged) = at_source(group.placement.as_ref()) {
-        return judged;
-    }
-    let Some(age) = group.age else {
-        return unknown("no point has been published yet, so its age is unknown");
-    };
+fn rpo(group: &GroupFacts, target: Duration, breached: bool, now: Now) -> Judged {
     // What was late once is well again only when it is clearly so.
     let limit = if breached { target * 4 / 5 } else { target };
-    when(age > limit, || {
-        format!(
-            "the newest point is {} old; the target is {}",
-            span(age),
-            span(target)
-        )
-    })
+    match way::of(group.placement.as_ref()) {
+        Err(judged) => judged,
+        Ok(Way::Home(job)) => match way::home_age(job, now) {
+            Err(judged) => judged,
+            Ok(age) if age > limit => way::home_is_late(job, age, target),
+            Ok(_) => Judged::IsNot,
+        },
+        Ok(Way::Here) => {
+            let Some(age) = group.age else {
+                return unknown("no point has been published yet, so its age is unknown");
+            };
+            when(age > limit, || {
+                format!(
+                    "the newest point is {} old; the target is {}",
+                    span(age),
+                    span(target)
+                )
+            })
+        }
+    }
 }
 
 fn stalled(group: &GroupFacts) -> Judged {
@@ -230,9 +224,10 @@ fn stalled(group: &GroupFacts) -> Judged {
 }
 
 fn disconnected(group: &GroupFacts) -> Judged {
-    if let Err(judged) = at_source(group.placement.as_ref()) {
-        return judged;
-    }
+    let way = match way::of(group.placement.as_ref()) {
+        Ok(way) => way,
+        Err(judged) => return judged,
+    };
     match group.replication.state {
         ReplicationState::Stalled if group.obstacle.is_some() => {
             unknown("the store takes no data, so whoever delivers is sent away")
@@ -240,7 +235,16 @@ fn disconnected(group: &GroupFacts) -> Judged {
         ReplicationState::Disconnected if group.gateway_connected && !group.capture_told => {
             unknown("the gateway has just connected and has not told yet how the source is")
         }
-        ReplicationState::Disconnected => is(words(group)),
+        ReplicationState::Disconnected => match way {
+            Way::Here => is(words(group)),
+            Way::Home(_) => is_this_bad(
+                Severity::Warning,
+                format!(
+                    "home cannot follow production at the target: {}",
+                    words(group)
+                ),
+            ),
+        },
         _ => Judged::IsNot,
     }
 }
@@ -270,11 +274,8 @@ fn untracked(group: &GroupFacts) -> Judged {
 }
 
 fn unprotected(group: &GroupFacts) -> Judged {
-    let state = group.placement.as_ref().map(Placement::state);
-    if state == Some(PlacementState::TargetActive) {
-        let detail =
-            "production runs at the target, and nothing follows what it writes; begin a failback";
-        return is_this_bad(Severity::Warning, detail);
+    if let Some(judged) = way::is_followed_by_nothing(group.placement.as_ref()) {
+        return judged;
     }
     when(
         group.replication.state == ReplicationState::Unprotected,
@@ -336,7 +337,7 @@ fn drill_overdue(group: &GroupFacts) -> Judged {
 
 fn cleanup(group: &GroupFacts) -> Judged {
     when(group.cleanup_failed, || {
-        "that the last drill left nothing behind is not proven".to_owned()
+        "that an earlier drill left nothing behind is not proven".to_owned()
     })
 }
 
@@ -508,7 +509,7 @@ fn delivery(channel: &ChannelRecord, now: Now) -> Condition {
         let detail = format!("{count} deliveries were given up after a day: {cause}");
         is_this_bad(Severity::Critical, detail)
     } else if failing.is_some_and(|failing| failing >= CHANNEL_FAILING) {
-        let detail = format!("nothing is taken since a while: {cause}");
+        let detail = format!("something that is sent is not taken for a while: {cause}");
         is_this_bad(Severity::Warning, detail)
     } else {
         Judged::IsNot

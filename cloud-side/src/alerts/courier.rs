@@ -2,7 +2,7 @@
 
 use super::{Alerts, Message, channel::Channel};
 use crate::clock;
-use bcdr_alert::Delivery;
+use bcdr_alert::{Delivery, Sign};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -15,20 +15,24 @@ const TICK: Duration = Duration::from_millis(500);
 /// Tells until `shutdown`. What is on its way then is told again by the next process, under the same
 /// id, unless it was marked.
 pub(super) async fn run(alerts: Arc<Alerts>, shutdown: CancellationToken) {
+    tokio::join!(
+        bring(Arc::clone(&alerts), shutdown.clone()),
+        mark(alerts, shutdown)
+    );
+}
+
+async fn bring(alerts: Arc<Alerts>, shutdown: CancellationToken) {
     let mut on_their_way = JoinSet::new();
     let mut beats = Beats::new(&alerts);
     loop {
-        let now = alerts.now();
-        for channel in alerts.channels.values() {
-            let due = alerts.state().outbox.take_due(&channel.name, AT_ONCE, now);
-            for delivery in due {
-                let (alerts, channel) = (Arc::clone(&alerts), Arc::clone(channel));
-                on_their_way.spawn(async move { tell(&alerts, &channel, delivery).await });
-            }
-            if beats.is_due(channel) {
-                let (alerts, channel) = (Arc::clone(&alerts), Arc::clone(channel));
-                on_their_way.spawn(async move { beat(&alerts, &channel).await });
-            }
+        for errand in errands(&alerts, &mut beats) {
+            let alerts = Arc::clone(&alerts);
+            on_their_way.spawn(async move {
+                match errand {
+                    Errand::Tell(channel, delivery) => tell(&alerts, &channel, *delivery).await,
+                    Errand::Beat(channel) => beat(&alerts, &channel).await,
+                }
+            });
         }
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -40,16 +44,61 @@ pub(super) async fn run(alerts: Arc<Alerts>, shutdown: CancellationToken) {
     on_their_way.shutdown().await;
 }
 
+/// Marks what was sent and could not be marked then, beside everything else: a catalog that cannot be
+/// written keeps nobody from being told.
+async fn mark(alerts: Arc<Alerts>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        alerts.mark_again().await;
+    }
+}
+
+/// Something to be brought to a channel.
+#[derive(Debug)]
+pub(super) enum Errand {
+    Tell(Arc<Channel>, Box<Delivery>),
+    Beat(Arc<Channel>),
+}
+
+/// What is to be brought now.
+pub(super) fn errands(alerts: &Alerts, beats: &mut Beats) -> Vec<Errand> {
+    let now = alerts.now();
+    let is_watched = {
+        let mut watch = alerts.watch();
+        if let Some(silence) = watch.is_lost(now) {
+            let seconds = silence.as_secs();
+            tracing::error!(
+                seconds,
+                "nobody could look for what is wrong: signs of life are held back until somebody does"
+            );
+        }
+        watch.is_kept(now)
+    };
+    let mut errands = Vec::new();
+    for channel in alerts.channels.values() {
+        let due = alerts.state().outbox.take_due(&channel.name, AT_ONCE, now);
+        let tell = |delivery| Errand::Tell(Arc::clone(channel), Box::new(delivery));
+        errands.extend(due.into_iter().map(tell));
+        if is_watched && beats.is_due(channel) {
+            errands.push(Errand::Beat(Arc::clone(channel)));
+        }
+    }
+    errands
+}
+
 async fn tell(alerts: &Alerts, channel: &Channel, delivery: Delivery) {
     let message = Message::Alert {
         installation: alerts.installation,
         delivery: Box::new(delivery.clone()),
     };
-    let result = channel.send(&message).await;
-    alerts.mark(delivery, result).await;
+    let sent = channel.send(&message).await;
+    alerts.mark(delivery, sent).await;
 }
 
-async fn beat(alerts: &Alerts, channel: &Channel) {
+async fn beat(alerts: &Arc<Alerts>, channel: &Channel) {
     let at = clock::wall();
     let message = Message::Heartbeat {
         id: format!("beat-{}-{}", channel.name, at.0),
@@ -57,19 +106,19 @@ async fn beat(alerts: &Alerts, channel: &Channel) {
         at,
         active: alerts.active(),
     };
-    let result = channel.send(&message).await;
-    if let Err(error) = &result {
+    let sent = channel.send(&message).await;
+    if let Err(error) = &sent {
         tracing::warn!(channel = %channel.name, %error, "a sign of life was not taken");
     }
-    alerts.tried(&channel.name, &result, "heartbeat").await;
+    alerts.tried(&channel.name, &sent, Sign::Heartbeat).await;
 }
 
 /// When each channel's next sign of life is due.
-struct Beats(BTreeMap<String, Instant>);
+pub(super) struct Beats(BTreeMap<String, Instant>);
 
 impl Beats {
-    /// The first is due at once: a start is a sign of life.
-    fn new(alerts: &Alerts) -> Self {
+    /// The first is due at once: a start is a sign of life, as soon as somebody has looked.
+    pub(super) fn new(alerts: &Alerts) -> Self {
         let now = Instant::now();
         let with_beat = alerts
             .channels

@@ -1,7 +1,7 @@
 //! What is known of the service at one moment, for alerts: plain data, copied out of its owners.
 
 use crate::{
-    drills::DrillState,
+    drills::DrillAxis,
     groups::{Group, status::Replication},
     placements::Owed,
     recovery::Placement,
@@ -85,7 +85,7 @@ pub(super) async fn gather(service: &Arc<Service>) -> Facts {
 fn of_group(service: &Service, group: &Group) -> GroupFacts {
     let id = group.id();
     let axis = service.drills.axis(id);
-    let cleanup_failed = axis.state == Some(DrillState::CleanupFailed);
+    let cleanup_failed = is_clean_up_owed(&axis);
     let overdue_since = service
         .schedules
         .overdue_since(id, axis.last_passed, crate::clock::wall());
@@ -117,4 +117,34 @@ fn of_group(service: &Service, group: &Group) -> GroupFacts {
             readiness,
         }
     })
+}
+
+/// Whether a drill left something behind; also while another one of the group runs, whose state the
+/// axis shows then.
+fn is_clean_up_owed(axis: &DrillAxis) -> bool {
+    axis.leftover.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{drills::DrillState, record_id::DrillId};
+
+    #[test]
+    fn a_drill_that_runs_hides_no_other_that_left_something_behind() {
+        let [left, runs] = [1, 2].map(|at| DrillId::generate(Timestamp(at)).unwrap());
+        let axis = DrillAxis {
+            drill: Some(runs),
+            state: Some(DrillState::Running),
+            running: 1,
+            leftover: Some(left),
+            ..DrillAxis::default()
+        };
+        assert!(is_clean_up_owed(&axis));
+        let clean = DrillAxis {
+            leftover: None,
+            ..axis
+        };
+        assert!(!is_clean_up_owed(&clean));
+    }
 }

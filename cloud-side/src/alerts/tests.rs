@@ -1,5 +1,6 @@
 //! Alerts of a whole cloud side, told to real receivers over real sockets.
 
+mod alone;
 mod mail;
 mod receiver;
 
@@ -11,7 +12,10 @@ use crate::{
 use bcdr_alert::{AlertCode, Severity};
 use receiver::{Answer, Receiver, SECRET};
 use serde_json::{Value, json};
-use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use super::{
     channel::{robot::DingTalkConfig, webhook::WebhookConfig},
@@ -29,7 +33,11 @@ fn at_once(config: &mut AlertsConfig) {
 
 /// A file beside the state directory that only its owner may read.
 fn private(site: &Site, name: &str, text: &str) -> PathBuf {
-    let path = site.directory.path().join(name);
+    private_in(site.directory.path(), name, text)
+}
+
+fn private_in(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
     path
@@ -50,10 +58,14 @@ fn channel(name: &str) -> ChannelConfig {
 }
 
 fn hook(site: &Site, name: &str, url: String) -> ChannelConfig {
+    hook_in(site.directory.path(), name, url)
+}
+
+fn hook_in(directory: &Path, name: &str, url: String) -> ChannelConfig {
     ChannelConfig {
         webhook: Some(WebhookConfig {
             url,
-            secret_file: private(site, "hook.secret", &format!("{SECRET}\n")),
+            secret_file: private_in(directory, "hook.secret", &format!("{SECRET}\n")),
             allowed_networks: vec!["127.0.0.0/8".to_owned()],
             authorities_file: None,
         }),

@@ -59,6 +59,7 @@ impl FailbackRecord {
             home_writes: None,
             method: None,
             seeded: false,
+            followed_at: None,
             proven_equal: false,
             sent_bytes: 0,
             remaining_bytes: None,
@@ -361,6 +362,7 @@ impl FailbackRecord {
             remaining_bytes,
         } = copied
         {
+            self.followed_at = self.progress.began_at(self.progress.step);
             self.sent_bytes = self.sent_bytes.saturating_add(*sent_bytes);
             self.remaining_bytes = Some(*remaining_bytes);
         }

@@ -292,6 +292,10 @@ pub struct FailbackRecord {
     pub method: Option<SeedMethod>,
     /// Whether home was brought to the branch's present at least once.
     pub seeded: bool,
+    /// The time whose state of the branch home holds at least: when the last complete copy began; not
+    /// known of records that an older release wrote.
+    #[serde(default)]
+    pub followed_at: Option<Timestamp>,
     /// Whether home was proven equal to the branch, at the cutover.
     pub proven_equal: bool,
     /// Bytes sent by all rounds.

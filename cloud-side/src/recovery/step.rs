@@ -237,6 +237,20 @@ impl Progress {
         self.steps.iter().any(|record| record.step == step)
     }
 
+    /// When the last attempt of a step began.
+    pub(super) fn began_at(&self, step: Step) -> Option<Timestamp> {
+        let record = self.steps.iter().find(|record| record.step == step)?;
+        record.last_began_at
+    }
+
+    /// Whether the last attempt of a step failed, and nothing came of it since.
+    pub fn is_failing(&self, step: Step) -> bool {
+        let failed = |record: &StepRecord| record.outcome == Some(StepOutcome::Failed);
+        self.steps
+            .iter()
+            .any(|record| record.step == step && failed(record))
+    }
+
     /// Whether an answer with this ticket is awaited.
     pub(super) fn awaits(&self, ticket: Ticket) -> bool {
         self.stage == Stage::Working && self.ticket == ticket

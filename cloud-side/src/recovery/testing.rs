@@ -311,3 +311,37 @@ impl Driver {
             .collect()
     }
 }
+
+/// Production at the target, nothing follows it.
+pub(crate) fn at_target() -> Placement {
+    Driver::at_target().placement
+}
+
+/// Production at the target; a failback awaits the confirmation of its disks.
+pub(crate) fn reversing() -> Placement {
+    let mut driver = Driver::at_target();
+    driver.start_back(Seed::OriginalDisk);
+    driver.run();
+    assert_eq!(driver.state(), PlacementState::Reversing);
+    driver.placement
+}
+
+/// Production at the target, and home holds what it was at the time that is given; if so asked, with
+/// a later round that failed.
+pub(crate) fn following(fails: bool) -> (Placement, Timestamp) {
+    let mut driver = Driver::following();
+    if fails {
+        driver.pass_seconds(30);
+        driver.fail();
+    }
+    assert_eq!(driver.state(), PlacementState::ReverseProtected);
+    (driver.placement, NOW)
+}
+
+/// Production on its way home.
+pub(crate) fn failing_back() -> Placement {
+    let mut driver = Driver::following();
+    driver.tell(Event::Cutover).unwrap();
+    assert_eq!(driver.state(), PlacementState::FailingBack);
+    driver.placement
+}

@@ -56,16 +56,26 @@ struct Disk {
 }
 
 impl Disk {
-    fn open(&self, now: Now) -> (AlertBook, Outbox) {
+    fn keep(&mut self, marked: &Marked) {
+        let Marked { delivery, channel } = marked.clone();
+        self.deliveries.insert(delivery.key(), delivery);
+        self.channels.insert(channel.name.clone(), channel);
+    }
+
+    fn open(&self, now: Now) -> Process {
         let alerts = self.alerts.values().cloned().collect();
         let deliveries = self.deliveries.values().cloned().collect();
         let channels = self.channels.values().cloned().collect();
         (
             AlertBook::load(settings(), alerts, Vec::new(), now),
             Outbox::load(names(), channels, deliveries, now),
+            BTreeSet::new(),
         )
     }
 }
+
+/// What a process knows, and the deliveries that it brought.
+type Process = (AlertBook, Outbox, BTreeSet<String>);
 
 /// Where a process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +85,8 @@ enum Kill {
     AfterTheBookIsDurable,
     AfterItWasSent,
     AfterItWasMarked,
+    /// It is not; but no mark can be made durable.
+    NothingIsKept,
 }
 
 fn kills() -> impl Strategy<Value = Kill> {
@@ -84,6 +96,7 @@ fn kills() -> impl Strategy<Value = Kill> {
         1 => Just(Kill::AfterTheBookIsDurable),
         1 => Just(Kill::AfterItWasSent),
         1 => Just(Kill::AfterItWasMarked),
+        3 => Just(Kill::NothingIsKept),
     ]
 }
 
@@ -98,7 +111,7 @@ struct Seen {
 fn one_round(
     disk: &mut Disk,
     seen: &mut Seen,
-    process: &mut (AlertBook, Outbox),
+    process: &mut Process,
     second: u64,
     (bits, kill, works): (u8, Kill, bool),
 ) -> Result<(), TestCaseError> {
@@ -130,13 +143,28 @@ fn one_round(
     }
     made.into_iter()
         .for_each(|delivery| process.1.add(delivery));
+    for marked in process.1.marks_due(now) {
+        if kill == Kill::NothingIsKept {
+            process.1.mark_later(marked, now);
+            continue;
+        }
+        seen.marked.insert(marked.delivery.key());
+        disk.keep(&marked);
+        process.1.mark(marked, now);
+    }
     for channel in names() {
         for delivery in process.1.take_due(&channel, 2, now) {
             prop_assert!(
                 !seen.marked.contains(&delivery.key()),
                 "it was marked before"
             );
-            let result = if works { Ok(()) } else { Err("500".to_owned()) };
+            let result = if works {
+                let new = process.2.insert(delivery.key());
+                prop_assert!(new, "this process told it before");
+                Ok(Taken::default())
+            } else {
+                Err("500".to_owned())
+            };
             if works {
                 let key = (
                     delivery.key(),
@@ -150,10 +178,11 @@ fn one_round(
                 return Ok(());
             }
             let marked = process.1.judge(&delivery, result, now);
-            disk.deliveries
-                .insert(marked.delivery.key(), marked.delivery.clone());
-            disk.channels
-                .insert(channel.clone(), marked.channel.clone());
+            if kill == Kill::NothingIsKept {
+                process.1.mark_later(marked, now);
+                continue;
+            }
+            disk.keep(&marked);
             if marked.delivery.state != DeliveryState::Pending {
                 seen.marked.insert(marked.delivery.key());
             }
@@ -239,8 +268,9 @@ fn pauses_grow_up_to_ten_minutes_and_after_a_day_it_is_given_up() {
         channel.failing.unwrap().elapsed(at(100)),
         Duration::from_secs(100)
     );
-    // Something that is taken ends the trouble.
-    outbox.note(outbox.tried("hook", &Ok(()), at(90_000)));
+    // A test that somebody makes afterwards, and that is taken, ends the trouble.
+    let taken = Ok(Taken::default());
+    outbox.note(outbox.tried("hook", Sign::Test, &taken, at(90_000)));
     let channel = outbox.channel("hook");
     assert_eq!((channel.given_up, channel.failing), (0, None));
     assert_eq!(
@@ -250,16 +280,99 @@ fn pauses_grow_up_to_ten_minutes_and_after_a_day_it_is_given_up() {
 }
 
 #[test]
-fn a_mark_that_could_not_be_kept_is_tried_again_after_a_pause() {
-    let (mut outbox, _) = one();
+fn what_was_taken_is_not_sent_again_when_its_mark_cannot_be_kept() {
+    let (mut outbox, delivery) = one();
     let due = outbox.take_due("hook", 4, at(0));
     assert!(
         outbox.take_due("hook", 4, at(100)).is_empty(),
         "it is in flight"
     );
-    outbox.put_back(&due[0], at(100));
-    assert!(outbox.take_due("hook", 4, at(101)).is_empty());
-    assert_eq!(outbox.take_due("hook", 4, at(105)), due);
+    let marked = outbox.judge(&due[0], Ok(Taken::default()), at(100));
+    outbox.mark_later(marked, at(100));
+    assert_eq!(outbox.channel("hook").last_success, Some(at(100).wall));
+    // Only the mark is tried again, each time later.
+    let mut tries = Vec::new();
+    for second in 100..10_000 {
+        assert_eq!(outbox.take_due("hook", 4, at(second)), [], "{second}");
+        for marked in outbox.marks_due(at(second)) {
+            tries.push(second);
+            outbox.mark_later(marked, at(second));
+        }
+    }
+    let pauses: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!((100..=105).contains(&tries[0]), "{tries:?}");
+    assert!(pauses[0] > 5 && pauses[1] > pauses[0], "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause <= 600), "{pauses:?}");
+    assert!(pauses[10..].iter().all(|pause| *pause >= 450), "{pauses:?}");
+    // The next process does not know of it, and sends it once more.
+    let mut next = Outbox::load(names(), Vec::new(), vec![delivery], at(10_000));
+    assert_eq!(next.take_due("hook", 4, at(10_000)).len(), 1);
+    // Once the mark is kept it is over for both.
+    let marked = outbox.marks_due(at(20_000)).remove(0);
+    let kept = marked.delivery.clone();
+    assert_eq!(kept.state, DeliveryState::Delivered { at: at(100).wall });
+    outbox.mark(marked, at(20_000));
+    assert_eq!(outbox.pending("hook"), 0);
+    assert_eq!(outbox.marks_due(at(90_000)), []);
+    let next = Outbox::load(names(), Vec::new(), vec![kept], at(20_000));
+    assert_eq!(next.pending("hook"), 0);
+}
+
+#[test]
+fn a_try_that_could_not_be_kept_ends_no_pause() {
+    let (mut outbox, _) = one();
+    let mut tries = Vec::new();
+    for second in 0..1000 {
+        for due in outbox.take_due("hook", 4, at(second)) {
+            tries.push(second);
+            let marked = outbox.judge(&due, Err("500".into()), at(second));
+            outbox.mark_later(marked, at(second));
+        }
+    }
+    assert_eq!(outbox.marks_due(at(1000)), []);
+    let pauses: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.len() < 9 && pauses[3] > 25, "{pauses:?}");
+}
+
+#[test]
+fn signs_of_life_that_are_taken_do_not_hide_that_alerts_are_refused() {
+    let (mut outbox, _) = one();
+    let taken = Ok(Taken::default());
+    let sign = |outbox: &mut Outbox, sign, sent: &Sent, second| {
+        outbox.note(outbox.tried("hook", sign, sent, at(second)));
+        outbox.channel("hook")
+    };
+    let mut second = 0;
+    while outbox.pending("hook") > 0 {
+        for due in outbox.take_due("hook", 4, at(second)) {
+            let marked = outbox.judge(&due, Err("403".into()), at(second));
+            outbox.mark(marked, at(second));
+        }
+        for kind in [Sign::Heartbeat, Sign::Test] {
+            if outbox.pending("hook") > 0 {
+                let channel = sign(&mut outbox, kind, &taken, second);
+                let failing = channel.failing.unwrap();
+                assert_eq!(failing.elapsed(at(second)), Duration::from_secs(second));
+                assert_eq!(channel.last_success, Some(at(second).wall));
+            }
+        }
+        second += 60;
+    }
+    // It was given up, and stays so until a delivery is taken or somebody tries.
+    let channel = sign(&mut outbox, Sign::Heartbeat, &taken, second);
+    assert!(channel.given_up == 1 && channel.failing.is_some());
+    let (_, delivery) = one();
+    outbox.add(delivery);
+    let due = outbox.take_due("hook", 4, at(second)).remove(0);
+    outbox.mark(outbox.judge(&due, taken.clone(), at(second)), at(second));
+    let channel = outbox.channel("hook");
+    assert!(channel.given_up == 0 && channel.failing.is_none());
+
+    // Signs of life that fail are a trouble of their own, which they end.
+    let channel = sign(&mut outbox, Sign::Heartbeat, &Err("502".into()), second);
+    assert!(channel.failing.is_some());
+    let channel = sign(&mut outbox, Sign::Heartbeat, &taken, second);
+    assert!(channel.failing.is_none());
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! E-mail, by SMTP.
 //!
 //! With TLS from the first byte, or with STARTTLS that is never done without; plain text goes to this
-//! very host only, and then without a password.
+//! very host only, and then without a password. A mail is taken when the server takes it for anybody:
+//! a mailbox that is gone must not keep the others from being told.
 
 use super::{ChannelError, authorities, secret};
 use crate::alerts::Message as Told;
-use bcdr_alert::Language;
+use bcdr_alert::{Language, Sent, Taken};
 use lettre::{
-    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    Message,
     message::{Mailbox, header::ContentType},
     transport::smtp::{
-        authentication::Credentials,
-        client::{Certificate, CertificateStore, Tls, TlsParameters},
+        Error as SmtpError,
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, Certificate, CertificateStore, Tls, TlsParameters},
+        commands,
+        extension::{ClientId, MailBodyParameter, MailParameter},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -19,8 +23,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// Most people who get a mail.
 const RECIPIENTS_MAX: usize = 50;
-/// The longest time of one command.
-const COMMAND: Duration = Duration::from_secs(20);
+/// The longest time in which a server is reached.
+const REACHED: Duration = Duration::from_secs(20);
 
 /// How the connection to the mail server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +81,10 @@ fn starttls() -> EmailTls {
 
 /// A mail server that is used.
 pub(crate) struct Mail {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    host: String,
+    port: u16,
+    tls: Tls,
+    credentials: Option<Credentials>,
     from: Mailbox,
     to: Vec<Mailbox>,
 }
@@ -104,34 +111,32 @@ impl Mail {
             let cause = format!("it has {} addresses, not 1 to {RECIPIENTS_MAX}", to.len());
             return Err(wrong("to", cause));
         }
-        let port = config.port.unwrap_or(config.tls.usual_port());
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
-            .port(port)
-            .timeout(Some(COMMAND))
-            .tls(tls(config)?);
-        builder = match (&config.user, &config.password_file) {
+        let credentials = match (&config.user, &config.password_file) {
             (Some(_), Some(_)) if config.tls == EmailTls::None => {
                 let cause = "a password is not sent in plain text; take starttls or implicit";
                 return Err(wrong("tls", cause));
             }
             (Some(user), Some(file)) => {
                 let password = secret(file)?;
-                builder.credentials(Credentials::new(user.clone(), password.to_string()))
+                Some(Credentials::new(user.clone(), password.to_string()))
             }
-            (None, None) => builder,
+            (None, None) => None,
             _ => {
                 let cause = "user and password_file go together; give both or none";
                 return Err(wrong("user", cause));
             }
         };
         Ok(Self {
-            transport: builder.build(),
+            host: config.host.clone(),
+            port: config.port.unwrap_or(config.tls.usual_port()),
+            tls: tls(config)?,
+            credentials,
             from: mailbox("from", &config.from)?,
             to,
         })
     }
 
-    pub(crate) async fn send(&self, told: &Told, language: Language) -> Result<(), String> {
+    pub(crate) async fn send(&self, told: &Told, language: Language) -> Sent {
         let domain = self.from.email.domain();
         let mut builder = Message::builder()
             .from(self.from.clone())
@@ -145,22 +150,110 @@ impl Mail {
         let mail = builder
             .body(told.text(language))
             .map_err(|error| format!("the mail cannot be made: {error}"))?;
-        let sent = self.transport.send(mail).await;
-        sent.map(drop).map_err(|error| {
-            let mut text = error.to_string();
-            let mut cause = std::error::Error::source(&error);
-            while let Some(next) = cause {
-                let more = next.to_string();
-                if !text.contains(&more) {
-                    text = format!("{text}: {more}");
-                }
-                cause = next.source();
-            }
+        let refused = self.deliver(&mail.formatted()).await.map_err(|error| {
+            let error = words(&error);
             format!(
-                "the mail server did not take it: {text}; check its address, its certificate and the password"
+                "the mail server did not take it: {error}; check its address, its certificate and the password"
             )
-        })
+        })?;
+        if refused.len() == self.to.len() {
+            let refused = refused.join("; ");
+            return Err(format!(
+                "the mail server takes it for nobody: {refused}; correct the channel's addresses"
+            ));
+        }
+        let but = (!refused.is_empty()).then(|| {
+            let refused = refused.join("; ");
+            format!(
+                "the mail server took it for others, but not for {refused}; correct that address of the channel"
+            )
+        });
+        Ok(Taken { but })
     }
+
+    /// Gives a mail to the server, and says for whom it was not taken, and why.
+    async fn deliver(&self, mail: &[u8]) -> Result<Vec<String>, SmtpError> {
+        let mut connection = self.connect().await?;
+        let refused = self.converse(&mut connection, mail).await;
+        connection.abort().await;
+        refused
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+        let hello = ClientId::default();
+        let from_the_first_byte = match &self.tls {
+            Tls::Wrapper(parameters) => Some(parameters.clone()),
+            _ => None,
+        };
+        let server = (self.host.as_str(), self.port);
+        let connected = AsyncSmtpConnection::connect_tokio1(
+            server,
+            Some(REACHED),
+            &hello,
+            from_the_first_byte,
+            None,
+        );
+        let mut connection = connected.await?;
+        if let Tls::Required(parameters) = &self.tls {
+            connection.starttls(parameters.clone(), &hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    /// One mail, for all that the server takes it for.
+    async fn converse(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        mail: &[u8],
+    ) -> Result<Vec<String>, SmtpError> {
+        // Only where it is needed: what is sent with them may go no further than to this server.
+        let mut parameters = Vec::new();
+        let mut addresses = self.to.iter().chain([&self.from]);
+        if addresses.any(|one| !one.email.to_string().is_ascii()) {
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !mail.is_ascii() {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        let from = Some(self.from.email.clone());
+        connection
+            .command(commands::Mail::new(from, parameters))
+            .await?;
+        let mut refused = Vec::new();
+        for to in &self.to {
+            let command = commands::Rcpt::new(to.email.clone(), Vec::new());
+            match connection.command(command).await {
+                Ok(_) => {}
+                // What the server says of this one; it goes on with the next.
+                Err(error) if error.status().is_some() => {
+                    refused.push(format!("{}: {}", to.email, words(&error)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if refused.len() < self.to.len() {
+            connection.command(commands::Data).await?;
+            connection.message(mail).await?;
+        }
+        Ok(refused)
+    }
+}
+
+/// What went wrong, with all its causes.
+fn words(error: &SmtpError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let more = next.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = next.source();
+    }
+    text
 }
 
 fn tls(config: &EmailConfig) -> Result<Tls, ChannelError> {

@@ -1,5 +1,10 @@
 use super::*;
-use crate::{alerts::facts::VolumeFacts, groups::status::Replication, placements::Owed};
+use crate::{
+    alerts::facts::VolumeFacts,
+    groups::status::Replication,
+    placements::Owed,
+    recovery::{Placement, testing},
+};
 use bcdr_alert::Since;
 use bcdr_disk::Space;
 use bcdr_format::{Generation, IncarnationOrdinal, Position, Sequence};
@@ -181,6 +186,119 @@ fn each_trouble_of_a_group_is_its_own_condition() {
     }
 }
 
+/// What is judged of a group with this placement, `seconds` after a time.
+fn placed(
+    placement: &Placement,
+    (at, seconds): (Timestamp, u64),
+    change: impl FnOnce(&mut GroupFacts),
+) -> HashMap<AlertCode, Judged> {
+    let now = Now {
+        wall: Timestamp(at.0 + i64::try_from(seconds).unwrap() * 1_000_000),
+        monotonic: Duration::from_secs(seconds),
+    };
+    let mut group = well(now);
+    group.placement = Some(placement.clone());
+    change(&mut group);
+    let all = judged(&facts(now, group));
+    let own = all.into_iter();
+    own.filter(|((_, kind), _)| *kind == ObjectKind::Group)
+        .map(|((code, _), judged)| (code, judged))
+        .collect()
+}
+
+/// The source does not answer any more.
+fn is_dead(group: &mut GroupFacts) {
+    group.report = None;
+    group.age = Some(Duration::from_secs(90_000));
+    group.replication.state = ReplicationState::Disconnected;
+    group.replication.reason = Some("no gateway is connected".into());
+    group.gateway_connected = false;
+    group.capture_told = false;
+}
+
+#[test]
+fn that_production_left_its_source_says_nothing_good_of_the_source() {
+    let then = (Timestamp(1_000_000_000), 60);
+    for placement in [testing::at_target(), testing::failing_back()] {
+        let all = placed(&placement, then, is_dead);
+        for code in [
+            AlertCode::RpoBreach,
+            AlertCode::Stalled,
+            AlertCode::Disconnected,
+            AlertCode::Untracked,
+        ] {
+            assert!(is_unknown(all.get(&code)), "{code}: {all:?}");
+        }
+    }
+    let (following, _) = testing::following(false);
+    let all = placed(&following, then, |_| ());
+    for code in [AlertCode::Stalled, AlertCode::Untracked] {
+        assert!(is_unknown(all.get(&code)), "{code}: {all:?}");
+    }
+}
+
+#[test]
+fn production_at_the_target_is_unprotected_until_home_follows() {
+    let then = (Timestamp(1_000_000_000), 60);
+    for (placement, words) in [
+        (testing::at_target(), Some("begin a failback")),
+        (testing::reversing(), Some("awaits the confirmation")),
+        (testing::following(false).0, None),
+    ] {
+        let all = placed(&placement, then, |_| ());
+        let judged = &all[&AlertCode::Unprotected];
+        match words {
+            Some(words) => {
+                assert!(holds(Some(judged), words), "{judged:?}");
+                let is_warning = matches!(judged, Judged::Is { severity, .. } if *severity == Some(Severity::Warning));
+                assert!(is_warning, "{judged:?}");
+            }
+            None => assert_eq!(*judged, Judged::IsNot),
+        }
+    }
+}
+
+#[test]
+fn home_is_watched_while_it_follows_production_at_the_target() {
+    let (placement, followed) = testing::following(false);
+    let rpo =
+        |seconds| placed(&placement, (followed, seconds), |_| ())[&AlertCode::RpoBreach].clone();
+    assert_eq!(rpo(900), Judged::IsNot);
+    assert!(
+        holds(Some(&rpo(961)), "home is 16 min behind"),
+        "{:?}",
+        rpo(961)
+    );
+    // What the source's own points say does not count.
+    let late = placed(&placement, (followed, 60), |group| {
+        group.age = Some(Duration::from_secs(90_000));
+    });
+    assert_eq!(late[&AlertCode::RpoBreach], Judged::IsNot);
+
+    let (failing, followed) = testing::following(true);
+    let all = placed(&failing, (followed, 1000), |_| ());
+    assert!(
+        holds(
+            all.get(&AlertCode::RpoBreach),
+            "round failed: it broke; mend it"
+        ),
+        "{all:?}"
+    );
+    let all = placed(&failing, (followed, 60), is_dead);
+    let gone = &all[&AlertCode::Disconnected];
+    assert!(
+        matches!(gone, Judged::Is { severity, detail } if *severity == Some(Severity::Warning)
+            && detail.contains("home cannot follow") && detail.contains("no gateway")),
+        "{gone:?}"
+    );
+    let all = placed(&testing::reversing(), (followed, 60), is_dead);
+    assert!(holds(
+        all.get(&AlertCode::Disconnected),
+        "home cannot follow"
+    ));
+    assert!(is_unknown(all.get(&AlertCode::RpoBreach)), "{all:?}");
+}
+
 #[test]
 fn a_late_point_is_well_again_only_below_four_fifths_of_the_target() {
     let mut observer = Observer::default();
@@ -326,14 +444,12 @@ fn a_channel_that_fails_for_long_or_gave_up_is_told_of() {
         last_failure: None,
         given_up,
         failing: failing.map(|second| Since::now(at(second))),
+        refusing: None,
     };
     let judge = |record| delivery(&record, at(1000)).judged;
     assert_eq!(judge(record(0, None)), Judged::IsNot);
     assert_eq!(judge(record(0, Some(200))), Judged::IsNot);
-    assert!(holds(
-        Some(&judge(record(0, Some(100)))),
-        "nothing is taken"
-    ));
+    assert!(holds(Some(&judge(record(0, Some(100)))), "is not taken"));
     let given_up = judge(record(2, Some(100)));
     assert!(holds(Some(&given_up), "2 deliveries were given up"));
 }

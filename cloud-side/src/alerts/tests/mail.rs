@@ -138,6 +138,7 @@ async fn converse(
                 stream.write_all(b"221 bye\r\n").await?;
                 return Ok(());
             }
+            "RCPT" if command.contains("gone@") => "550 5.1.1 no such user\r\n",
             "MAIL" | "RCPT" | "NOOP" | "RSET" => "250 ok\r\n",
             _ => "500 what?\r\n",
         };
@@ -193,6 +194,63 @@ async fn a_mail_arrives_by_every_way() {
             session.mail.contains("lab: unprotected raised"),
             "{session:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_gone_keeps_nobody_else_from_being_told() {
+    let mut server = MailServer::start(EmailTls::None).await;
+    let mut site = Site::start().await;
+    let email = |to: &[&str]| EmailConfig {
+        to: to.iter().map(|to| (*to).to_owned()).collect(),
+        ..mail(&site, &server, EmailTls::None)
+    };
+    let some = ChannelConfig {
+        email: Some(email(&["gone@example.com", "ann@example.com"])),
+        ..channel("some")
+    };
+    let nobody = ChannelConfig {
+        email: Some(email(&["gone@example.com"])),
+        codes: [AlertCode::SplitBrainSuspected].into(),
+        ..channel("nobody")
+    };
+    with_channels(&mut site, vec![some, nobody]).await;
+    group(&site, "lab").await;
+    let is_told = |alert: &Value| alert["state"] == "raised";
+    let id = the_alert(&site, is_told).await["id"].clone();
+    let path = format!("/api/v1/alerts/{}", id.as_str().unwrap());
+    let told = |alert: &Value| alert["deliveries"][0]["state"] == "delivered";
+    site.until(&path, told).await;
+    let session = server.sessions.recv().await.unwrap();
+    assert!(session.mail.contains("unprotected raised"), "{session:?}");
+    let asked = session
+        .commands
+        .iter()
+        .filter(|one| one.starts_with("RCPT"));
+    assert_eq!(asked.count(), 2, "{session:?}");
+
+    // Whom it does not reach is shown all the same, and the channel works.
+    let shown = site.get("/api/v1/alert-channels").await.expect(200);
+    let some = &shown["items"][1];
+    let failure = some["last_failure"].to_string();
+    assert!(
+        failure.contains("gone@example.com") && failure.contains("550"),
+        "{shown}"
+    );
+    assert!(some["failing_since"].is_null() && some["last_success_at"].is_string());
+    for (name, words) in [
+        ("some", "took it for others"),
+        ("nobody", "takes it for nobody"),
+    ] {
+        let path = format!("/api/v1/alert-channels/{name}/actions/test");
+        let tested = site.post(&path, json!({})).await.expect(200);
+        let error = tested["error"].as_str().unwrap();
+        assert!(
+            error.contains(words) && error.contains("gone@example.com: "),
+            "{error}"
+        );
+        let session = server.sessions.recv().await.unwrap();
+        assert_eq!(session.mail.is_empty(), name == "nobody", "{session:?}");
     }
 }
 

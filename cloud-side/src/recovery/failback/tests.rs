@@ -82,6 +82,33 @@ fn only_the_original_disk_leaves_something_behind() {
 }
 
 #[test]
+fn home_is_as_old_as_the_beginning_of_the_last_copy_that_was_complete() {
+    let followed_at = |driver: &Driver| match driver.placement.job() {
+        Some(PlacementJob::Failback(job)) => job.followed_at,
+        other => panic!("{other:?}"),
+    };
+    let mut driver = Driver::at_target();
+    driver.start_back(Seed::OriginalDisk);
+    driver.run();
+    driver.tell(Event::ConfirmSeed { disks: disks() }).unwrap();
+    driver.run_to(Some(Step::CopyRound));
+    assert_eq!(followed_at(&driver), None);
+    let began = driver.now;
+    driver.pass_seconds(500);
+    driver.run();
+    assert_eq!(followed_at(&driver), Some(began));
+    driver.pass_seconds(30);
+    assert_eq!(driver.step(), Some(Step::CopyRound));
+    driver.fail();
+    assert_eq!(followed_at(&driver), Some(began));
+    driver.pass_seconds(60);
+    let began = driver.now;
+    driver.pass_seconds(10);
+    driver.run();
+    assert_eq!(followed_at(&driver), Some(began));
+}
+
+#[test]
 fn rounds_cutover_and_commit_bring_production_home() {
     let mut driver = Driver::following();
     driver.pass_seconds(30);

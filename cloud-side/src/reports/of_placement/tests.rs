@@ -82,6 +82,7 @@ fn committed() -> FailbackRecord {
         seeded: true,
         proven_equal: true,
         sent_bytes: 5000,
+        followed_at: None,
         remaining_bytes: Some(0),
         turned_back: None,
         countdown: None,
