@@ -32,7 +32,7 @@ use bcdr_format::{continuity::Held, incarnation::IncarnationOrdinal};
 use bcdr_wire::{
     feed::{Acknowledged, Refusal, ToCapture},
     identity::IdentitySource,
-    order::{Serving, SourceOrder},
+    order::Serving,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -48,7 +48,7 @@ use crate::{
     journal::ReadError,
     journal_thread::JournalHandle,
     metrics::GroupMetrics,
-    standing::Stance,
+    standing::{HeardOrder, Stance},
     status::{GroupDescription, report, tracking},
 };
 use dial::{DialError, Dialed, Peer};
@@ -99,7 +99,7 @@ pub struct FeedParts {
     /// What is counted on the way.
     pub metrics: GroupMetrics,
     /// Where the gateway's orders go.
-    pub orders: mpsc::UnboundedSender<SourceOrder>,
+    pub orders: mpsc::UnboundedSender<HeardOrder>,
     /// What came of them.
     pub stance: watch::Receiver<Stance>,
 }
@@ -120,7 +120,7 @@ pub struct FeedClient {
     direct: bool,
     shown: watch::Sender<FeedStatus>,
     metrics: GroupMetrics,
-    orders: mpsc::UnboundedSender<SourceOrder>,
+    orders: mpsc::UnboundedSender<HeardOrder>,
     stance: watch::Receiver<Stance>,
 
     link: Link,
@@ -333,7 +333,7 @@ impl FeedClient {
             .send_modify(|shown| shown.connected(&peer.name, peer.address));
         self.link = Link::Up(Box::new(peer));
         self.report_due = true;
-        self.tell(order.clone());
+        self.tell(HeardOrder::remembered(order.clone()));
         // Under another order it is told again once records are taken.
         if let Some(fork) = fork
             && order.takes_records()

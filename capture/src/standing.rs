@@ -25,6 +25,32 @@ use bcdr_wire::order::{Serving, SourceOrder, Standing, TaskReport};
 
 use crate::group_thread::GroupStatus;
 
+/// An order as it was heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeardOrder {
+    /// The order.
+    pub order: SourceOrder,
+    /// Whether the cloud side gave it in the session that the gateway has with it now. Otherwise the
+    /// gateway may only remember it, and another may hold by now.
+    pub confirmed: bool,
+}
+
+impl HeardOrder {
+    /// One that came with a welcome.
+    #[must_use]
+    pub const fn remembered(order: SourceOrder) -> Self {
+        let confirmed = false;
+        Self { order, confirmed }
+    }
+
+    /// One that came by itself.
+    #[must_use]
+    pub const fn confirmed(order: SourceOrder) -> Self {
+        let confirmed = true;
+        Self { order, confirmed }
+    }
+}
+
 /// What a group was told and what came of it, for its feed, its reports and people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stance {

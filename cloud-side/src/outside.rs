@@ -22,7 +22,7 @@ pub use config::{DestinationsConfig, HeaderSecretConfig, OutsideConfig};
 
 pub(crate) use config::OutsideError;
 
-use crate::plans::{Errand, OutsideFuture, OutsideHands};
+use crate::plans::{Errand, LeftBehind, OutsideFuture, OutsideHands};
 use axum::http::HeaderValue;
 use bcdr_disk::Storage;
 use bcdr_plan::{DnsStep, Failure, Kind};
@@ -173,6 +173,14 @@ impl OutsideHands for Outside {
             Kind::Dns(step) => Box::pin(self.switch(step, errand, stop)),
             Kind::Webhook(step) => Box::pin(self.deliver(step, errand, stop)),
             Kind::Call(step) => Box::pin(self.make_call(step, errand, stop)),
+        }
+    }
+
+    fn end_left<'a>(&'a self, errand: &'a Errand) -> OutsideFuture<'a, LeftBehind> {
+        match &errand.kind {
+            Kind::Script(_) => Box::pin(self.end_left_script(errand)),
+            // Nothing of the others outlives the process.
+            _ => Box::pin(async { LeftBehind::Gone }),
         }
     }
 

@@ -16,9 +16,9 @@ mod outside;
 mod points;
 mod record;
 
-pub(crate) use check::{CheckItem, CheckVerdict, GroupLoss, PlanCheck};
+pub(crate) use check::{Asked, CheckItem, CheckVerdict, GroupLoss, PlanCheck};
 pub(crate) use facts::Facts;
-pub(crate) use outside::{Errand, OutsideFuture, OutsideHands};
+pub(crate) use outside::{Errand, LeftBehind, OutsideFuture, OutsideHands};
 pub(crate) use points::skew;
 pub(crate) use record::{ChosenPoint, PlanRecord, PlanRunRecord};
 
@@ -344,13 +344,10 @@ impl Plans {
     pub(crate) async fn check(
         &self,
         record: &PlanRecord,
-        mode: Mode,
-        at: Option<Timestamp>,
-        interrupted_at: Option<Timestamp>,
+        asked: &Asked,
     ) -> Result<PlanCheck, PlansError> {
         let running = self.run_of(&record.plan.name);
-        let when = check::When { at, interrupted_at };
-        check::check(self, record, mode, when, running).await
+        check::check(self, record, asked, running).await
     }
 
     /// Starts a run. It and the request's key are durable together; it is driven also when whoever

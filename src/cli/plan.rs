@@ -58,6 +58,8 @@ pub(super) enum Command {
         mode: Mode,
         #[command(flatten)]
         at: TimeArgument,
+        #[command(flatten)]
+        steps: StepsArguments,
     },
     /// Say how long a run would take, from what earlier runs took
     #[command(after_help = "Example:\n  bcdr plan forecast shop --mode planned")]
@@ -167,6 +169,16 @@ pub(super) struct StepsArguments {
     only: Vec<String>,
 }
 
+impl StepsArguments {
+    /// Asks for that part.
+    fn of(&self, path: Path) -> Path {
+        let priority = self.priority.map(|priority| priority.to_string());
+        let only = self.only.join(",");
+        path.query_if("priority", priority.as_deref())
+            .query_if("only", Some(only.as_str()).filter(|only| !only.is_empty()))
+    }
+}
+
 /// How long is waited.
 #[derive(Debug, Args)]
 pub(super) struct WaitArgument {
@@ -197,16 +209,15 @@ impl Command {
                 session.output.show(&plan, table::plan::show)
             }
             Self::Remove { plan } => session.client.delete(&path_of(&plan)),
-            Self::Check { plan, mode, at } => check(&session, &plan, mode, &at.at),
+            Self::Check {
+                plan,
+                mode,
+                at,
+                steps,
+            } => check(&session, &plan, mode, &at.at, &steps),
             Self::Forecast { plan, mode, steps } => {
-                let priority = steps.priority.map(|priority| priority.to_string());
-                let only = steps.only.join(",");
-                let path = path_of(&plan)
-                    .item("forecast")
-                    .query("mode", mode.name())
-                    .query_if("priority", priority.as_deref())
-                    .query_if("only", Some(only.as_str()).filter(|only| !only.is_empty()));
-                let forecast = session.client.get(&path)?;
+                let path = path_of(&plan).item("forecast").query("mode", mode.name());
+                let forecast = session.client.get(&steps.of(path))?;
                 session.output.show(&forecast, table::plan::forecast)
             }
             Self::Start(arguments) => arguments.run(&session),
@@ -241,12 +252,18 @@ fn apply(session: &Session, file: &std::path::Path) -> Result<(), Failure> {
     session.output.show(&applied, table::plan::show)
 }
 
-fn check(session: &Session, plan: &str, mode: Mode, at: &str) -> Result<(), Failure> {
+fn check(
+    session: &Session,
+    plan: &str,
+    mode: Mode,
+    at: &str,
+    steps: &StepsArguments,
+) -> Result<(), Failure> {
     let path = path_of(plan)
         .item("check")
         .query("mode", mode.name())
         .query("at", at);
-    let document = session.client.get(&path)?;
+    let document = session.client.get(&steps.of(path))?;
     let check: Check = document.read()?;
     session.output.show(&document, table::plan::check)?;
     if !check.failed() {

@@ -105,6 +105,7 @@ fn the_commands_that_scripts_depend_on_are_understood() {
         "bcdr plan show shop --version 2",
         "bcdr plan remove shop",
         "bcdr plan check shop --mode emergency --at 2026-11-03T10:00:00Z",
+        "bcdr plan check shop --mode emergency --priority 2 --only db",
         "bcdr plan forecast shop --mode planned --priority 2 --only db --only web",
         "bcdr plan start shop --mode drill --wait",
         "bcdr plan start shop --mode emergency --at latest --priority 2 --only db --confirm shop --isolation-confirmed --wait=2h",

@@ -267,11 +267,16 @@ fn a_plan_switches_what_is_outside_as_far_as_the_host_allows_and_never_in_a_dril
         let run = lab.try_command(&["plan", "run", "show", id])?;
         Ok(run.code == 0 && serde_json::from_str::<Value>(&run.output)?["state"] == "paused")
     })?;
-    // What outlived the process comes to its own end.
+    // What outlived the process was ended: it would still be held.
     fs::remove_file(&hold)?;
     let held = lab.json(&["plan", "run", "show", id])?;
     ensure!(
         step(&held, "mount")?["failure"]["code"] == "script_interrupted",
+        "{held}"
+    );
+    let cause = step(&held, "mount")?["failure"]["cause"].as_str();
+    ensure!(
+        cause.is_some_and(|cause| cause.ends_with("it still ran, and was ended")),
         "{held}"
     );
     ensure!(

@@ -8,9 +8,10 @@ use std::time::Duration;
 use bcdr_wire::order::SourceOrder;
 
 use super::{FeedClient, Link};
+use crate::standing::HeardOrder;
 
 impl FeedClient {
-    pub(super) fn tell(&self, order: SourceOrder) {
+    pub(super) fn tell(&self, order: HeardOrder) {
         if self.orders.send(order).is_err() {
             tracing::debug!("nobody hears orders any more");
         }
@@ -30,13 +31,13 @@ impl FeedClient {
             (false, true) => {
                 // Where the gateway is by now only its next welcome tells.
                 peer.close("records are taken again");
-                self.tell(order);
+                self.tell(HeardOrder::confirmed(order));
                 let why = "the gateway is asked anew where it is".to_owned();
                 return self.go_down(why, Duration::ZERO);
             }
             (true, true) | (false, false) => {}
         }
-        self.tell(order);
+        self.tell(HeardOrder::confirmed(order));
     }
 
     /// Whether records may go out: the order that the gateway told is durable here.

@@ -24,7 +24,7 @@ struct Feed {
     stop: CancellationToken,
     task: JoinHandle<()>,
     shown: watch::Receiver<FeedStatus>,
-    orders: mpsc::UnboundedReceiver<SourceOrder>,
+    orders: mpsc::UnboundedReceiver<HeardOrder>,
     stance: watch::Sender<Stance>,
 }
 
@@ -227,7 +227,8 @@ async fn records_go_out_only_under_the_order_that_is_durable() {
     let mut session = gateway.called().await;
     let told = order(2, Duty::Serve);
     session.welcome_under(told.clone(), None).await;
-    assert_eq!(feed.orders.recv().await, Some(told.clone()));
+    let heard = HeardOrder::remembered(told.clone());
+    assert_eq!(feed.orders.recv().await, Some(heard));
     // Reports come every second, records would come before the second of them.
     for _ in 0..2 {
         let Heard::Report(report) = session.hear().await else {

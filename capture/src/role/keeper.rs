@@ -25,7 +25,7 @@ use crate::{
     local_api::GroupViews,
     nbd_tls::TlsExport,
     standing::{
-        Stance,
+        HeardOrder, Stance,
         book::OrderBook,
         decide::{Act, Mode, begins_writable, decide},
     },
@@ -106,8 +106,8 @@ pub(super) struct Keeper {
     index: usize,
     /// None while it cannot be read.
     book: Option<OrderBook>,
-    told: mpsc::UnboundedSender<SourceOrder>,
-    orders: mpsc::UnboundedReceiver<SourceOrder>,
+    told: mpsc::UnboundedSender<HeardOrder>,
+    orders: mpsc::UnboundedReceiver<HeardOrder>,
     stance: watch::Sender<Stance>,
     /// An order that could not be made durable, and the word of it.
     unkept: Option<(SourceOrder, Check)>,

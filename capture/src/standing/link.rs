@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Stance;
+use super::{HeardOrder, Stance};
 use crate::{
     clock,
     feed_client::{
@@ -36,7 +36,7 @@ pub(crate) struct LinkParts {
     /// The gateways, tried in turn.
     pub(crate) gateways: Vec<SocketAddr>,
     /// Where orders go.
-    pub(crate) orders: mpsc::UnboundedSender<SourceOrder>,
+    pub(crate) orders: mpsc::UnboundedSender<HeardOrder>,
     /// What is reported.
     pub(crate) stance: watch::Receiver<Stance>,
     /// Where the session is shown.
@@ -120,14 +120,14 @@ async fn converse(parts: &mut LinkParts, dialed: Dialed) -> Ended {
     parts
         .shown
         .send_modify(|shown| shown.connected(&peer.name, peer.address));
-    tell(parts, peer.order.clone());
+    tell(parts, HeardOrder::remembered(peer.order.clone()));
     let mut reports = interval(REPORT_INTERVAL);
     reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reported = None;
     loop {
         tokio::select! {
             message = peer.incoming.recv() => match message {
-                Some(ToCapture::Order(order)) => tell(parts, order),
+                Some(ToCapture::Order(order)) => tell(parts, HeardOrder::confirmed(order)),
                 Some(ToCapture::Refused(refusal)) => return refusal_text(refusal),
                 Some(ToCapture::Acknowledged(acknowledged)) => {
                     parts.shown.send_modify(|shown| shown.acknowledged = acknowledged);
@@ -178,7 +178,7 @@ fn report(parts: &LinkParts, peer: &Peer) -> Option<Gist> {
     sent.is_ok().then(|| gist(&stance))
 }
 
-fn tell(parts: &LinkParts, order: SourceOrder) {
+fn tell(parts: &LinkParts, order: HeardOrder) {
     if parts.orders.send(order).is_err() {
         tracing::debug!("nobody hears orders any more");
     }

@@ -11,6 +11,8 @@ pub(crate) use check::Wrong;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
 
+/// How long an answer is waited for before a call is repeated, when a plan does not say, in seconds.
+const CALL_ANSWER_DEFAULT: u32 = 15;
 /// How long a name server is tried when a plan does not say, in seconds.
 const DNS_WITHIN_DEFAULT: u32 = 60;
 
@@ -165,6 +167,10 @@ pub struct CallStep {
     pub expected: Vec<String>,
     /// How long it is tried, in seconds.
     pub within_seconds: u32,
+    /// How long one request may take, in seconds. By default 15 where it may be repeated then, and all of
+    /// `within_seconds` where it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_seconds: Option<u32>,
     /// Whether a POST or PATCH does no harm when it is carried out twice. Other methods do none.
     #[serde(default)]
     pub repeatable: bool,
@@ -206,5 +212,15 @@ impl CallStep {
     /// Whether it may be carried out twice.
     pub fn may_be_repeated(&self) -> bool {
         self.repeatable || !matches!(self.method, CallMethod::Post | CallMethod::Patch)
+    }
+
+    /// How long one request may take, in seconds.
+    pub fn answer_within(&self) -> u32 {
+        // One that is cut is in doubt, so it has all the time there is.
+        let default = match self.may_be_repeated() {
+            true => CALL_ANSWER_DEFAULT,
+            false => self.within_seconds,
+        };
+        self.answer_seconds.unwrap_or(default)
     }
 }

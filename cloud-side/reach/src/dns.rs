@@ -27,7 +27,7 @@ use meaning::Problem;
 use serde::{Deserialize, Serialize};
 use std::{
     io,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio_util::sync::CancellationToken;
@@ -203,10 +203,22 @@ pub enum DnsError {
         /// What it holds.
         found: Box<RecordSet>,
     },
-    /// It was cancelled. A change that was under way may have been made: read again.
+    /// A change was sent, and what the name holds since then is not known: it may have been made.
     #[error(
-        "the question to name server {server} was cancelled; read what it holds before going on"
+        "the change of {name} was sent to name server {server} and may have been made; read what it \
+         holds there before going on: {source}"
     )]
+    Unverified {
+        /// The server.
+        server: String,
+        /// The name.
+        name: String,
+        /// Why it is not known.
+        #[source]
+        source: Box<Self>,
+    },
+    /// It was cancelled. Nothing has changed.
+    #[error("the question to name server {server} was cancelled; ask again")]
     Cancelled {
         /// The server.
         server: String,
@@ -286,7 +298,8 @@ impl NameServer {
     /// Repeating it after success changes nothing and succeeds.
     ///
     /// # Errors
-    /// As for reading; when somebody else changed the name; when the server took it without effect.
+    /// As for reading; when somebody else changed the name; when the server took it without effect; when
+    /// the change was sent and it could not be read whether it was made.
     pub async fn replace(
         &self,
         seen: &RecordSet,
@@ -304,13 +317,23 @@ impl NameServer {
         }
         let (seen, wanted) = (seen.canonical()?, wanted.canonical()?);
         let update = message::update(&self.zone, &name, &seen, &wanted)?;
-        let asked = self.ask(update, cancel).await;
+        let sent = AtomicBool::new(false);
+        let asked = self.ask_telling(update, cancel, &sent).await;
+        let was_sent = sent.into_inner();
+        let unverified = |source| DnsError::Unverified {
+            server: self.address.clone(),
+            name: wanted.name.clone(),
+            source: Box::new(source),
+        };
         let lost = match asked {
             Ok(_) => None,
+            Err(error) if !was_sent => return Err(error),
+            Err(error @ DnsError::Cancelled { .. }) => return Err(unverified(error)),
             Err(error) if error.leaves_doubt() => Some(error),
             Err(error) => return Err(error),
         };
-        let found = self.read(&wanted.name, wanted.kind, cancel).await?.records;
+        let found = self.read(&wanted.name, wanted.kind, cancel).await;
+        let found = found.map_err(unverified)?.records;
         let change = match lost {
             None if found == wanted => Change::Made,
             None => {
@@ -355,6 +378,17 @@ impl NameServer {
 
     /// Signs, asks, and believes only what is signed in return.
     async fn ask(&self, message: Message, cancel: &CancellationToken) -> Result<Message, DnsError> {
+        self.ask_telling(message, cancel, &AtomicBool::new(false))
+            .await
+    }
+
+    /// The same; `sent` is set once something may have reached the server.
+    async fn ask_telling(
+        &self,
+        message: Message,
+        cancel: &CancellationToken,
+        sent: &AtomicBool,
+    ) -> Result<Message, DnsError> {
         let server = || self.address.clone();
         let id = message.metadata.id;
         let now = seconds(&self.clock);
@@ -363,7 +397,7 @@ impl NameServer {
             () = cancel.cancelled() => return Err(DnsError::Cancelled { server: server() }),
             answered = tokio::time::timeout(
                 self.timeout,
-                exchange::exchange(&self.address, self.transport, &bytes),
+                exchange::exchange(&self.address, self.transport, &bytes, sent),
             ) => answered,
         };
         let answer = match answered {
@@ -397,6 +431,16 @@ impl NameServer {
 }
 
 impl DnsError {
+    /// Whether asking again may help: the server could not be asked, or did not answer.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::NoAnswer { .. } => true,
+            Self::Unverified { source, .. } => source.may_pass(),
+            _ => false,
+        }
+    }
+
     /// Whether the server may hold what it was asked to hold all the same.
     fn leaves_doubt(&self) -> bool {
         self.is_condition()

@@ -111,6 +111,9 @@ impl ScriptResult {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScriptError {
+    /// It was cancelled before it was started: nothing of it ran.
+    #[error("the script was cancelled before it was started; start it again if it is wanted")]
+    Cancelled,
     /// There is no program to run.
     #[error("the script names no program; give it as the first element of argv")]
     Empty,
@@ -181,11 +184,16 @@ impl Script {
     }
 }
 
-/// Runs a script to its end. A status other than 0 is a result, no error.
+/// Runs a script to its end. A status other than 0 is a result, no error. `began` is told its process
+/// id, which is that of its process group too, before the process can be reaped.
 ///
 /// # Errors
-/// When it cannot be started or watched.
-pub async fn run(script: &Script, cancel: &CancellationToken) -> Result<ScriptResult, ScriptError> {
+/// When it cannot be started or watched, and when it is cancelled already.
+pub async fn run(
+    script: &Script,
+    cancel: &CancellationToken,
+    began: impl FnOnce(i32),
+) -> Result<ScriptResult, ScriptError> {
     let program = script.program();
     let start = |source| ScriptError::Start {
         program: program.to_owned(),
@@ -196,8 +204,12 @@ pub async fn run(script: &Script, cancel: &CancellationToken) -> Result<ScriptRe
         source,
     };
     let mut command = script.prepare()?;
+    if cancel.is_cancelled() {
+        return Err(ScriptError::Cancelled);
+    }
     let started = Instant::now();
     let mut group = Group::start(&mut command).map_err(start)?;
+    began(group.id());
     let (stdout, stderr) = group.outputs().map_err(watch)?;
     let keep = script.keep_bytes.min(KEEP_BYTES_MAX);
     let mut stdout = Reader::new(stdout, keep);

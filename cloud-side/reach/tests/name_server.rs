@@ -246,8 +246,17 @@ async fn a_server_that_is_not_there_or_silent_is_named() {
         .waiting(Duration::from_millis(200));
     let seen = addresses("shop.dr.test.", 120, &["192.0.2.10"]);
     let wanted = addresses("shop.dr.test.", 120, &["192.0.2.11"]);
-    let error = replace(&server, &seen, &wanted).await.unwrap_err();
+    let error = read(&server, "shop.dr.test", RecordKind::A)
+        .await
+        .unwrap_err();
     assert!(matches!(error, DnsError::NoAnswer { .. }), "{error}");
+    // It may have taken the change all the same.
+    let error = replace(&server, &seen, &wanted).await.unwrap_err();
+    assert!(matches!(error, DnsError::Unverified { .. }), "{error}");
+    assert!(
+        error.to_string().contains("may have been made") && error.may_pass(),
+        "{error}"
+    );
 
     let cancel = CancellationToken::new();
     cancel.cancel();
@@ -262,6 +271,9 @@ async fn a_server_that_is_not_there_or_silent_is_named() {
     let error = read(&server, "shop.dr.test", RecordKind::A)
         .await
         .unwrap_err();
+    assert!(matches!(error, DnsError::Unreachable { .. }), "{error}");
+    // Of this one nothing was sent.
+    let error = replace(&server, &seen, &wanted).await.unwrap_err();
     assert!(matches!(error, DnsError::Unreachable { .. }), "{error}");
 }
 
@@ -324,4 +336,38 @@ async fn an_answer_that_was_lost_is_not_guessed_at() {
             .records,
         away
     );
+}
+
+/// Passes one question and its answer on to the server, and is gone then.
+async fn for_one_question(named: &Named) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = named.address();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        drop(listener);
+        let mut upstream = TcpStream::connect(&server).await.unwrap();
+        let _ = copy_bidirectional(&mut client, &mut upstream).await;
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_change_that_was_made_and_cannot_be_verified_is_no_server_that_did_not_answer() {
+    let named = Named::start();
+    let direct = named.server("dr.test", named.key());
+    let home = read(&direct, "shop.dr.test", RecordKind::A)
+        .await
+        .unwrap()
+        .records;
+    let away = addresses("shop.dr.test.", 30, &["198.51.100.7"]);
+    let address = for_one_question(&named).await;
+    let server = NameServer::new(&address, "dr.test", named.key()).unwrap();
+    let error = replace(&server, &home, &away).await.unwrap_err();
+    assert!(
+        matches!(&error, DnsError::Unverified { source, .. } if source.may_pass()),
+        "{error}"
+    );
+    let now = read(&direct, "shop.dr.test", RecordKind::A).await.unwrap();
+    assert_eq!(now.records, away);
 }

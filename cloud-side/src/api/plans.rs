@@ -8,7 +8,8 @@ use super::{
 use crate::{
     clock,
     plans::{
-        CheckItem, CheckVerdict, ChosenPoint, GroupLoss, PlanCheck, PlanRecord, PlansError, skew,
+        Asked, CheckItem, CheckVerdict, ChosenPoint, GroupLoss, PlanCheck, PlanRecord, PlansError,
+        skew,
     },
 };
 use axum::{
@@ -403,6 +404,26 @@ struct CheckQuery {
     /// When production stopped (RFC 3339): what an emergency would lose counts to it.
     #[param(value_type = Option<String>, format = DateTime)]
     interrupted_at: Option<jiff::Timestamp>,
+    /// Only steps at least as urgent.
+    priority: Option<u8>,
+    /// Only these steps, separated by commas.
+    only: Option<String>,
+    /// Whether to look at what steps would find outside, which may take 20 seconds; true by default.
+    outside: Option<bool>,
+}
+
+/// The steps that a query names; all of them by default.
+fn selection(priority: Option<u8>, only: Option<&str>) -> Selection {
+    let only = only.unwrap_or_default().split(',');
+    Selection {
+        priority,
+        only: only
+            .map(str::trim)
+            .filter(|id| !id.is_empty())
+            .map(StepId::from)
+            .collect(),
+        without_approvals: false,
+    }
 }
 
 /// What a look at a plan showed.
@@ -473,12 +494,14 @@ async fn check(
 ) -> Result<ApiJson<CheckBody>, Problem> {
     let record = service.plans.get(&name).await.map_err(not_done)?;
     let mode = query.mode.unwrap_or(ModeName::Drill);
-    let at = instant(query.at.as_deref())?;
-    let interrupted_at = query.interrupted_at.map(clock::stored);
-    let looked = service
-        .plans
-        .check(&record, mode.mode(), at, interrupted_at)
-        .await;
+    let asked = Asked {
+        mode: mode.mode(),
+        at: instant(query.at.as_deref())?,
+        interrupted_at: query.interrupted_at.map(clock::stored),
+        selection: selection(query.priority, query.only.as_deref()),
+        outside: query.outside.unwrap_or(true),
+    };
+    let looked = service.plans.check(&record, &asked).await;
     let looked: PlanCheck = looked.map_err(not_done)?;
     let apart = skew(looked.points.iter().map(|point| point.time));
     Ok(ApiJson(CheckBody {
@@ -576,16 +599,7 @@ async fn forecast(
 ) -> Result<ApiJson<ForecastBody>, Problem> {
     let record = service.plans.get(&name).await.map_err(not_done)?;
     let mode = query.mode.unwrap_or(ModeName::Drill);
-    let only = query.only.as_deref().unwrap_or_default().split(',');
-    let selection = Selection {
-        priority: query.priority,
-        only: only
-            .map(str::trim)
-            .filter(|id| !id.is_empty())
-            .map(StepId::from)
-            .collect(),
-        without_approvals: false,
-    };
+    let selection = selection(query.priority, query.only.as_deref());
     let told = service
         .plans
         .forecast(&record, mode.mode(), &selection)

@@ -18,6 +18,8 @@ const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 const DELIMITER: u8 = 0xff;
 /// Most addresses that are told.
 const ADDRESSES_MAX: usize = 8;
+/// Most characters of one thing that the agent says. What it says goes into records and reports.
+const SAID_MAX: usize = 200;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -117,7 +119,7 @@ impl Agent {
             let said = refusal.get("desc").and_then(Value::as_str);
             return Err(format!(
                 "it refused: {}",
-                said.unwrap_or("without a reason")
+                plain(said.unwrap_or("without a reason"))
             ));
         }
         match answer.get_mut("return") {
@@ -132,22 +134,41 @@ fn cut(error: &std::io::Error) -> String {
 }
 
 fn read_text(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("the answer cannot be read: {error}"))
+    serde_json::from_str(text).map_err(|error| unreadable(&error))
 }
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| format!("the answer cannot be read: {error}"))
+    serde_json::from_value(value).map_err(|error| unreadable(&error))
+}
+
+/// It quotes what the answer held.
+fn unreadable(error: &serde_json::Error) -> String {
+    format!("the answer cannot be read: {}", plain(&error.to_string()))
+}
+
+/// What the machine says, as it may be shown: bounded, in one line, without what a terminal obeys.
+fn plain(said: &str) -> String {
+    let mut letters = said.chars().filter(|letter| !letter.is_control());
+    let mut plain: String = letters.by_ref().take(SAID_MAX).collect();
+    if letters.next().is_some() {
+        plain.push('…');
+    }
+    plain
 }
 
 fn sentence(system: &System, interfaces: &[Interface]) -> String {
     let name = system.pretty_name.as_deref().unwrap_or("an unnamed system");
     let kernel = system.kernel_release.as_deref().unwrap_or("unnamed");
+    let (name, kernel) = (plain(name), plain(kernel));
     let addresses: Vec<String> = interfaces
         .iter()
         .flat_map(|card| {
             let own = card.ip_addresses.iter();
             own.filter(|address| !address.ip_address.is_loopback())
-                .map(|address| format!("{} {}/{}", card.name, address.ip_address, address.prefix))
+                .map(|address| {
+                    let card = plain(&card.name);
+                    format!("{card} {}/{}", address.ip_address, address.prefix)
+                })
         })
         .take(ADDRESSES_MAX)
         .collect();
@@ -245,6 +266,43 @@ mod tests {
                 "the agent says: Debian GNU/Linux 12 (bookworm), kernel 6.1.0, ens2 10.0.2.15/24"
             );
         }
+    }
+
+    /// Longer than it may be told, with what clears a terminal and begins another line.
+    fn loud() -> String {
+        format!("\u{1b}[2J\n{}", "x".repeat(10_000))
+    }
+
+    #[tokio::test]
+    async fn what_the_agent_says_is_told_bounded_and_harmless() {
+        let short = format!("[2J{}…", "x".repeat(SAID_MAX - 3));
+        let told = asked(b"", |command| {
+            match command {
+                "guest-ping" => json!({ "return": {} }),
+                "guest-get-osinfo" => {
+                    json!({ "return": { "pretty-name": loud(), "kernel-release": loud() } })
+                }
+                _ => json!({ "return": [{ "name": loud(),
+                    "ip-addresses": [{ "ip-address": "10.0.2.15", "prefix": 24 }] }] }),
+            }
+            .to_string()
+        });
+        assert_eq!(
+            told.await.unwrap(),
+            format!("the agent says: {short}, kernel {short}, {short} 10.0.2.15/24")
+        );
+        let refused = asked(b"", |_| json!({ "error": { "desc": loud() } }).to_string());
+        let reason = refused.await.unwrap_err();
+        assert!(
+            reason.ends_with(&format!("it refused: {short}")),
+            "{reason}"
+        );
+        let wrong = asked(b"", |_| json!({ "return": loud() }).to_string());
+        let reason = wrong.await.unwrap_err();
+        assert!(
+            reason.contains("cannot be read") && reason.chars().count() < 2 * SAID_MAX,
+            "{reason}"
+        );
     }
 
     #[tokio::test]

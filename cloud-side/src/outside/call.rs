@@ -4,7 +4,10 @@ use super::{Outside, not_configured, note, probe::statuses, stopped, webhook::re
 use crate::plans::Errand;
 use axum::http::{HeaderName, HeaderValue};
 use bcdr_plan::{CallMethod, CallStep, Failure, facts};
-use bcdr_reach::call::{Call, Method, Outcome, make};
+use bcdr_reach::{
+    Retry,
+    call::{Call, Method, Outcome, make},
+};
 use tokio_util::sync::CancellationToken;
 
 impl Outside {
@@ -90,7 +93,7 @@ impl Outside {
             .call(step)?
             .with_body(body)
             .with_header(HeaderName::from_static("idempotency-key"), key);
-        let report = make(&call, &retry(step.within_seconds), stop).await;
+        let report = make(&call, &patience(step), stop).await;
         let kept = self.evidence.keep(&errand.facts, &report).await;
         let status = report
             .status
@@ -122,6 +125,11 @@ impl Outside {
     }
 }
 
+/// How long a call is tried, and each request of it.
+fn patience(step: &CallStep) -> Retry {
+    retry(step.within_seconds, step.answer_within())
+}
+
 fn header_name(name: &str) -> Result<HeaderName, Failure> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong_header(name))
 }
@@ -131,4 +139,32 @@ fn wrong_header(name: &str) -> Failure {
         "headers",
         &format!("header {name:?} cannot be sent; write it in ASCII, in one line"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered_within(members: &str) -> u64 {
+        let text = format!("{{\"url\": \"https://lb/\", \"within_seconds\": 600, {members}}}");
+        let step: CallStep = serde_json::from_str(&text).unwrap();
+        let retry = patience(&step);
+        assert_eq!(retry.deadline.as_secs(), 600);
+        retry.per_try.as_secs()
+    }
+
+    #[test]
+    fn a_call_that_may_not_be_repeated_has_all_the_time_that_the_plan_gives() {
+        assert_eq!(answered_within(r#""method": "POST""#), 600);
+        assert_eq!(answered_within(r#""method": "PATCH""#), 600);
+        assert_eq!(answered_within(r#""method": "PUT""#), 15);
+        assert_eq!(
+            answered_within(r#""method": "POST", "repeatable": true"#),
+            15
+        );
+        assert_eq!(
+            answered_within(r#""method": "PUT", "answer_seconds": 90"#),
+            90
+        );
+    }
 }

@@ -35,12 +35,37 @@ fn failure(error: &DnsError) -> Failure {
     let code = match error {
         DnsError::Unreachable { .. } | DnsError::NoAnswer { .. } => "dns_no_answer",
         DnsError::ChangedMeanwhile { .. } => "dns_changed_meanwhile",
+        DnsError::Unverified { source, .. } => {
+            if matches!(**source, DnsError::Cancelled { .. }) {
+                return stopped(
+                    "the run was cancelled after the change of the name was sent, which may have been made",
+                );
+            }
+            "dns_unverified"
+        }
         DnsError::Cancelled { .. } => {
-            return stopped("the run was cancelled before the name was seen to be switched");
+            return stopped("the run was cancelled before the change of the name was sent");
         }
         _ => "dns_refused",
     };
     note::failure(code, &error.to_string())
+}
+
+/// Where a try ended without success.
+enum Tried {
+    /// Before anything of it was sent.
+    Reading(DnsError),
+    /// When the name was to be changed.
+    Replacing(DnsError),
+}
+
+/// A change that was sent before stays in doubt for as long as nobody can read what the name holds.
+fn unverified(step: &DnsStep, source: DnsError) -> DnsError {
+    DnsError::Unverified {
+        server: step.server.clone(),
+        name: step.name.clone(),
+        source: Box::new(source),
+    }
 }
 
 impl Outside {
@@ -84,23 +109,28 @@ impl Outside {
         let server = self.dns(step)?;
         let deadline = Instant::now() + Duration::from_secs(step.within_seconds.into());
         let mut first = None;
+        // Whether a change was sent after which nobody could read what the name holds.
+        let mut in_doubt = false;
         loop {
             let tried = self
                 .try_to_switch(&server, step, errand, stop, &mut first)
                 .await;
             let error = match tried {
                 Ok(note) => return Ok(note),
-                Err(error) => error,
+                Err(Tried::Reading(error)) if in_doubt => unverified(step, error),
+                Err(Tried::Reading(error) | Tried::Replacing(error)) => error,
             };
-            let may_pass = matches!(
-                error,
-                DnsError::Unreachable { .. } | DnsError::NoAnswer { .. }
-            );
-            if !may_pass || Instant::now() + PAUSE >= deadline {
+            in_doubt = matches!(error, DnsError::Unverified { .. });
+            if !error.may_pass() || Instant::now() + PAUSE >= deadline {
                 return Err(failure(&error));
             }
             tokio::select! {
-                () = stop.cancelled() => return Err(stopped("the run was cancelled before the name server answered")),
+                () = stop.cancelled() => {
+                    let server = step.server.clone();
+                    let cancelled = DnsError::Cancelled { server };
+                    let cancelled = if in_doubt { unverified(step, cancelled) } else { cancelled };
+                    return Err(failure(&cancelled));
+                }
                 () = sleep(PAUSE) => {}
             }
         }
@@ -114,8 +144,9 @@ impl Outside {
         errand: &Errand,
         stop: &CancellationToken,
         first: &mut Option<Reading>,
-    ) -> Result<String, DnsError> {
-        let seen = server.read(&step.name, kind(step.record), stop).await?;
+    ) -> Result<String, Tried> {
+        let seen = server.read(&step.name, kind(step.record), stop).await;
+        let seen = seen.map_err(Tried::Reading)?;
         // A change of ours whose answer was lost is no reading of before.
         let before = first.get_or_insert_with(|| seen.clone());
         let mut observed = Observed {
@@ -131,7 +162,8 @@ impl Outside {
             ttl_seconds: step.ttl_seconds,
             values: step.values.clone(),
         };
-        let replaced = server.replace(&seen.records, &wanted, stop).await?;
+        let replaced = server.replace(&seen.records, &wanted, stop).await;
+        let replaced = replaced.map_err(Tried::Replacing)?;
         observed.after = Some(&replaced.verified);
         let kept = self.evidence.keep(&errand.facts, &observed).await;
         let (name, now) = (&step.name, &replaced.verified);

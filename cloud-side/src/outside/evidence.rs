@@ -1,9 +1,16 @@
 //! What was observed outside, in full: a file for each attempt of a step, beside the evidence of drills.
 
 use crate::{offload::offload, plans::Facts};
-use bcdr_disk::{DiskError, Storage, replace_atomically};
-use serde::Serialize;
+use bcdr_disk::{DiskError, Storage, read_whole, replace_atomically};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{path::PathBuf, sync::Arc};
+
+/// More than is kept of any attempt.
+const READ_MAX: u64 = 4 << 20;
+
+fn name_of(facts: &Facts) -> String {
+    format!("{}-{}.json", facts.step, facts.attempt)
+}
 
 /// Where it is kept.
 pub(super) struct Evidence {
@@ -12,10 +19,24 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
+    /// What was kept of an attempt last; none if nothing was, or nothing that can be read.
+    pub(super) async fn read<Observed: DeserializeOwned + Send + 'static>(
+        &self,
+        facts: &Facts,
+    ) -> Option<Observed> {
+        let path = self.directory.join(&facts.run).join(name_of(facts));
+        let storage = Arc::clone(&self.storage);
+        offload(move || {
+            let bytes = read_whole(&*storage, &path, READ_MAX).ok()?;
+            serde_json::from_slice(&bytes).ok()
+        })
+        .await
+    }
+
     /// Keeps what an attempt observed, durable on return; what it observed before is replaced. Gives what
     /// a note says of it. That it cannot be kept does not undo what was done, so that is only told.
     pub(super) async fn keep(&self, facts: &Facts, observed: &impl Serialize) -> String {
-        let name = format!("{}-{}.json", facts.step, facts.attempt);
+        let name = name_of(facts);
         let directory = self.directory.join(&facts.run);
         let told = format!("{}/{name}", facts.run);
         let bytes = match serde_json::to_vec_pretty(observed) {

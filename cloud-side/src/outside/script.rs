@@ -1,11 +1,34 @@
 //! Scripts: programs of one directory that this host's operator filled.
 
 use super::{Outside, files, not_configured, note, stopped};
-use crate::plans::Errand;
+use crate::{
+    plans::{Errand, LeftBehind},
+    target::qemu::ProcessIdentity,
+};
 use bcdr_plan::{Failure, ScriptStep};
-use bcdr_reach::script::{Command, End, Script, ScriptResult, run};
+use bcdr_reach::script::{Command, End, Script, ScriptError, ScriptResult, run};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
+
+/// How long a script that was killed may take to be gone.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks whether it is.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What is kept of an attempt while its script runs, and what is read of that in another process.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    /// The script, which leads its process group.
+    process: Option<ProcessIdentity>,
+    /// How it ended; what is kept then replaces all of this.
+    #[serde(default, skip_serializing)]
+    end: Option<End>,
+}
 
 /// Bytes that are kept of each output.
 const KEEP_BYTES: usize = 64 * 1024;
@@ -47,6 +70,41 @@ impl Outside {
         })
     }
 
+    /// Ends a script that outlived the process that had begun it.
+    pub(super) async fn end_left_script(&self, errand: &Errand) -> LeftBehind {
+        let process = match self.evidence.read::<Begun>(&errand.facts).await {
+            // It ended before that process did.
+            Some(Begun { end: Some(_), .. }) => return LeftBehind::Gone,
+            Some(Begun {
+                process: Some(process),
+                ..
+            }) => process,
+            _ => return LeftBehind::Unknown,
+        };
+        match process.kill_group() {
+            Ok(false) => return LeftBehind::Gone,
+            Ok(true) => {}
+            Err(error) => {
+                tracing::error!(errand = errand.name, pid = process.pid, %error, "a script that outlived the cloud side cannot be ended");
+                return LeftBehind::Unknown;
+            }
+        }
+        tracing::warn!(
+            errand = errand.name,
+            pid = process.pid,
+            "a script that outlived the cloud side was ended"
+        );
+        let gone = async {
+            while process.lives() {
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        match timeout(END_PATIENCE, gone).await {
+            Ok(()) => LeftBehind::Ended,
+            Err(_) => LeftBehind::Unknown,
+        }
+    }
+
     pub(super) fn look_at_script(&self, step: &ScriptStep) -> Result<String, Failure> {
         let script = self.script(step)?;
         let Command::Argv(argv) = script.command else {
@@ -63,9 +121,23 @@ impl Outside {
     ) -> Result<String, Failure> {
         let mut script = self.script(step)?;
         script.environment.extend(errand.facts.named(&errand.name));
-        let result = run(&script, stop)
-            .await
-            .map_err(|error| note::failure("script_not_run", &error.to_string()))?;
+        let (tell, told) = oneshot::channel();
+        // Asked for at once: later its number may be somebody else's.
+        let began = |pid| drop(tell.send(ProcessIdentity::of(pid)));
+        let noting = async {
+            if let Ok(Some(process)) = told.await {
+                let process = Some(process);
+                let begun = Begun { process, end: None };
+                self.evidence.keep(&errand.facts, &begun).await;
+            }
+        };
+        let (result, ()) = tokio::join!(run(&script, stop, began), noting);
+        let result = result.map_err(|error| match error {
+            ScriptError::Cancelled => {
+                stopped("the run was cancelled before the script was started")
+            }
+            error => note::failure("script_not_run", &error.to_string()),
+        })?;
         let kept = self.evidence.keep(&errand.facts, &result).await;
         let said = said(&result);
         let remedy = "look at what it did; then retry the step, or skip it";

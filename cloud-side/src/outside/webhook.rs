@@ -11,10 +11,13 @@ use serde::Serialize;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// How long a receiver may take to answer one try, in seconds.
+const ANSWER_SECONDS: u32 = 15;
+
 /// How what may pass is tried again.
-pub(super) fn retry(within_seconds: u32) -> Retry {
+pub(super) fn retry(within_seconds: u32, answer_seconds: u32) -> Retry {
     Retry {
-        per_try: Duration::from_secs(15),
+        per_try: Duration::from_secs(answer_seconds.into()),
         pause: Duration::from_secs(1),
         longest_pause: Duration::from_secs(30),
         deadline: Duration::from_secs(within_seconds.into()),
@@ -73,7 +76,8 @@ impl Outside {
             id: errand.name.clone(),
             body: body.map_err(|error| note::failure("webhook", &error.to_string()))?,
         };
-        let report = deliver(&webhook, &delivery, &retry(step.within_seconds), stop)
+        let retry = retry(step.within_seconds, ANSWER_SECONDS);
+        let report = deliver(&webhook, &delivery, &retry, stop)
             .await
             .map_err(|error| note::failure("webhook", &error.to_string()))?;
         let kept = self.evidence.keep(&errand.facts, &report).await;

@@ -16,13 +16,17 @@ use crate::{
 use bcdr_format::{Generation, GroupId};
 use bcdr_wire::order::{Duty, HomeTask, OrderNumber, SourceOrder};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The order that a group's source was given last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct GivenOrder {
     group: GroupId,
     order: SourceOrder,
+    /// It was given above those of the catalog, and the source was not heard since. Restarts do not change
+    /// that: the catalog may be an older copy of itself, and the number given before, to another order.
+    #[serde(default)]
+    unheard: bool,
 }
 
 impl Document for GivenOrder {
@@ -40,11 +44,29 @@ struct Met {
     number: OrderNumber,
     /// Whether it told any since this process began.
     heard: bool,
-    /// An order was given before that, above those of the catalog. If this is an older copy of itself, its
-    /// number may have been given before, to another order.
-    issued_unheard: bool,
-    /// It was, as far as can be known: the source takes no other order under it.
+    /// What is kept of the last order, see [`GivenOrder::unheard`].
+    unheard: bool,
+    /// The source knows the number of the last order from before that was told: as far as can be known it
+    /// was given to another order, and the source takes no other under it.
     renew: bool,
+}
+
+impl Met {
+    /// The source tells a number while `held` is that of the last order. Says whether an order has to be
+    /// given, or what is kept of the last one is not true any more.
+    fn meet(&mut self, number: OrderNumber, held: OrderNumber) -> bool {
+        self.renew |= !self.heard && self.unheard && number >= held;
+        self.heard = true;
+        self.number = self.number.max(number);
+        held < self.number || self.renew || self.unheard
+    }
+
+    /// An order of this number is about to be told. What the source told while it was made durable is not
+    /// forgotten: its number cannot be that of this order.
+    fn given(&mut self, number: OrderNumber, unheard: bool) {
+        self.unheard = unheard;
+        self.renew = self.heard && self.number >= number;
+    }
 }
 
 /// What gives a group's source its orders.
@@ -74,14 +96,16 @@ impl SourceOrders {
         let (shared, id) = (Arc::clone(&catalog), group.id());
         let last = offload(move || shared.document::<GivenOrder>(&id.to_string())).await?;
         let goes_on = last.is_some();
+        let mut met = Met::default();
         if let Some(last) = last {
+            met.unheard = last.unheard;
             group.order.send_replace(last.order);
         }
         Ok(Self {
             catalog,
             group,
             task: Mutex::default(),
-            met: Mutex::default(),
+            met: Mutex::new(met),
             goes_on,
             giving: tokio::sync::Mutex::default(),
         })
@@ -102,19 +126,22 @@ impl SourceOrders {
         held.clone()
     }
 
-    /// The source remembers an order of this number. Says whether none so high was given here, or
-    /// perhaps another one of the same number, so that the source would take what it is told for an
-    /// earlier order.
+    /// The source remembers an order of this number. Says whether the source has to be given its order
+    /// again: none so high was given here, or perhaps another one of the same number, so that the source
+    /// would take what it is told for an earlier order.
     pub(super) fn meet(&self, number: OrderNumber) -> bool {
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut met = self.met();
         let held = self.group.order.borrow().number;
-        if !met.heard && met.issued_unheard && number >= held {
+        let renewed = met.renew;
+        let is_due = met.meet(number, held);
+        if met.renew && !renewed {
             tracing::warn!(group = %self.group.id(), %number, "the source knows an order of a number that was given before the source was heard; it is told again under a higher one");
-            met.renew = true;
         }
-        met.heard = true;
-        met.number = met.number.max(number);
-        held < met.number || met.renew
+        is_due
+    }
+
+    fn met(&self) -> MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the source the order that it is to have now, if it is another one; durable before it is
@@ -125,13 +152,17 @@ impl SourceOrders {
     pub(super) async fn give(&self, placement: &Placement) -> Result<(), CatalogError> {
         let _one = self.giving.lock().await;
         let (generation, duty) = standing_order(placement, self.task());
-        let (met, renew, heard) = {
-            let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-            (met.number, met.renew, met.heard)
+        let (met, renew, heard, unheard) = {
+            let met = self.met();
+            (met.number, met.renew, met.heard, met.unheard)
         };
         let held = self.group.order.borrow().clone();
         let is_given = held.number > OrderNumber::ASSUMED && held.number >= met && !renew;
         if is_given && (held.generation, &held.duty) == (generation, &duty) {
+            if unheard && heard {
+                self.keep(held, false).await?;
+                self.met().unheard = false;
+            }
             return Ok(());
         }
         let order = SourceOrder {
@@ -139,18 +170,24 @@ impl SourceOrders {
             number: held.number.max(met).next(),
             duty,
         };
+        let unheard = self.goes_on && !heard;
+        self.keep(order.clone(), unheard).await?;
+        tracing::info!(group = %self.group.id(), %generation, number = %order.number, duty = ?order.duty, "order to the source");
+        // Together: the source that tells this number afterwards has it from here.
+        let mut met = self.met();
+        met.given(order.number, unheard);
+        self.group.order.send_replace(order);
+        Ok(())
+    }
+
+    async fn keep(&self, order: SourceOrder, unheard: bool) -> Result<(), CatalogError> {
         let given = GivenOrder {
             group: self.group.id(),
-            order: order.clone(),
+            order,
+            unheard,
         };
         let catalog = Arc::clone(&self.catalog);
-        offload(move || catalog.put_document(&given)).await?;
-        tracing::info!(group = %self.group.id(), %generation, number = %order.number, duty = ?order.duty, "order to the source");
-        self.group.order.send_replace(order);
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        met.renew = false;
-        met.issued_unheard |= self.goes_on && !heard;
-        Ok(())
+        offload(move || catalog.put_document(&given)).await
     }
 }
 
@@ -209,5 +246,35 @@ fn standing_order(placement: &Placement, task: Option<HomeTask>) -> (Generation,
             (Place::StartReadOnly(_), true) => (authority.generation(), Duty::Serve),
             (Place::StartReadOnly(_), false) => (authority.highest(), Duty::StandBy),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_the_source_knew_while_the_order_was_made_durable_is_renewed() {
+        let mut met = Met::default();
+        // Order 6 is on its way to the disk. The source knows another one of that number.
+        assert!(met.meet(OrderNumber(6), OrderNumber(5)));
+        met.given(OrderNumber(6), true);
+        assert!(met.renew && met.meet(OrderNumber(6), OrderNumber(6)));
+        met.given(OrderNumber(7), false);
+        assert!(!met.renew && !met.meet(OrderNumber(7), OrderNumber(7)));
+    }
+
+    #[test]
+    fn what_the_source_has_from_here_is_not_renewed() {
+        let mut met = Met {
+            unheard: true,
+            ..Met::default()
+        };
+        // It is behind the last order, which it will take. That is written down, once.
+        assert!(met.meet(OrderNumber(5), OrderNumber(6)) && !met.renew);
+        met.unheard = false;
+        assert!(!met.meet(OrderNumber(6), OrderNumber(6)) && !met.renew);
+        met.given(OrderNumber(7), false);
+        assert!(!met.meet(OrderNumber(6), OrderNumber(7)) && !met.renew);
     }
 }

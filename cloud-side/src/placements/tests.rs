@@ -746,6 +746,9 @@ async fn an_order_is_told_under_a_higher_number_than_one_that_the_source_may_kno
     // Orders are given while nothing is heard of the source.
     let id = start(&site, emergency()).await;
     settled(&site, &id).await;
+    // A restart does not make it known either.
+    site.stop().await;
+    site.resume().await;
     let (mut gateway, _) = Gateway::hello(&site, &source).await;
     let given = gateway.welcome.clone().unwrap().order;
     gateway.remembers = given.number;
@@ -755,7 +758,23 @@ async fn an_order_is_told_under_a_higher_number_than_one_that_the_source_may_kno
     let again = tokio::time::timeout(std::time::Duration::from_secs(60), gateway.order());
     let again = again.await.expect("it was not told again");
     assert!(again.number > given.number, "{again:?}");
-    assert_eq!(said(again), said(given));
+    assert_eq!(said(again.clone()), said(given));
+
+    // The source was heard when this one was given: the next process takes it for granted.
+    lost(&site, gateway).await;
+    site.stop().await;
+    site.resume().await;
+    let (mut gateway, _) = Gateway::hello(&site, &source).await;
+    assert_eq!(gateway.welcome.clone().unwrap().order, again);
+    gateway.remembers = again.number;
+    for _ in 0..2 {
+        gateway
+            .stand(&source, again.generation, Serving::ReadOnly)
+            .await;
+    }
+    lost(&site, gateway).await;
+    let (gateway, _) = Gateway::hello(&site, &source).await;
+    assert_eq!(gateway.welcome.clone().unwrap().order, again);
 }
 
 /// The process ends wherever the failover is, and the next one goes on; both ways.

@@ -17,7 +17,7 @@ use crate::{
 };
 use bcdr_format::Timestamp;
 use bcdr_http::Permission;
-use bcdr_plan::{Kind, Mode, Plan, StepId};
+use bcdr_plan::{Kind, Mode, Plan, Selection, StepId};
 use bcdr_readiness::Readiness;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -76,13 +76,19 @@ pub(crate) struct GroupLoss {
     pub(crate) summary: String,
 }
 
-/// The times that an operator names.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct When {
+/// For which run a plan is looked at, and how far.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// What the run is to do.
+    pub(crate) mode: Mode,
     /// The one time of all groups; none for the newest point of each.
-    pub(super) at: Option<Timestamp>,
+    pub(crate) at: Option<Timestamp>,
     /// When production stopped.
-    pub(super) interrupted_at: Option<Timestamp>,
+    pub(crate) interrupted_at: Option<Timestamp>,
+    /// Which steps.
+    pub(crate) selection: Selection,
+    /// Whether what steps would find outside is looked at, which takes as long as others take to answer.
+    pub(crate) outside: bool,
 }
 
 impl PlanCheck {
@@ -145,12 +151,13 @@ impl Items {
 pub(super) async fn check(
     plans: &Plans,
     record: &PlanRecord,
-    mode: Mode,
-    when: When,
+    asked: &Asked,
     running: Option<PlanRunId>,
 ) -> Result<PlanCheck, PlansError> {
-    let plan = &record.plan;
+    let (plan, mode, at) = (&record.plan, asked.mode, asked.at);
     let mut items = Items::default();
+    let run = steps_to_run(plan, asked)?;
+    let is_run = |step: &StepId| run.contains(step);
     look_at_document(plans, plan, &mut items);
     match running {
         Some(run) => items.failed(
@@ -161,11 +168,11 @@ pub(super) async fn check(
         ),
         None => items.passed(None, "runs", "no run of it is on its way"),
     }
-    let sought = Sought::of(&plans.parts, when.at);
-    let shown = plan.clone();
+    let sought = Sought::of(&plans.parts, at);
+    let (shown, wanted) = (plan.clone(), run.clone());
     let (found, inspections, approvers) = offload(move || {
         let catalog = &*sought.catalog;
-        let found = candidates(&sought, &shown, |_| true)?;
+        let found = candidates(&sought, &shown, |step| wanted.contains(step))?;
         let inspection = |candidate: &Candidate| {
             let chosen = candidate.point.as_ref().map(|point| point.point);
             inspected::of(catalog, &candidate.group, chosen)
@@ -177,21 +184,24 @@ pub(super) async fn check(
     .await?;
     let mut losses = Vec::new();
     for (candidate, inspected) in found.iter().zip(&inspections) {
-        look_at_group(plans, plan, candidate, mode, when.at, &mut items);
+        look_at_group(plans, plan, candidate, mode, at, &mut items);
         look_at_readiness(plan, candidate, inspected.as_ref(), mode, &mut items);
         if mode == Mode::Emergency
             && let Some(row) = &candidate.row
         {
             let (catalog, group) = (&plans.parts.catalog, &candidate.group);
-            let loss = loss_of(catalog, group, row, when.interrupted_at).await?;
+            let loss = loss_of(catalog, group, row, asked.interrupted_at).await?;
             losses.push(look_at_loss(candidate, loss, &mut items));
         }
     }
-    look_at_approvals(plan, &approvers, &mut items);
-    for (step, looked) in outside::looks(&*plans.parts.outside, plan, mode).await {
-        match looked {
-            Ok(seen) => items.passed(Some(&step), "outside", seen),
-            Err(failure) => items.failed(Some(&step), "outside", failure.cause, failure.remedy),
+    look_at_approvals(plan, is_run, &approvers, &mut items);
+    if asked.outside {
+        let looks = outside::looks(&*plans.parts.outside, plan, mode, is_run);
+        for (step, looked) in looks.await {
+            match looked {
+                Ok(seen) => items.passed(Some(&step), "outside", seen),
+                Err(failure) => items.failed(Some(&step), "outside", failure.cause, failure.remedy),
+            }
         }
     }
     let points: Vec<_> = found.into_iter().filter_map(|one| one.point).collect();
@@ -204,6 +214,24 @@ pub(super) async fn check(
         points,
         losses,
     })
+}
+
+/// The steps that such a run would not leave out.
+fn steps_to_run(plan: &Plan, asked: &Asked) -> Result<BTreeSet<StepId>, PlansError> {
+    let all = || plan.steps.iter().map(|step| step.id.clone());
+    // What is wrong with the document itself is an item of its own.
+    let Ok(checked) = plan.check(|_| true) else {
+        return Ok(all().collect());
+    };
+    let (selection, mode) = (&asked.selection, asked.mode);
+    // A drill of a plan that acts outside only has nothing to do, and nothing was selected.
+    if *selection != Selection::default() {
+        let judged = selection.check(plan, &checked, mode);
+        judged.map_err(|fault| PlansError::Faults(vec![fault]))?;
+    }
+    let is_run = |at: &usize| selection.leaves_out(plan, &checked, mode, *at).is_none();
+    let places = (0..plan.steps.len()).filter(is_run);
+    Ok(places.map(|at| plan.steps[at].id.clone()).collect())
 }
 
 fn look_at_document(plans: &Plans, plan: &Plan, items: &mut Items) {
@@ -443,8 +471,13 @@ fn approvers(catalog: &Catalog) -> Result<BTreeSet<String>, CatalogError> {
         .collect())
 }
 
-fn look_at_approvals(plan: &Plan, approvers: &BTreeSet<String>, items: &mut Items) {
-    for step in &plan.steps {
+fn look_at_approvals(
+    plan: &Plan,
+    is_run: impl Fn(&StepId) -> bool,
+    approvers: &BTreeSet<String>,
+    items: &mut Items,
+) {
+    for step in plan.steps.iter().filter(|step| is_run(&step.id)) {
         let Kind::Approval(approval) = &step.kind else {
             continue;
         };

@@ -2,7 +2,7 @@
 //!
 //! Who really acts is behind [`OutsideHands`]. Invariant: an errand is durably noted as begun before it
 //! is begun. So a process that finds one begun knows that it may have happened: what may be repeated is
-//! begun again, and of what may not, as a script, an operator is told.
+//! begun again, and of what may not, as a script, an operator is told, once what is left of it was ended.
 
 use super::{Facts, record::PlanRunRecord};
 use bcdr_plan::{DnsStep, Event, Failure, Fault, Kind, Mode, Plan, Step, StepId, Work};
@@ -30,6 +30,17 @@ pub(crate) struct Errand {
     pub(crate) kind: Kind,
 }
 
+/// What became of something that an attempt began before the cloud side ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeftBehind {
+    /// It does not run any more.
+    Gone,
+    /// It still ran, and was ended just now.
+    Ended,
+    /// Whether it runs is not known.
+    Unknown,
+}
+
 /// Who acts on the world outside. Every call is bounded by the times in the errand, and ends soon after
 /// it is stopped.
 pub(crate) trait OutsideHands: Send + Sync {
@@ -45,6 +56,9 @@ pub(crate) trait OutsideHands: Send + Sync {
         errand: &'a Errand,
         stop: &'a CancellationToken,
     ) -> OutsideFuture<'a, Result<String, Failure>>;
+
+    /// Ends what an attempt that a process before this one had begun may have left running here.
+    fn end_left<'a>(&'a self, errand: &'a Errand) -> OutsideFuture<'a, LeftBehind>;
 
     /// What a step of this kind would find now. Nothing is changed.
     ///
@@ -75,15 +89,17 @@ fn reaching(plan: &Plan, mode: Mode) -> impl Iterator<Item = &Step> {
     })
 }
 
-/// What the steps of a plan that act outside would find now. What is refused anyway is not looked at.
+/// What the steps that are run and act outside would find now. What is refused anyway is not looked at.
 pub(super) async fn looks(
     hands: &dyn OutsideHands,
     plan: &Plan,
     mode: Mode,
+    is_run: impl Fn(&StepId) -> bool,
 ) -> Vec<(StepId, Result<String, Failure>)> {
     let deadline = Instant::now() + LOOK;
     let mut looked = Vec::new();
-    for step in reaching(plan, mode).filter(|step| hands.refuses(&step.kind).is_none()) {
+    let may_be_looked_at = |step: &&Step| is_run(&step.id) && hands.refuses(&step.kind).is_none();
+    for step in reaching(plan, mode).filter(may_be_looked_at) {
         let seen = timeout_at(deadline, hands.look(&step.kind)).await;
         let seen = seen.unwrap_or_else(|_| {
             Err(Failure {
@@ -130,12 +146,18 @@ impl OutsideAttempt {
     pub(super) async fn carry_out(mut self, hands: Arc<dyn OutsideHands>) {
         let (step, attempt) = (self.work.step.clone(), self.work.attempt);
         let event = if self.work.reference.is_some() {
-            self.found_begun()
-        } else if !self.noted().await {
+            self.found_begun(&*hands).await
+        } else if !self.stop.is_cancelled() && !self.noted().await {
             return;
         } else {
-            tracing::info!(errand = self.errand.name, "an errand of a plan begins");
-            let done = hands.carry_out(&self.errand, &self.stop).await;
+            let done = match self.stop.is_cancelled() {
+                // What was cancelled before it began does nothing, however short that would be.
+                true => Err(never_begun()),
+                false => {
+                    tracing::info!(errand = self.errand.name, "an errand of a plan begins");
+                    hands.carry_out(&self.errand, &self.stop).await
+                }
+            };
             match done {
                 Ok(note) => Event::Done {
                     step,
@@ -174,26 +196,57 @@ impl OutsideAttempt {
     }
 
     /// An attempt that a process before this one had begun.
-    fn found_begun(&self) -> Event {
+    async fn found_begun(&self, hands: &dyn OutsideHands) -> Event {
         let (step, attempt) = (self.work.step.clone(), self.work.attempt);
-        let (code, what) = match &self.errand.kind {
-            Kind::Script(_) => ("script_interrupted", "the script ran"),
-            Kind::Call(call) if !call.may_be_repeated() => {
-                ("call_interrupted", "the call was made")
+        let failure = match &self.errand.kind {
+            Kind::Script(_) => {
+                let left = hands.end_left(&self.errand).await;
+                script_interrupted(&self.errand.name, left)
             }
+            Kind::Call(call) if !call.may_be_repeated() => Failure {
+                code: "call_interrupted".to_owned(),
+                cause: "the cloud side was restarted while the call was made: it is not known how \
+                        far it came"
+                    .to_owned(),
+                remedy: "look at what it did; then retry the step, or skip it".to_owned(),
+            },
             _ => return Event::Interrupted { step, attempt },
         };
         Event::Failed {
             step,
             attempt,
-            failure: Failure {
-                code: code.to_owned(),
-                cause: format!(
-                    "the cloud side was restarted while {what}: it is not known how far it came"
-                ),
-                remedy: "look at what it did; then retry the step, or skip it".to_owned(),
-            },
+            failure,
             point: None,
         }
+    }
+}
+
+/// The run was cancelled before an attempt began.
+fn never_begun() -> Failure {
+    Failure {
+        code: "stopped".to_owned(),
+        cause: "the run was cancelled before the step began, and nothing of it was done".to_owned(),
+        remedy: "start the plan again if it is wanted".to_owned(),
+    }
+}
+
+fn script_interrupted(errand: &str, left: LeftBehind) -> Failure {
+    let (now, remedy) = match left {
+        LeftBehind::Gone => ("it does not run any more", String::new()),
+        LeftBehind::Ended => ("it still ran, and was ended", String::new()),
+        LeftBehind::Unknown => (
+            "whether it still runs is not known",
+            format!(
+                "look for it on the cloud side's host, where its environment has BCDR_ERRAND={errand}, \
+                 and end it; "
+            ),
+        ),
+    };
+    Failure {
+        code: "script_interrupted".to_owned(),
+        cause: format!(
+            "the cloud side was restarted while the script ran: it is not known how far it came; {now}"
+        ),
+        remedy: format!("{remedy}look at what it did; then retry the step, or skip it"),
     }
 }

@@ -1,13 +1,18 @@
 //! Plans over the API, against scripted gateways and a scripted target.
 
-use super::{Errand, OutsideFuture, OutsideHands, PlanParts, Plans, WantedRun};
+use super::{
+    Errand, Facts, LeftBehind, OutsideFuture, OutsideHands, PlanParts, Plans, WantedRun,
+    outside::OutsideAttempt,
+};
 use crate::{
     idempotency::Attempt,
     record_id::PlanRunId,
     testing::{gateway::Gateway, site::Site, source::Source},
 };
 use bcdr_format::{Generation, Timestamp};
-use bcdr_plan::{DnsStep, Event, Failure, Kind, Mode, Operator, Plan, Run, RunState, Selection};
+use bcdr_plan::{
+    DnsStep, Event, Failure, Kind, Mode, Operator, Plan, Run, RunState, Selection, Work,
+};
 use bcdr_wire::{
     order::{Duty, Serving},
     seal::InstallationKey,
@@ -603,6 +608,10 @@ impl OutsideHands for ScriptedHands {
         })
     }
 
+    fn end_left<'a>(&'a self, _errand: &'a Errand) -> OutsideFuture<'a, LeftBehind> {
+        Box::pin(async { LeftBehind::Unknown })
+    }
+
     fn look<'a>(&'a self, kind: &'a Kind) -> OutsideFuture<'a, Result<String, Failure>> {
         Box::pin(async move { Ok(format!("{} is there", kind.subject())) })
     }
@@ -694,7 +703,13 @@ async fn a_script_that_a_restart_cut_short_is_not_run_again_by_itself() {
     second.resume().await.unwrap();
     let held = reaches(&second, id, |run| run.state() == RunState::Paused).await;
     let (_, stay) = held.step(&"stay".into()).unwrap();
-    assert_eq!(stay.failure.as_ref().unwrap().code, "script_interrupted");
+    let failure = stay.failure.as_ref().unwrap();
+    assert_eq!(failure.code, "script_interrupted");
+    // Nobody knows whether it still runs, and how to find out is said.
+    assert!(
+        failure.remedy.contains(&format!("BCDR_ERRAND={id}-stay")),
+        "{failure:?}"
+    );
     assert_eq!(
         held.step(&"call".into()).unwrap().1.note.as_deref(),
         Some("switch was done")
@@ -756,6 +771,76 @@ async fn steps_that_nobody_can_carry_out_are_refused_and_a_cancel_stops_those_th
             .code,
         "stopped"
     );
+}
+
+#[tokio::test]
+async fn what_was_cancelled_before_it_began_is_not_begun() {
+    let site = Site::start().await;
+    let hands = Arc::new(ScriptedHands::default());
+    let plans = plans_with(&site, &hands);
+    let id = begin(&plans, &site, errands()).await;
+    reaches(&plans, id, |run| {
+        run.step(&"stay".into()).unwrap().1.reference.is_some()
+    })
+    .await;
+    let record = plans.run(id).await.unwrap().unwrap();
+    let (stay, _) = record.run.step(&"stay".into()).unwrap();
+    let begun_before = hands.done.lock().unwrap().len();
+    let (answer, mut answers) = tokio::sync::mpsc::channel(4);
+    let (show, shown) = tokio::sync::watch::channel(record.clone());
+    let stop = CancellationToken::new();
+    let attempt = |stop: &CancellationToken| OutsideAttempt {
+        errand: Errand {
+            name: "twice".to_owned(),
+            facts: Facts::of(&record, &stay.id, 2),
+            kind: stay.kind.clone(),
+        },
+        work: Work {
+            step: stay.id.clone(),
+            attempt: 2,
+            reference: None,
+            previous: None,
+            stop: false,
+        },
+        answer: answer.clone(),
+        shown: shown.clone(),
+        stop: stop.clone(),
+    };
+    let stopped = |event: Event| {
+        matches!(event, Event::Failed { failure, attempt: 2, .. } if failure.code == "stopped"
+            && failure.cause.contains("nothing of it was done"))
+    };
+
+    // While it is being made durable that it begins.
+    let carried: Arc<dyn OutsideHands> = hands.clone();
+    let first = tokio::spawn(attempt(&stop).carry_out(Arc::clone(&carried)));
+    let began = answers.recv().await.unwrap();
+    assert!(matches!(began, Event::Began { .. }), "{began:?}");
+    stop.cancel();
+    let mut noted = record.clone();
+    let retried = [
+        Event::Failed {
+            step: stay.id.clone(),
+            attempt: 1,
+            failure: failure("x"),
+            point: None,
+        },
+        Event::Retry {
+            step: stay.id.clone(),
+        },
+        began,
+    ];
+    for event in retried {
+        noted.run.handle(&event, Timestamp(1)).unwrap();
+    }
+    show.send_replace(noted);
+    assert!(stopped(answers.recv().await.unwrap()));
+    first.await.unwrap();
+
+    // Before that.
+    attempt(&stop).carry_out(carried).await;
+    assert!(stopped(answers.recv().await.unwrap()));
+    assert_eq!(hands.done.lock().unwrap().len(), begun_before);
 }
 
 #[tokio::test]

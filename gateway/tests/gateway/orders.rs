@@ -8,7 +8,7 @@ use crate::{
 use bcdr_format::position::{Generation, Position};
 use bcdr_wire::{
     feed::{CaptureReport, FromCapture, ToCapture, Tracking},
-    frame::send_control,
+    frame::{decode_control, send_control},
     order::{Duty, OrderNumber, Serving, SourceOrder, Standing},
 };
 
@@ -93,6 +93,37 @@ async fn under_a_duty_that_takes_no_records_the_session_stays_and_nothing_ships(
     feed.send_all(&capture).await;
     feed.until_durable(&capture).await;
     assert!(store.state().image == capture.model);
+    gateway.stop().await;
+    receiver.stop().await;
+}
+
+/// A capture that knows nothing by itself serves only at the receiver's word of now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_only_remembered_is_told_apart_from_one_of_a_session_that_is_up() {
+    let site = Site::new();
+    let store = Store::new(&site);
+    let receiver = Receiver::start(&site, &store).await;
+    let gateway = site.start_gateway().await;
+    let mut capture = Capture::new(&site, 54);
+    capture.stands = true;
+    let mut feed = capture.connect(&site).await;
+    until_told(&mut feed, order(1, Duty::Serve)).await;
+    feed.hang_up();
+    receiver.stop().await;
+    gateway
+        .until("the receiver to be missed", |status| {
+            status["receiver_connected"] == false && status["capture"].is_null()
+        })
+        .await;
+
+    let mut feed = capture.connect(&site).await;
+    assert_eq!(feed.order, order(1, Duty::Serve));
+    // What a welcome says of the ladder follows what it says of the order.
+    let frame = feed.frames.read_frame().await.unwrap();
+    let next: ToCapture = decode_control(&frame).unwrap();
+    assert!(matches!(next, ToCapture::Acknowledged(_)), "{next:?}");
+    let receiver = Receiver::start(&site, &store).await;
+    until_told(&mut feed, order(1, Duty::Serve)).await;
     gateway.stop().await;
     receiver.stop().await;
 }

@@ -66,12 +66,15 @@ pub enum ToCapture {
         held: Option<Held>,
         /// A fork that is open cloud-side.
         fork: Option<Fork>,
-        /// The order that holds now.
+        /// The order that the gateway knows. It may be a memory of its last session with the receiver: it
+        /// was given there in the session that is up only if [`ToCapture::Order`] follows.
         order: SourceOrder,
         /// The gateway's wall clock.
         now: Timestamp,
     },
-    /// This order holds from now on.
+    /// The receiver gave this order in the session that the gateway has with it now; it holds from now
+    /// on. Sent at each change, and also when it says what the welcome said: after a welcome in such a
+    /// session, and when one begins.
     Order(SourceOrder),
     /// The session cannot go on.
     Refused(Refusal),

@@ -98,19 +98,32 @@ impl Command {
 }
 
 impl StartArguments {
-    /// Tells what each group would lose, before anybody confirms that.
-    fn preview(&self, session: &Session) -> Result<(), Failure> {
+    /// Tells what each group would lose, before anybody confirms that. It asks nobody outside, and a start
+    /// does not wait for what cannot be told.
+    fn preview(&self, session: &Session) {
+        let looked = session.client.get(&self.preview_path());
+        let check = looked.and_then(|document| document.read::<table::plan::Check>());
+        match check {
+            Ok(check) => {
+                for line in table::plan::losses(&check) {
+                    session.progress.event(&line);
+                }
+            }
+            Err(failure) => session.progress.event(&table::line(&format!(
+                "what would be lost is unknown: {failure}"
+            ))),
+        }
+    }
+
+    fn preview_path(&self) -> Path {
         let path = Path::new("plans")
             .item(&self.plan)
             .item("check")
             .query("mode", self.mode.name())
             .query("at", &self.at.at)
+            .query("outside", "false")
             .query_if("interrupted_at", self.interrupted_at.as_deref());
-        let check: table::plan::Check = session.client.get(&path)?.read()?;
-        for line in table::plan::losses(&check) {
-            session.progress.event(&line);
-        }
-        Ok(())
+        self.steps.of(path)
     }
 
     pub(super) fn run(self, session: &Session) -> Result<(), Failure> {
@@ -129,7 +142,7 @@ impl StartArguments {
             body["interrupted_at"] = time.as_str().into();
         }
         if matches!(self.mode, Mode::Emergency) {
-            self.preview(session)?;
+            self.preview(session);
         }
         let consequence = match self.mode {
             Mode::Drill => None,
@@ -230,7 +243,60 @@ fn verdict(run: &Run) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{
+        client::{Client, tests::Site},
+        output::{Form, Output},
+        progress::Progress,
+    };
+    use axum::{
+        Router,
+        extract::RawQuery,
+        routing::{get, post},
+    };
+    use bcdr_http::Problem;
+    use bcdr_wire::identity::AlternativeName;
+    use clap::Parser;
+    use std::{
+        net::Ipv4Addr,
+        sync::{Arc, Mutex},
+    };
     use table::plan::tests::RUN;
+
+    #[derive(Parser)]
+    struct Start {
+        #[command(flatten)]
+        arguments: StartArguments,
+    }
+
+    #[test]
+    fn an_emergency_starts_whatever_keeps_its_loss_from_being_told() {
+        let asked: Arc<Mutex<Option<String>>> = Arc::default();
+        let seen = Arc::clone(&asked);
+        let check = move |RawQuery(query): RawQuery| async move {
+            *seen.lock().unwrap() = query;
+            Problem::unavailable("stopping", "not now")
+        };
+        let routes = Router::new()
+            .route("/api/v1/plans/shop/check", get(check))
+            .route("/api/v1/plan-runs", post(|| async { RUN }));
+        let local = AlternativeName::Address(Ipv4Addr::LOCALHOST.into());
+        let site = Site::new(routes, local);
+        let session = Session {
+            client: Client::open(&site.context).unwrap(),
+            context: site.context.clone(),
+            output: Output::new(Form::Json),
+            progress: Progress::new(false),
+        };
+        let line = "start shop --mode emergency --only db --only web --priority 2 --confirm shop";
+        let start = Start::try_parse_from(line.split(' ')).unwrap();
+        start.arguments.run(&session).unwrap();
+        // Nobody outside is asked, and only what is started counts.
+        let asked = asked.lock().unwrap().take();
+        assert_eq!(
+            asked.as_deref(),
+            Some("mode=emergency&at=latest&outside=false&priority=2&only=db%2Cweb")
+        );
+    }
 
     #[test]
     fn a_run_that_is_held_up_is_no_success_and_names_the_step() {

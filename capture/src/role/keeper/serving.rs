@@ -50,7 +50,7 @@ impl Keeper {
                     asked = true;
                     None
                 }
-                order = self.orders.recv(), if !asked => order,
+                heard = self.orders.recv(), if !asked => heard.map(|heard| heard.order),
                 _ = again.tick(), if !asked => self.unkept(),
             };
             let Some(order) = order else { continue };

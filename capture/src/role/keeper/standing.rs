@@ -22,6 +22,7 @@ use crate::{
     group::{self, GroupError},
     local_api::GroupView,
     standing::{
+        HeardOrder,
         book::OrderBook,
         decide::{Act, Mode, begins_writable, task_due},
         exports::{Exports, Ready, prepare},
@@ -64,7 +65,7 @@ struct Work {
 /// What woke the keeper.
 enum Wake {
     Stop,
-    Order(bcdr_wire::order::SourceOrder),
+    Order(HeardOrder),
     Again,
     Progress(u64, u64),
     Worked(Result<TaskOutcome, NoOutcome>),
@@ -104,14 +105,14 @@ impl Keeper {
         let next = loop {
             let wake = tokio::select! {
                 () = self.shared.stop.cancelled() => Wake::Stop,
-                Some(order) = self.orders.recv() => Wake::Order(order),
+                Some(heard) = self.orders.recv() => Wake::Order(heard),
                 _ = again.tick() => Wake::Again,
                 wake = Work::wake(&mut here.work) => wake,
             };
             match wake {
                 Wake::Stop => break Next::End,
-                Wake::Order(order) => {
-                    if self.obey(&mut here, order).await {
+                Wake::Order(heard) => {
+                    if self.listen(&mut here, heard).await {
                         break Next::Begin;
                     }
                     if !here.missing {
@@ -148,12 +149,30 @@ impl Keeper {
         Ok(next)
     }
 
+    /// Hears an order; `true` if the group is to begin anew.
+    ///
+    /// Where there is nothing of the group, nothing here knows whether its disks are half-written. Then
+    /// only what the cloud side says now counts: a gateway that was cut off may remember an order from
+    /// before a restore, and one that is kept is a past, by which the next would be judged.
+    async fn listen(&mut self, here: &mut Standing, heard: HeardOrder) -> bool {
+        if here.awaits_word && !heard.confirmed {
+            tracing::warn!(
+                group = self.group().name,
+                order = ?heard.order,
+                "a gateway without a session with the cloud side remembers an order; the group waits until the cloud side gives one"
+            );
+            return false;
+        }
+        self.obey(here, heard.order).await
+    }
+
     /// Takes an order; `true` if the group is to begin anew.
     async fn obey(&mut self, here: &mut Standing, order: bcdr_wire::order::SourceOrder) -> bool {
         let act = self.hear(order, Mode::Standing).await;
         let serves = begins_writable(self.book.as_ref().and_then(OrderBook::order));
         if here.missing && !serves && self.book.is_some() {
             here.missing = false;
+            here.awaits_word = false;
         }
         act == Some(Act::Serve) && (!here.missing || here.awaits_word)
     }

@@ -198,9 +198,41 @@ async fn a_group_without_a_past_is_served_only_after_it_was_told_to() {
 
     // The cloud side knows what is under way.
     let held = order(2, Duty::Hold { task: None });
-    session.welcome_under(held, None).await;
+    session.welcome_under(held.clone(), None).await;
+    session.say(ToCapture::Order(held)).await;
     reported(&mut session, stands(2, Serving::ReadOnly)).await;
     session.say(ToCapture::Order(order(3, Duty::Serve))).await;
+    let session = rig.gateway.called().await;
+    assert!(session.hello.is_some());
+    let client = entered(rig.site.socket(0)).await;
+    assert!(!client.export().is_read_only());
+    drop((client, session));
+    rig.finish().await;
+}
+
+/// As where the gateway was cut off from the cloud side before a restore began, which another gateway told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_without_a_past_obeys_no_order_that_a_gateway_only_remembers() {
+    let rig = Rig::without_a_past();
+    let mut session = rig.gateway.called().await;
+    session.welcome_under(order(1, Duty::Serve), None).await;
+    // Three reports of a second each: the order was heard before the first of them.
+    for _ in 0..3 {
+        reported(&mut session, stands(0, Serving::No)).await;
+    }
+    let tried = Client::connect(rig.site.socket(0), "", ClientOptions::default()).await;
+    assert!(tried.is_err(), "it is served");
+    // Nor is another one kept, which would make the next of its kind count.
+    session.connection.close(0_u32.into(), b"over");
+    let mut session = rig.gateway.called().await;
+    session.welcome_under(order(1, Duty::StandBy), None).await;
+    for _ in 0..3 {
+        reported(&mut session, stands(0, Serving::No)).await;
+    }
+    assert!(!group_directory(&rig.site).exists());
+
+    // The gateway has a session with the cloud side again, where the order is the same.
+    session.say(ToCapture::Order(order(1, Duty::Serve))).await;
     let session = rig.gateway.called().await;
     assert!(session.hello.is_some());
     let client = entered(rig.site.socket(0)).await;
@@ -215,6 +247,7 @@ async fn the_first_order_to_serve_begins_a_group_without_a_past() {
     let mut session = rig.gateway.called().await;
     assert_eq!(session.hello, None);
     session.welcome_under(order(1, Duty::Serve), None).await;
+    session.say(ToCapture::Order(order(1, Duty::Serve))).await;
     let session = rig.gateway.called().await;
     assert!(session.hello.is_some());
     let client = entered(rig.site.socket(0)).await;

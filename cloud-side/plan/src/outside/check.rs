@@ -208,6 +208,10 @@ impl CallStep {
             self.within_seconds,
             SECONDS_MAX,
         );
+        if let Some(seconds) = self.answer_seconds {
+            let most = self.within_seconds.clamp(1, SECONDS_MAX);
+            check_seconds(&mut wrong, "answer_seconds", seconds, most);
+        }
         wrong
     }
 }

@@ -4,6 +4,7 @@ use super::{DnsError, Transport};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use tokio::{
@@ -46,26 +47,29 @@ pub(super) fn with_port(address: &str) -> Result<String, DnsError> {
     }
 }
 
-/// Sends a question and waits for its answer, for ever: the caller limits it.
+/// Sends a question and waits for its answer, for ever: the caller limits it. `sent` is set before
+/// anything of the question leaves.
 pub(super) async fn exchange(
     server: &str,
     transport: Transport,
     question: &[u8],
+    sent: &AtomicBool,
 ) -> io::Result<Vec<u8>> {
     if transport == Transport::Udp {
-        let answer = by_datagram(server, question).await?;
+        let answer = by_datagram(server, question, sent).await?;
         let (at, bit) = TRUNCATED;
         if answer.get(at).is_some_and(|flags| flags & bit == 0) {
             return Ok(answer);
         }
     }
-    by_stream(server, question).await
+    by_stream(server, question, sent).await
 }
 
-async fn by_stream(server: &str, question: &[u8]) -> io::Result<Vec<u8>> {
+async fn by_stream(server: &str, question: &[u8], sent: &AtomicBool) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(question.len()).map_err(io::Error::other)?;
     let framed = [&length.to_be_bytes(), question].concat();
+    sent.store(true, Ordering::Relaxed);
     stream.write_all(&framed).await?;
     let length = stream.read_u16().await?;
     let mut answer = vec![0; usize::from(length)];
@@ -73,7 +77,7 @@ async fn by_stream(server: &str, question: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-async fn by_datagram(server: &str, question: &[u8]) -> io::Result<Vec<u8>> {
+async fn by_datagram(server: &str, question: &[u8], sent: &AtomicBool) -> io::Result<Vec<u8>> {
     let address = lookup_host(server)
         .await?
         .next()
@@ -87,6 +91,7 @@ async fn by_datagram(server: &str, question: &[u8]) -> io::Result<Vec<u8>> {
     // The system then gives us only what comes from there.
     socket.connect(address).await?;
     let mut buffer = vec![0; DATAGRAM_MAX];
+    sent.store(true, Ordering::Relaxed);
     loop {
         socket.send(question).await?;
         let received = timeout(SEND_AGAIN_AFTER, async {

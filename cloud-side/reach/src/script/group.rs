@@ -40,6 +40,11 @@ impl Group {
         })
     }
 
+    /// Its number, which is the leader's process id.
+    pub(super) fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Both outputs, once; also begins to watch.
     pub(super) fn outputs(&mut self) -> io::Result<(ChildStdout, ChildStderr)> {
         let descriptor = pidfd_open(self.pid, PidfdFlags::empty())?;

@@ -12,7 +12,9 @@ fn shell(line: &str) -> Script {
 }
 
 async fn result_of(script: &Script) -> ScriptResult {
-    run(script, &CancellationToken::new()).await.unwrap()
+    run(script, &CancellationToken::new(), |_| {})
+        .await
+        .unwrap()
 }
 
 /// Waits until the process is gone, or only its remains are there.
@@ -104,13 +106,34 @@ async fn what_a_script_leaves_behind_in_its_group_ends_with_it() {
 async fn a_cancelled_script_ends() {
     let cancel = CancellationToken::new();
     let script = shell("echo $$; sleep 1000");
-    let (result, ()) = tokio::join!(run(&script, &cancel), async {
+    let (result, ()) = tokio::join!(run(&script, &cancel, |_| {}), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         cancel.cancel();
     });
     let result = result.unwrap();
     assert_eq!(result.end, End::Cancelled);
     gone(&result.stdout.head).await;
+}
+
+#[tokio::test]
+async fn a_script_that_is_cancelled_already_is_not_started() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut script = shell("touch ran");
+    script.directory = Some(directory.path().to_owned());
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let mut began = false;
+    let error = run(&script, &cancel, |_| began = true).await.unwrap_err();
+    assert!(matches!(error, ScriptError::Cancelled), "{error}");
+    assert!(!began && !directory.path().join("ran").exists());
+}
+
+#[tokio::test]
+async fn a_script_is_told_by_its_process_id() {
+    let mut told = 0;
+    let never = CancellationToken::new();
+    let result = run(&shell("echo $$"), &never, |pid| told = pid).await;
+    assert_eq!(result.unwrap().stdout.head, format!("{told}\n"));
 }
 
 #[tokio::test]
@@ -121,7 +144,7 @@ async fn a_dropped_future_leaves_no_process() {
     let cancel = CancellationToken::new();
     let pid = directory.path().join("pid");
     tokio::select! {
-        result = run(&script, &cancel) => panic!("it ended by itself: {result:?}"),
+        result = run(&script, &cancel, |_| {}) => panic!("it ended by itself: {result:?}"),
         () = async { while !pid.exists() { tokio::time::sleep(Duration::from_millis(5)).await } } => {}
     }
     gone(&std::fs::read_to_string(pid).unwrap()).await;
@@ -131,13 +154,17 @@ async fn a_dropped_future_leaves_no_process() {
 async fn what_cannot_be_started_is_named_with_its_remedy() {
     let mut script = shell("");
     script.command = Command::Argv(vec!["/no/such/program".into()]);
-    let error = run(&script, &CancellationToken::new()).await.unwrap_err();
+    let error = run(&script, &CancellationToken::new(), |_| {})
+        .await
+        .unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("/no/such/program") && text.contains("check that"),
         "{text}"
     );
     script.command = Command::Argv(Vec::new());
-    let error = run(&script, &CancellationToken::new()).await.unwrap_err();
+    let error = run(&script, &CancellationToken::new(), |_| {})
+        .await
+        .unwrap_err();
     assert!(matches!(error, ScriptError::Empty), "{error}");
 }

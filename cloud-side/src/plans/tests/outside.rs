@@ -4,6 +4,7 @@
 use super::{act, key, lost, put, replicated, start, step, until};
 use crate::{
     config::{DestinationsConfig, HeaderSecretConfig, OutsideConfig},
+    target::qemu::ProcessIdentity,
     testing::site::Site,
 };
 use axum::{
@@ -18,7 +19,10 @@ use serde_json::{Value, json};
 use std::{
     fs,
     net::SocketAddr,
-    os::unix::fs::PermissionsExt,
+    os::unix::{
+        fs::PermissionsExt,
+        process::{CommandExt, ExitStatusExt},
+    },
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -202,6 +206,26 @@ impl World {
         start(&self.site, wanted).await
     }
 
+    /// What is kept of the first attempt of the step `it`.
+    fn evidence(&self, id: &str) -> PathBuf {
+        let directory = self.site.config.evidence_directory();
+        directory.join(id).join("it-1.json")
+    }
+
+    /// The process of that attempt, once it is noted durably.
+    async fn noted_process(&self, id: &str) -> ProcessIdentity {
+        let read = |text: String| {
+            let kept: Value = serde_json::from_str(&text).ok()?;
+            serde_json::from_value(kept["process"].clone()).ok()
+        };
+        loop {
+            match fs::read_to_string(self.evidence(id)).ok().and_then(read) {
+                Some(process) => return process,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+
     async fn restart(&mut self) {
         self.site.stop().await;
         self.site.resume().await;
@@ -306,6 +330,35 @@ async fn a_drill_leaves_the_outside_alone_and_an_emergency_reaches_it() {
         "shop.dr.test is 192.0.2.10 192.0.2.11 for 120 s; others remember that for 120 s"
     );
     assert_eq!(seen[3]["detail"], "127.0.0.1 leads to 127.0.0.1");
+    assert_eq!(looked["losses"].as_array().unwrap().len(), 1, "{looked}");
+    // What an emergency would lose is told without asking anybody outside, and of what is started alone.
+    let path = "/api/v1/plans/shop/check?mode=emergency";
+    let (named, unnamed) = (
+        format!("{path}&only=look,name"),
+        format!("{path}&outside=false"),
+    );
+    let quick = site.get(&unnamed).await.expect(200);
+    let quick_items = quick["items"].as_array().unwrap();
+    assert!(
+        quick_items.iter().all(|item| item["check"] != "outside"),
+        "{quick}"
+    );
+    assert_eq!(quick["losses"], looked["losses"]);
+    let part = site.get(&named).await.expect(200);
+    let items = part["items"].as_array().unwrap().iter();
+    let seen: Vec<_> = items
+        .filter(|item| item["step"].is_string())
+        .map(|item| &item["step"])
+        .collect();
+    assert_eq!(seen, ["look", "name"], "{part}");
+    assert_eq!(
+        (&part["losses"], &part["points"]),
+        (&json!([]), &json!([])),
+        "{part}"
+    );
+    site.get(&format!("{path}&only=nothing"))
+        .await
+        .problem(422, "plan_faults");
 
     let wanted = json!({"plan": "shop", "mode": "emergency", "confirm": "shop"});
     let id = start(site, wanted).await;
@@ -555,14 +608,60 @@ async fn a_script_that_fails_says_how_and_one_that_a_restart_cut_short_is_ended_
         tokio::task::yield_now().await;
     }
     let process = fs::read_to_string(&began).unwrap();
+    world.noted_process(&id).await;
     world.restart().await;
     let held = until(&world.site, &id, "paused").await;
-    assert_eq!(step(&held, "it")["failure"]["code"], "script_interrupted");
+    let failure = &step(&held, "it")["failure"];
+    assert_eq!(failure["code"], "script_interrupted");
+    assert!(
+        failure["cause"]
+            .as_str()
+            .unwrap()
+            .ends_with("it does not run any more"),
+        "{failure}"
+    );
     assert!(
         !Path::new("/proc").join(process.trim()).exists(),
         "it still runs"
     );
     assert_eq!(fs::read_to_string(&began).unwrap(), process);
+    act(&world.site, &id, "cancel", json!({})).await.expect(200);
+}
+
+/// As after a SIGKILL of the cloud side: the script goes on, and what is kept of the attempt names it.
+#[tokio::test]
+async fn a_script_that_outlived_the_cloud_side_is_ended_before_anybody_may_retry_it() {
+    let mut world = World::start().await;
+    world.program("stay", "exec sleep 600");
+    let script = json!({"program": "stay", "timeout_seconds": 600});
+    let id = world
+        .begin(json!([{"id": "it", "do": {"script": script}}]))
+        .await;
+    let told = world.noted_process(&id).await;
+    assert!(told.lives(), "another process was kept");
+
+    world.site.stop().await;
+    assert!(!told.lives());
+    let mut outlived = std::process::Command::new("/bin/sh")
+        .args(["-c", "sleep 600"])
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let identity = ProcessIdentity::of(i32::try_from(outlived.id()).unwrap()).unwrap();
+    let other = serde_json::to_string(&json!({"process": identity})).unwrap();
+    fs::write(world.evidence(&id), other).unwrap();
+    world.site.resume().await;
+    let held = until(&world.site, &id, "paused").await;
+    assert_eq!(outlived.wait().unwrap().signal(), Some(9));
+    let failure = &step(&held, "it")["failure"];
+    assert_eq!(failure["code"], "script_interrupted");
+    assert!(
+        failure["cause"]
+            .as_str()
+            .unwrap()
+            .ends_with("it still ran, and was ended"),
+        "{failure}"
+    );
     act(&world.site, &id, "cancel", json!({})).await.expect(200);
 }
 
@@ -674,6 +773,37 @@ async fn a_name_whose_change_a_restart_cut_short_is_settled_by_asking() {
     );
     assert_eq!(kept["after"], Value::Null);
     proxy.abort();
+}
+
+/// Leads to a name server for two questions: what a name holds, and the change.
+async fn leaving_after_the_change(server: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut named = TcpStream::connect(&server).await.unwrap();
+            let _ = copy_bidirectional(&mut client, &mut named).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_name_that_was_switched_and_cannot_be_read_is_told_as_one_in_doubt() {
+    let world = World::start().await;
+    let address = leaving_after_the_change(world.named.address()).await;
+    let mut switch = world.dns(&address);
+    // Time for another try, which reads nothing either.
+    switch["dns"]["within_seconds"] = json!(3);
+    let id = world.begin(json!([{"id": "it", "do": switch}])).await;
+    let held = until(&world.site, &id, "paused").await;
+    let failure = &step(&held, "it")["failure"];
+    assert_eq!(failure["code"], "dns_unverified", "{held}");
+    let cause = failure["cause"].as_str().unwrap();
+    assert!(cause.ends_with("may have been made"), "{cause}");
+    assert_eq!(world.holds("shop.dr.test").await, ["198.51.100.7"]);
+    act(&world.site, &id, "cancel", json!({})).await.expect(200);
 }
 
 #[tokio::test]

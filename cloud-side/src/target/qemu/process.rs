@@ -1,11 +1,12 @@
 //! Processes by identity: id, start time and marker.
 //!
 //! Process ids are recycled. Invariant: nothing is signalled unless a descriptor of that very
-//! process is held while its start time or its marker is compared.
+//! process is held while its start time or its marker is compared; a group only while its leader is
+//! held that way.
 
 use std::{fs, io, path::PathBuf};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 /// A process, for as long as it exists and no longer.
@@ -20,15 +21,49 @@ pub struct ProcessIdentity {
 
 impl ProcessIdentity {
     /// Reads the identity of a living process; `None` when there is none, or only its remains.
-    pub(super) fn of(pid: i32) -> Option<Self> {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let start_ticks = start_of_living(&stat)?;
         Some(Self { pid, start_ticks })
     }
 
     /// Whether this very process still lives.
-    pub(super) fn lives(&self) -> bool {
+    pub(crate) fn lives(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)
+    }
+
+    /// Kills this very process, which leads a process group, and everything in that group. Returns
+    /// whether it lived.
+    ///
+    /// # Errors
+    /// When it may not be signalled.
+    pub(crate) fn kill_group(&self) -> io::Result<bool> {
+        let Some(pid) = Pid::from_raw(self.pid) else {
+            return Ok(false);
+        };
+        let gone = |error| match error {
+            rustix::io::Errno::SRCH => Ok(false),
+            error => Err(io::Error::from(error)),
+        };
+        let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(descriptor) => descriptor,
+            Err(error) => return gone(error),
+        };
+        if !self.lives() {
+            return Ok(false);
+        }
+        // A process that is stopped does not end by itself, so that its number, which is the group's,
+        // stays its own until the group is signalled.
+        if let Err(error) = pidfd_send_signal(&descriptor, Signal::STOP) {
+            return gone(error);
+        }
+        if !self.lives() {
+            return Ok(false);
+        }
+        kill_process_group(pid, Signal::KILL).or_else(|error| gone(error).map(drop))?;
+        // One that left its own group is killed too.
+        pidfd_send_signal(&descriptor, Signal::KILL).or_else(|error| gone(error).map(drop))?;
+        Ok(true)
     }
 }
 
@@ -154,6 +189,38 @@ mod tests {
             !kill(&found[0], &marker).unwrap(),
             "a dead process was signalled"
         );
+    }
+
+    #[test]
+    fn a_group_ends_with_its_leader_and_a_recycled_number_is_left_alone() {
+        use std::os::unix::process::{CommandExt, ExitStatusExt};
+        let mut leader = Command::new("/bin/sh")
+            .args(["-c", "sleep 600 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut printed = String::new();
+        let mut output = std::io::BufReader::new(leader.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut output, &mut printed).unwrap();
+        let member = ProcessIdentity::of(printed.trim().parse().unwrap()).unwrap();
+        let identity = ProcessIdentity::of(pid_of(&leader)).unwrap();
+        let earlier = ProcessIdentity {
+            start_ticks: identity.start_ticks - 1,
+            ..identity.clone()
+        };
+        assert!(
+            !earlier.kill_group().unwrap(),
+            "a recycled id was signalled"
+        );
+        assert!(identity.lives() && member.lives());
+        assert!(identity.kill_group().unwrap());
+        assert_eq!(leader.wait().unwrap().signal(), Some(9));
+        // Nobody of this process reaps the member.
+        while member.lives() {
+            std::thread::yield_now();
+        }
+        assert!(!identity.kill_group().unwrap());
     }
 
     #[test]

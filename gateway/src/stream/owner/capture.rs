@@ -51,7 +51,15 @@ impl Owner {
                 .expect("sessions begin once an order is known"),
             now,
         });
+        self.confirm_order();
         self.tell_capture(ToCapture::Acknowledged(self.acknowledged));
+    }
+
+    /// Tells the capture that its order is no memory: the receiver gave it in the session that is up.
+    pub(super) fn confirm_order(&mut self) {
+        if let (Some(order), Some(_)) = (&self.order, &self.ship) {
+            self.tell_capture(ToCapture::Order(order.clone()));
+        }
     }
 
     /// A session is taken once a receiver has said, in this process's life, what it holds. Before

@@ -53,7 +53,11 @@ impl Owner {
         {
             self.tell_capture(ToCapture::Fork(fork));
         }
+        let is_known = self.order.as_ref() == Some(&order);
         self.met_order(order).await;
+        if is_known {
+            self.confirm_order();
+        }
         self.connect(held);
         self.receiver_known = true;
         self.relay_due = Instant::now();

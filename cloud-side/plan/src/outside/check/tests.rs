@@ -111,6 +111,11 @@ fn what_reaches_outside_is_judged_by_its_document() {
         .replace("www.example.org", "www.notexample.org")
         .replace("EXTRA", "record = \"A\", values = [\"192.0.2.7\"]");
     assert_eq!(codes(&elsewhere), ["name"]);
+    let patience = |seconds: u32| with(CALL, &format!("answer_seconds = {seconds}"));
+    assert_eq!(patience(5), [""; 0]);
+    // Longer than the whole call is tried, it would say nothing.
+    assert_eq!(patience(6), ["answer_seconds"]);
+    assert_eq!(patience(0), ["answer_seconds"]);
     let get = CALL.replace("PUT", "GET").replace("EXTRA", "body = \"x\"");
     assert_eq!(codes(&get), ["body"]);
 }
