@@ -25,6 +25,7 @@ mod jobs;
 mod page;
 mod permissions;
 mod placements;
+mod plan_actions;
 mod plan_runs;
 mod plans;
 mod points;

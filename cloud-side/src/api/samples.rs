@@ -110,7 +110,7 @@ impl Grid {
     fn read(query: &ListQuery, now: Timestamp) -> Result<Self, Problem> {
         let step = query.step.unwrap_or(HOUR_SECONDS);
         let hours = i64::try_from(step / HOUR_SECONDS).unwrap_or(i64::MAX);
-        if step % HOUR_SECONDS != 0 || !(1..=HOURS_MAX).contains(&hours) {
+        if !step.is_multiple_of(HOUR_SECONDS) || !(1..=HOURS_MAX).contains(&hours) {
             let detail = format!("a step of {step} s is not 1 to {HOURS_MAX} whole hours");
             return Err(Problem::invalid(detail)
                 .field("step")

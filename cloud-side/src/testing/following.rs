@@ -42,7 +42,7 @@ impl Following {
     }
 
     /// Reads on to the end.
-    pub(crate) async fn to_its_end(&mut self) -> Vec<Told> {
+    pub(crate) async fn rest(&mut self) -> Vec<Told> {
         let mut all = Vec::new();
         while let Some(told) = self.next().await {
             all.push(told);

@@ -222,13 +222,13 @@ impl Site {
         &self,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<Following, Answer> {
+    ) -> Result<Following, Box<Answer>> {
         let request = self.request("GET", path, None, headers);
         let agent = self.agent.clone();
         tokio::task::spawn_blocking(move || {
             let mut response = agent.run(request).unwrap();
             if response.status() != 200 {
-                return Err(Answer::read(&mut response));
+                return Err(Box::new(Answer::read(&mut response)));
             }
             assert_eq!(response.headers()["content-type"], "text/event-stream");
             Ok(Following::of(response.into_body().into_reader()))

@@ -138,7 +138,7 @@ async fn a_stream_goes_on_where_it_broke_off_and_says_when_it_cannot() {
 
     // The end of the process ends the stream in order, and is a gap.
     site.stop().await;
-    only.to_its_end().await;
+    only.rest().await;
     site.resume().await;
     let mut after = site
         .follow_as_admin(&format!("{STREAM}?after={}", made.id))
@@ -171,12 +171,12 @@ async fn a_stream_ends_with_its_session_or_token() {
         .send_with("DELETE", "/api/v1/session", None, &[with[0], MARK])
         .await;
     assert_eq!(out.status, 204);
-    of_session.to_its_end().await;
+    of_session.rest().await;
     let again = site.follow(STREAM, &with).await.err().unwrap();
     again.problem(401, "session_ended");
     let revoked = site.delete(&format!("/api/v1/tokens/{id}")).await;
     assert_eq!(revoked.status, 204);
-    for told in of_token.to_its_end().await {
+    for told in of_token.rest().await {
         assert_ne!(told.event["object"], "token", "{told:?}");
     }
 }
@@ -231,7 +231,7 @@ async fn who_reads_slowly_is_sent_away_and_holds_up_nobody() {
     })
     .await
     .unwrap();
-    let told = slow.to_its_end().await;
+    let told = slow.rest().await;
     let (last, before) = told.split_last().unwrap();
     assert_eq!(last.kind, "reset", "{last:?}");
     assert!(before.iter().all(|told| told.kind == "changed"));
