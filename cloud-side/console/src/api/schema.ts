@@ -1857,7 +1857,10 @@ export interface components {
              * @description Its number; the first is 1, and there are no gaps.
              */
             sequence: number;
-            /** @description The id of the session or token, where it is known. */
+            /**
+             * @description The id of the token, or one that stands for the session: the same in all entries of a session,
+             *     and of no use to whoever wants to take it over.
+             */
             session?: string | null;
             /** @description Where the request came from; null for what the product did by itself. */
             source?: string | null;
@@ -1869,6 +1872,11 @@ export interface components {
         };
         /** @description How far the audit log reaches. */
         AuditHead: {
+            /**
+             * Format: int64
+             * @description Its bytes, as they were within the last minute.
+             */
+            bytes: number;
             /** @description What was not as it had been written when this process started. */
             damage: string[];
             /** @description The hash over it and all before it. */
@@ -1885,8 +1893,13 @@ export interface components {
              *     verifier compares a log with it.
              */
             signed?: Record<string, never> | null;
-            /** @description Why entries cannot be written; null while they can. */
+            /**
+             * @description Why entries cannot be written; null while they can. While the log cannot even be opened, the
+             *     number and the hash are those that were signed last.
+             */
             trouble?: string | null;
+            /** @description That it takes much of the space that is kept free on its disk; null while it does not. */
+            warning?: string | null;
         };
         /** @description A page of entries. */
         AuditPage: {
@@ -8532,6 +8545,12 @@ export interface operations {
                 interrupted_at?: string;
                 /** @description What the run is to do; drill by default. */
                 mode?: "drill" | "planned" | "emergency";
+                /** @description Only these steps, separated by commas. */
+                only?: string;
+                /** @description Whether to look at what steps would find outside, which may take 20 seconds; true by default. */
+                outside?: boolean;
+                /** @description Only steps at least as urgent. */
+                priority?: number;
             };
             header?: never;
             path: {
