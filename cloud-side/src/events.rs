@@ -226,9 +226,11 @@ impl Events {
 }
 
 impl DocumentWatch for Events {
-    fn changed(&self, document: &ChangedDocument<'_>) {
-        if let Some(news) = read::news(document) {
-            self.tell(news);
-        }
+    fn news(&self, document: &ChangedDocument<'_>) -> Option<News> {
+        read::news(document)
+    }
+
+    fn tell(&self, news: News) {
+        Self::tell(self, news);
     }
 }

@@ -122,7 +122,7 @@ impl Catalog {
         let gone = gone
             .iter()
             .map(|(key, row)| ChangedDocument::removed(key, row));
-        self.tell(gone.chain(rows.iter().map(DocumentRow::changed)));
+        self.tell(self.news(gone.chain(rows.iter().map(DocumentRow::changed))));
         Ok(())
     }
 
@@ -130,10 +130,11 @@ impl Catalog {
     pub fn put_documents(&self, rows: &[DocumentRow]) -> Result<(), CatalogError> {
         #[cfg(test)]
         self.refuse(rows)?;
+        let news = self.news(rows.iter().map(DocumentRow::changed));
         self.write("write documents", Commit::Durable, |transaction| {
             rows.iter().try_for_each(|row| row.put(transaction))
         })?;
-        self.tell(rows.iter().map(DocumentRow::changed));
+        self.tell(news);
         Ok(())
     }
 
@@ -177,7 +178,8 @@ impl Catalog {
         let gone = self.write("remove a document", Commit::Durable, |transaction| {
             tables::take(transaction, tables::DOCUMENTS, &key)
         })?;
-        self.tell(gone.iter().map(|row| ChangedDocument::removed(&key, row)));
+        let news = self.news(gone.iter().map(|row| ChangedDocument::removed(&key, row)));
+        self.tell(news);
         Ok(gone.is_some())
     }
 

@@ -22,10 +22,11 @@ impl Catalog {
             PlacementJob::Restore(job) => DocumentRow::of(job.as_ref()),
         }));
         rows.extend_from_slice(with);
+        let news = self.news(rows.iter().map(DocumentRow::changed));
         self.write("write a placement", Commit::Durable, |transaction| {
             rows.iter().try_for_each(|row| row.put(transaction))
         })?;
-        self.tell(rows.iter().map(DocumentRow::changed));
+        self.tell(news);
         Ok(())
     }
 

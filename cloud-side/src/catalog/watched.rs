@@ -5,11 +5,16 @@
 //! long as whoever writes it waits for one write before the next.
 
 use super::{Catalog, Document, documents::full_key};
+use crate::events::News;
 
 /// Who is told. Called by whoever writes, so it must not wait for anything.
 pub(crate) trait DocumentWatch: std::fmt::Debug + Send + Sync {
-    /// A document was written, or removed.
-    fn changed(&self, document: &ChangedDocument<'_>);
+    /// What there will be to tell of a document that is being written or removed. It is read before the
+    /// transaction ends, so that nothing lies between its end and what whoever writes does next.
+    fn news(&self, document: &ChangedDocument<'_>) -> Option<News>;
+
+    /// It was written, or removed.
+    fn tell(&self, news: News);
 }
 
 /// A document that was written or removed.
@@ -67,9 +72,17 @@ impl Catalog {
         }
     }
 
-    pub(super) fn tell<'a>(&self, changes: impl Iterator<Item = ChangedDocument<'a>>) {
+    /// What there is to tell once these are written.
+    pub(super) fn news<'a>(&self, changes: impl Iterator<Item = ChangedDocument<'a>>) -> Vec<News> {
+        let watch = self.watch.get();
+        let news = watch.map(|watch| changes.filter_map(|change| watch.news(&change)).collect());
+        news.unwrap_or_default()
+    }
+
+    /// Tells it.
+    pub(super) fn tell(&self, news: Vec<News>) {
         if let Some(watch) = self.watch.get() {
-            changes.for_each(|change| watch.changed(&change));
+            news.into_iter().for_each(|news| watch.tell(news));
         }
     }
 }
