@@ -635,12 +635,12 @@ struct ChannelBody {
     last_success_at: Option<jiff::Timestamp>,
     /// What went wrong last, also when it works again.
     last_failure: Option<FailureBody>,
-    /// Since when nothing is taken; null while all is well.
+    /// Since when alerts, or anything at all, are not taken; null while all is well.
     #[schema(value_type = Option<String>, format = DateTime)]
     failing_since: Option<jiff::Timestamp>,
     /// Messages that are to be sent.
     pending: usize,
-    /// Messages given up since something was taken last.
+    /// Messages given up since an alert was taken last.
     given_up: u32,
 }
 

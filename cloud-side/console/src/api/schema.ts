@@ -1630,12 +1630,12 @@ export interface components {
             codes: string[];
             /**
              * Format: date-time
-             * @description Since when nothing is taken; null while all is well.
+             * @description Since when alerts, or anything at all, are not taken; null while all is well.
              */
             failing_since?: string | null;
             /**
              * Format: int32
-             * @description Messages given up since something was taken last.
+             * @description Messages given up since an alert was taken last.
              */
             given_up: number;
             /**
