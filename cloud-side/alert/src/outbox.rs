@@ -137,10 +137,8 @@ impl ChannelRecord {
     }
 
     fn take_up(&mut self, now: Now) {
-        for since in [&mut self.failing, &mut self.refusing] {
-            if let Some(since) = since {
-                since.take_up(now);
-            }
+        for since in [&mut self.failing, &mut self.refusing].into_iter().flatten() {
+            since.take_up(now);
         }
     }
 
