@@ -137,7 +137,10 @@ impl ChannelRecord {
     }
 
     fn take_up(&mut self, now: Now) {
-        for since in [&mut self.failing, &mut self.refusing].into_iter().flatten() {
+        for since in [&mut self.failing, &mut self.refusing]
+            .into_iter()
+            .flatten()
+        {
             since.take_up(now);
         }
     }

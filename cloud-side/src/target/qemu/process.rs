@@ -201,8 +201,8 @@ mod tests {
             .spawn()
             .unwrap();
         let mut printed = String::new();
-        let mut output = std::io::BufReader::new(leader.stdout.take().unwrap());
-        std::io::BufRead::read_line(&mut output, &mut printed).unwrap();
+        let mut output = io::BufReader::new(leader.stdout.take().unwrap());
+        io::BufRead::read_line(&mut output, &mut printed).unwrap();
         let member = ProcessIdentity::of(printed.trim().parse().unwrap()).unwrap();
         let identity = ProcessIdentity::of(pid_of(&leader)).unwrap();
         let earlier = ProcessIdentity {
