@@ -14,7 +14,7 @@ CONSOLE := cloud-side/console
 CONSOLE_SOURCES := $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f) \
 	$(addprefix $(CONSOLE)/,index.html package.json tsconfig.json vite.config.ts)
 
-.PHONY: help setup packages image console console-check build release lint test demo demo-failover bench soak planted clean-cache
+.PHONY: help setup packages image console console-check build release lint test demo demo-failover screenshots bench soak planted clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ demo: setup console ## the main job on one machine, from a disk write to a boote
 demo-failover: setup console ## production to the target at a chosen instant, work there, and home again
 	$(CARGO) build --release
 	tests/demo/run.sh --failover
+
+screenshots: packages console ## a picture of every page of the console, from a live lab, in target/screenshots
+	$(CARGO) build --release --package bcdr --package bcdr-tests --bin bcdr --bin screenshots
+	target/release/screenshots target/screenshots
 
 # The program measured is the one of this build, so both are built. BENCH="--quick" takes a look.
 bench: setup console ## speed and recovery-point figures, beside those of peers

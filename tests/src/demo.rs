@@ -217,8 +217,15 @@ fn summary(lab: &Lab, measured: &samples::Measured, drills: &[&Drill]) -> anyhow
 
 fn print_how_to_use(lab: &Lab, work: &Path) {
     let context = lab.directory().join("context.toml");
+    let of_lab = |field: &str| {
+        let value = lab.report()[field].as_str();
+        value.unwrap_or("unknown: see bcdr lab status").to_owned()
+    };
     println!(
-        "\nThe site is left up.\n  export BCDR_CONTEXT={}\n  bcdr status\n  bcdr point list lab\n  bcdr drill start lab --at latest --wait\n  bcdr lab down --dir {}\nEverything is in {}; remove it when done.",
+        "\nThe site is left up.\n  in a browser: {}\n  its certificate is the site's own: {}\n  the first user is made with this secret, once: {}\nOr in a shell:\n  export BCDR_CONTEXT={}\n  bcdr status\n  bcdr point list lab\n  bcdr drill start lab --at latest --wait\n  bcdr lab down --dir {}\nEverything is in {}; remove it when done.",
+        of_lab("console"),
+        lab.report()["api"]["ca"].as_str().unwrap_or_default(),
+        of_lab("setup_secret").trim(),
         context.display(),
         lab.directory().display(),
         work.display()

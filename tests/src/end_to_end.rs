@@ -3,6 +3,7 @@
 //! things no decent client says.
 
 pub mod boot_sector;
+pub mod browser;
 pub mod fixture;
 pub mod host_disk;
 pub mod lab;
