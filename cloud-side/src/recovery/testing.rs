@@ -90,7 +90,8 @@ pub(super) fn good_answer(action: &Action) -> StepResult {
         },
         Action::PlaceBookmark { .. } => StepResult::Pinned {
             point: PointId(position(10)),
-            time: NOW,
+            // The source went on for a while before.
+            time: Timestamp(NOW.0 + 5_000_000),
         },
         Action::RestoreDisks { .. } => StepResult::Restored {
             fetched_bytes: 4096,
