@@ -80,6 +80,7 @@ class Site {
   /** While the script itself keeps answers away. */
   silent = false;
   #expected = [];
+  #tolerated = [];
   #signedOut = false;
   #others = [];
   #given;
@@ -133,13 +134,18 @@ class Site {
     if (this.#signedOut && answer.status() === 401) return;
     const expected = this.#expected.filter((one) => one.what === what);
     if (expected.length > 0) (expected.find((one) => !one.came) ?? expected[0]).came = true;
-    else if (!ABSENCES.some((absence) => absence.test(what)))
+    else if (![...ABSENCES, ...this.#tolerated].some((absence) => absence.test(what)))
       this.complaints.push(`at ${this.page.url()}: unexpected answer: ${what}`);
   }
 
   /** From now on this answer is no fault, such as `POST session 401`; that it never comes is one. */
   expect(what) {
     this.#expected.push({ what, came: false });
+  }
+
+  /** From now on these answers are no fault, whether they come or not. */
+  tolerate(answers) {
+    this.#tolerated.push(answers);
   }
 
   /** From now on the session is known to be at its end: whatever the page asks may be refused. */
