@@ -47,10 +47,14 @@ async fn report(feed: &mut Feed, store: &Store, sequenced: Position) {
         .await;
 }
 
+/// Reads until the newest order heard is this one: an order that is given again was heard before.
 async fn until_told(feed: &mut Feed, wanted: SourceOrder) {
     let wanted = ToCapture::Order(wanted);
-    feed.until("the order", |feed| feed.heard.contains(&wanted))
-        .await;
+    let is_order = |message: &&ToCapture| matches!(message, ToCapture::Order(_));
+    feed.until("the order", |feed| {
+        feed.heard.iter().rev().find(is_order) == Some(&wanted)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
