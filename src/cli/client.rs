@@ -24,9 +24,10 @@ use std::{
 };
 use transport::Trouble;
 use ureq::{
-    Agent,
+    Agent, RequestBuilder,
     http::{Response, StatusCode},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    typestate::{WithBody, WithoutBody},
 };
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -171,14 +172,7 @@ impl Client {
     }
 
     fn get_within(&self, path: &Path, deadline: Duration) -> Result<Document, Failure> {
-        let request = self
-            .agent
-            .get(self.url(path))
-            .header("authorization", self.authorization())
-            .config()
-            .timeout_global(Some(deadline))
-            .build();
-        self.document(request.call())
+        self.document(self.ask(self.agent.get(self.url(path)), deadline))
     }
 
     /// Reads a list, page by page, up to `limit` items, into one list.
@@ -214,7 +208,7 @@ impl Client {
 
     /// Asks for something to be made or done, once.
     pub(super) fn post(&self, path: &Path, body: &impl Serialize) -> Result<Document, Failure> {
-        self.document(self.send(path, body, None)?)
+        self.document(self.send(self.agent.post(self.url(path)), body)?)
     }
 
     /// Asks for something that is answered with nothing.
@@ -223,7 +217,8 @@ impl Client {
         path: &Path,
         body: &impl Serialize,
     ) -> Result<(), Failure> {
-        self.text(self.send(path, body, None)?).map(drop)
+        self.text(self.send(self.agent.post(self.url(path)), body)?)
+            .map(drop)
     }
 
     /// Asks for something to be made, in a way that may be repeated: when the answer is lost, the
@@ -237,7 +232,11 @@ impl Client {
         let give_up = Instant::now() + REPEAT_DEADLINE;
         let mut lost = false;
         loop {
-            let outcome = self.document(self.send(path, body, Some(&key))?);
+            let request = self
+                .agent
+                .post(self.url(path))
+                .header("idempotency-key", &key);
+            let outcome = self.document(self.send(request, body)?);
             let Err(failure) = outcome else {
                 return outcome;
             };
@@ -252,56 +251,23 @@ impl Client {
 
     /// Puts an object in the place of the one that is there.
     pub(super) fn put(&self, path: &Path, body: &impl Serialize) -> Result<Document, Failure> {
-        let request = self
-            .agent
-            .put(self.url(path))
-            .header("authorization", self.authorization())
-            .header("content-type", "application/json")
-            .config()
-            .timeout_global(Some(REQUEST_DEADLINE))
-            .build();
-        let text = serde_json::to_string(body)
-            .map_err(|error| Failure::error(format!("cannot write the request: {error}")))?;
-        self.document(request.send(text))
+        self.document(self.send(self.agent.put(self.url(path)), body)?)
     }
 
     /// Changes what is named of an object.
     pub(super) fn patch(&self, path: &Path, body: &impl Serialize) -> Result<Document, Failure> {
-        let request = self
-            .agent
-            .patch(self.url(path))
-            .header("authorization", self.authorization())
-            .header("content-type", "application/json")
-            .config()
-            .timeout_global(Some(REQUEST_DEADLINE))
-            .build();
-        let text = serde_json::to_string(body)
-            .map_err(|error| Failure::error(format!("cannot write the request: {error}")))?;
-        self.document(request.send(text))
+        self.document(self.send(self.agent.patch(self.url(path)), body)?)
     }
 
     /// Reads a page for people.
     pub(super) fn page(&self, path: &Path) -> Result<String, Failure> {
-        let request = self
-            .agent
-            .get(self.url(path))
-            .header("authorization", self.authorization())
-            .config()
-            .timeout_global(Some(REQUEST_DEADLINE))
-            .build();
-        self.text(request.call())
+        self.text(self.ask(self.agent.get(self.url(path)), REQUEST_DEADLINE))
     }
 
     /// Copies an answer of any length, as it comes.
     pub(super) fn download(&self, path: &Path, to: &mut impl Write) -> Result<(), Failure> {
-        let request = self
-            .agent
-            .get(self.url(path))
-            .header("authorization", self.authorization())
-            .config()
-            .timeout_global(Some(DOWNLOAD_DEADLINE))
-            .build();
-        let mut answer = match request.call() {
+        let answer = self.ask(self.agent.get(self.url(path)), DOWNLOAD_DEADLINE);
+        let mut answer = match answer {
             Ok(answer) if answer.status().is_success() => answer,
             refused => return self.text(refused).map(drop),
         };
@@ -316,31 +282,31 @@ impl Client {
 
     /// Removes an object.
     pub(super) fn delete(&self, path: &Path) -> Result<(), Failure> {
-        let request = self
-            .agent
-            .delete(self.url(path))
+        self.text(self.ask(self.agent.delete(self.url(path)), REQUEST_DEADLINE))
+            .map(drop)
+    }
+
+    fn ask(
+        &self,
+        request: RequestBuilder<WithoutBody>,
+        deadline: Duration,
+    ) -> Result<Response<ureq::Body>, ureq::Error> {
+        request
             .header("authorization", self.authorization())
             .config()
-            .timeout_global(Some(REQUEST_DEADLINE))
-            .build();
-        self.text(request.call()).map(drop)
+            .timeout_global(Some(deadline))
+            .build()
+            .call()
     }
 
     fn send(
         &self,
-        path: &Path,
+        request: RequestBuilder<WithBody>,
         body: &impl Serialize,
-        key: Option<&str>,
     ) -> Result<Result<Response<ureq::Body>, ureq::Error>, Failure> {
-        let mut request = self
-            .agent
-            .post(self.url(path))
-            .header("authorization", self.authorization())
-            .header("content-type", "application/json");
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
-        }
         let request = request
+            .header("authorization", self.authorization())
+            .header("content-type", "application/json")
             .config()
             .timeout_global(Some(REQUEST_DEADLINE))
             .build();
