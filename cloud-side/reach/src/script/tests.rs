@@ -25,6 +25,13 @@ async fn gone(pid: &str) {
     }
 }
 
+/// Waits until a file is there.
+async fn appeared(path: &std::path::Path) {
+    while !path.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
 async fn the_result_tells_status_and_outputs() {
     let result = result_of(&shell("echo out; echo err >&2; exit 3")).await;
@@ -104,10 +111,13 @@ async fn what_a_script_leaves_behind_in_its_group_ends_with_it() {
 
 #[tokio::test]
 async fn a_cancelled_script_ends() {
+    let directory = tempfile::tempdir().unwrap();
     let cancel = CancellationToken::new();
-    let script = shell("echo $$; sleep 1000");
+    let mut script = shell("echo $$; touch said; sleep 1000");
+    script.directory = Some(directory.path().to_owned());
+    let said = directory.path().join("said");
     let (result, ()) = tokio::join!(run(&script, &cancel, |_| {}), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        appeared(&said).await;
         cancel.cancel();
     });
     let result = result.unwrap();
@@ -145,7 +155,7 @@ async fn a_dropped_future_leaves_no_process() {
     let pid = directory.path().join("pid");
     tokio::select! {
         result = run(&script, &cancel, |_| {}) => panic!("it ended by itself: {result:?}"),
-        () = async { while !pid.exists() { tokio::time::sleep(Duration::from_millis(5)).await } } => {}
+        () = appeared(&pid) => {}
     }
     gone(&std::fs::read_to_string(pid).unwrap()).await;
 }
