@@ -8,6 +8,7 @@
     reason = "the code that utoipa generates from a route names its types in full"
 )]
 
+mod alert_channels;
 mod alerts;
 mod answer;
 mod audit;
@@ -80,6 +81,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(reports::routes())
             .merge(jobs::routes())
             .merge(alerts::routes())
+            .merge(alert_channels::routes())
             .merge(events::routes())
             .merge(session::routes())
             .merge(users::routes())

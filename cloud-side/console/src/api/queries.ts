@@ -358,12 +358,12 @@ export const raisedAlerts = () =>
     refetchInterval: SLOW,
   });
 
-/** What is wrong with a group now; one code is raised once for it, so that these are few. */
-export const alertsAbout = (object: string) =>
+/** What is wrong with a group or a volume of it now; one code is raised once for each, so that these are few. */
+export const alertsAbout = (group: string) =>
   queryOptions({
-    queryKey: ['alerts', 'about', object],
+    queryKey: ['alerts', 'about', group],
     queryFn: ({ signal }) =>
-      body(api.GET('/api/v1/alerts', { params: { query: { state: 'active', object, limit: 100 } }, signal })),
+      body(api.GET('/api/v1/alerts', { params: { query: { state: 'active', object: group, limit: 1000 } }, signal })),
     refetchInterval: SLOW,
   });
 

@@ -5548,7 +5548,7 @@ export interface operations {
                 cursor?: string;
                 /** @description At most this many, 1 to 1000; 100 by default. */
                 limit?: number;
-                /** @description Only those about the object with this id or name. */
+                /** @description Only those about the object with this id or name; a group's name takes in its volumes. */
                 object?: string;
                 /** @description Only those that are this bad. */
                 severity?: components["schemas"]["AlertSeverity"];

@@ -1,4 +1,4 @@
-/** What is wrong with a group now. Nothing where nothing is: the answer above says how it is protected. */
+/** What is wrong with a group or a volume of it now. Nothing where nothing is: the answer above says how it is protected. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { alertsAbout } from '../../api/queries';
@@ -13,7 +13,7 @@ import { AlertStanding } from '../alert/AlertStanding';
 
 export function AlertsPanel({ group }: { group: Group }) {
   const { t, known } = useWords();
-  const query = useQuery(alertsAbout(group.id));
+  const query = useQuery(alertsAbout(group.name));
   if (!query.error && (query.data === undefined || query.data.items.length === 0)) return null;
   return (
     <Panel title={t('nav.alerts')}>
@@ -24,6 +24,7 @@ export function AlertsPanel({ group }: { group: Group }) {
               <li key={alert.id}>
                 <StateBadge kind="severity" value={alert.severity} />
                 <Link to={toAlert(alert.id)}>{known('alertCode', alert.code) ?? alert.code}</Link>
+                {alert.object.kind === 'volume' && <span className="observed">{alert.object.name}</span>}
                 <AlertStanding alert={alert} />
                 <span className="quiet small">
                   <Age at={alert.raised_at} />
