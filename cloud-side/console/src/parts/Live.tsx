@@ -41,6 +41,8 @@ export function Live<T>({ query, polled = true, children }: Props<T>) {
           {error && <ProblemNotice error={error} compact />}
         </div>
       )}
+      {/* What is not polled does not grow old, but reading it again may have failed. */}
+      {since === null && !polled && error && <ProblemNotice error={error} compact />}
       <div className={since === null ? 'live' : 'live is-stale'}>{children(data)}</div>
     </StalenessContext>
   );

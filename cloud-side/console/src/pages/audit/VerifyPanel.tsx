@@ -37,6 +37,11 @@ export function VerifyPanel({ filter }: { filter: AuditFilter }) {
                 <Served>{head.trouble}</Served>
               </Alert>
             )}
+            {head.warning && (
+              <Alert color="yellow" title={t('audit.large')}>
+                <Served>{head.warning}</Served>
+              </Alert>
+            )}
             {head.damage.length > 0 && (
               <Alert color="red" role="alert" title={t('audit.damage')}>
                 <ul>

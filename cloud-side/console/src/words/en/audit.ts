@@ -119,6 +119,7 @@ export const audit = {
     'Each entry has a hash over all before it, and heads are signed. The verifier finds what was edited, deleted, moved or exchanged, and needs no server.',
   'audit.export': 'Export the log',
   'audit.export.part': 'Export the period',
+  'audit.large': 'The log takes much of the space that is kept free',
   'audit.trouble': 'Entries cannot be written',
   'audit.damage': 'Something was not as it had been written',
   'audit.damage.what':

@@ -119,6 +119,7 @@ export const audit = {
     '每条记录都带有覆盖此前全部内容的哈希，链头经过签名。验证程序无需服务器，即可发现被修改、删除、移动或替换的内容。',
   'audit.export': '导出日志',
   'audit.export.part': '导出该时段',
+  'audit.large': '日志占用了大量预留空间',
   'audit.trouble': '记录无法写入',
   'audit.damage': '部分内容与写入时不一致',
   'audit.damage.what': '内容保持原样：请先复制该目录，再与此前的导出核对。',
