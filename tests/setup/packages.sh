@@ -15,7 +15,7 @@ declare -A package_sets=(
     ["network"]="iproute2"
     ["database"]="postgresql"
     ["name server"]="bind9"
-    ["browser"]="chromium fonts-wqy-microhei"
+    ["fonts"]="fonts-wqy-microhei"
 )
 # Package names differ between releases; the commands are what is really needed.
 required_commands="qemu-system-x86_64 qemu-img qemu-io qemu-nbd nbdkit nbdinfo nbdcopy nbdsh nbdfuse
@@ -183,6 +183,10 @@ with_retry apt_get -q update || fail "apt-get update failed twice; check the mac
 # Some releases ship nbdfuse in a package of its own.
 if [[ " $absent_commands " == *" nbdfuse "* ]] && can_install nbdfuse; then
     missing+="nbdfuse "
+fi
+# Ubuntu has a browser as a snap only, which is installed by hand.
+if [[ " $absent_commands " == *" chromium "* ]] && can_install chromium; then
+    missing+="chromium "
 fi
 read -r -a wanted <<<"$missing"
 if [ "${#wanted[@]}" -gt 0 ] && can_install "${wanted[@]}"; then
