@@ -121,11 +121,23 @@ fn export(session: &Session, path: &Path, to: &PathBuf) -> Result<(), Failure> {
             .cause(error)
             .remedy("name a file in a directory that you may write to and that has room")
     };
-    let mut file = File::create(to).map_err(cannot)?;
+    // An earlier export is what this one is compared with: it stays until this one is whole. What is
+    // no file, such as a pipe, cannot be put in place of anything.
+    let part = match to.metadata() {
+        Ok(known) if !known.is_file() => to.clone(),
+        _ => to.with_added_extension("part"),
+    };
+    let mut file = File::create(&part).map_err(cannot)?;
     session.client.download(path, &mut file)?;
     file.flush()
         .and_then(|()| file.sync_all())
         .map_err(cannot)?;
+    if part != *to {
+        let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+        std::fs::rename(&part, to)
+            .and_then(|()| File::open(directory.unwrap_or(".".as_ref()))?.sync_all())
+            .map_err(cannot)?;
+    }
     let told = format!(
         "{} is written; check it with bcdr audit verify",
         to.display()

@@ -174,9 +174,15 @@ impl Access {
         let owner = self.table().owner_of(&session);
         let owner = owner.ok_or(AccessError::WrongPassword)?;
         wanted.check(&owner.name)?;
-        self.prove(&owner.name, current, address).await?;
+        let proven = self.prove(&owner.name, current, address).await?;
         let hashed = self.passwords.hash(wanted).await?;
         let turn = self.turn().await;
+        // An administrator may have set another one while the passwords were looked at.
+        let still = self.table().owner_of(&session);
+        still
+            .filter(|user| user.id == proven.id && !user.disabled)
+            .filter(|user| user.password == proven.password)
+            .ok_or(AccessError::WrongPassword)?;
         let (user, mut edits) = self.with_password(owner.id, hashed, clock::wall())?;
         let (session, begun) = self.begin(&user, None)?;
         edits.extend(begun);

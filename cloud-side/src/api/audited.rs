@@ -221,6 +221,10 @@ fn named_in(route: &str, path: &str) -> Option<Object> {
     })
 }
 
+/// The id of what a request made, where its `Location` is of something else or it has none.
+#[derive(Debug, Clone)]
+pub(super) struct Made(pub(super) String);
+
 /// The id of what a request made.
 fn made(headers: &HeaderMap) -> Option<&str> {
     let location = headers.get(header::LOCATION)?.to_str().ok()?;
@@ -248,7 +252,9 @@ fn answered(draft: &mut Draft, response: &Response) {
         .extensions()
         .get::<ProblemCode>()
         .map(|code| code.0.clone());
-    if let (Some(object), Some(id)) = (&mut draft.object, made(response.headers()))
+    let named = response.extensions().get::<Made>();
+    let id = named.map_or_else(|| made(response.headers()), |made| Some(&made.0));
+    if let (Some(object), Some(id)) = (&mut draft.object, id)
         && object.id.is_none()
     {
         object.id = Some(id.to_owned());
@@ -333,12 +339,19 @@ async fn change(
             .changes
             .insert("dry_run".to_owned(), "true".to_owned());
     }
+    // What waits for the disk outlives its request.
+    let mut draft = draft.bounded();
+    let mut end = End {
+        audit: &witness.audit,
+        draft: Some(draft.clone()),
+    };
     let began = if asked.is_one_of(&EMERGENCY) {
         witness.audit.record_if_possible(draft.clone()).await
     } else {
         match witness.audit.record(draft.clone()).await {
             Ok(number) => Some(number),
             Err(error) => {
+                end.draft = None;
                 let problem = unavailable(&error);
                 let response = problem.into_response();
                 answered(&mut draft, &response);
@@ -348,11 +361,9 @@ async fn change(
             }
         }
     };
-    draft.began = began;
-    let mut end = End {
-        audit: &witness.audit,
-        draft: Some(draft),
-    };
+    if let Some(draft) = &mut end.draft {
+        draft.began = began;
+    }
     let response = next.run(request).await;
     if let Some(mut draft) = end.draft.take() {
         answered(&mut draft, &response);

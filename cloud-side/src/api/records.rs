@@ -3,6 +3,7 @@
 
 use super::{
     Api, answer,
+    audited::Made,
     page::{Page, Wanted},
     placements::{self, Confirmation, check_confirmed, not_done},
 };
@@ -13,7 +14,10 @@ use crate::{
     record_id::JobId,
     recovery::{Event, Placement, PlacementRecord, Verb, allowed::judge},
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::{
+    Extension,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+};
 use bcdr_format::GroupId;
 use bcdr_http::{Action, ApiJson, Problem};
 use serde::{Deserialize, Serialize};
@@ -33,7 +37,12 @@ pub(super) struct ListQuery {
 }
 
 /// The answer to a start: what was started, and where its job is.
-pub(super) type Accepted<Body> = (StatusCode, [(HeaderName, HeaderValue); 1], ApiJson<Body>);
+pub(super) type Accepted<Body> = (
+    StatusCode,
+    [(HeaderName, HeaderValue); 1],
+    Extension<Made>,
+    ApiJson<Body>,
+);
 
 /// A record as its routes show it.
 pub(super) trait Shown: Sized + Serialize {
@@ -114,7 +123,13 @@ pub(super) async fn accepted<Body: Shown>(
     let record = find::<Body>(service, &id).await?;
     let body = Body::read(service, record).await?;
     let location = answer::location(format_args!("jobs/{job}"));
-    Ok((StatusCode::ACCEPTED, location, ApiJson(body)))
+    // The location is that of the job; what was made is the record.
+    Ok((
+        StatusCode::ACCEPTED,
+        location,
+        Extension(Made(id)),
+        ApiJson(body),
+    ))
 }
 
 /// The group of a record.

@@ -2,6 +2,7 @@
 
 use super::{
     Api,
+    audited::Made,
     page::{Page, Wanted},
     session::refused,
     users::PartQuery,
@@ -11,7 +12,7 @@ use crate::{
     catalog::TokenRecord,
     clock,
 };
-use axum::{extract::State, http::StatusCode};
+use axum::{Extension, extract::State, http::StatusCode};
 use bcdr_http::{ApiJson, ApiPath, ApiQuery, Problem, Role};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -115,7 +116,7 @@ struct MadeBody {
 async fn create(
     State(service): Api,
     ApiJson(wanted): ApiJson<NewTokenBody>,
-) -> Result<(StatusCode, ApiJson<MadeBody>), Problem> {
+) -> Result<(StatusCode, Extension<Made>, ApiJson<MadeBody>), Problem> {
     let made = service.access.create_token(NewToken {
         name: wanted.name,
         role: wanted.role,
@@ -126,7 +127,8 @@ async fn create(
         token: token.expose().to_owned(),
         kept: TokenBody::of(&record),
     };
-    Ok((StatusCode::CREATED, ApiJson(body)))
+    let made = Made(body.kept.id.clone());
+    Ok((StatusCode::CREATED, Extension(made), ApiJson(body)))
 }
 
 /// Revokes a token: the next request with it is refused.

@@ -150,10 +150,12 @@ impl Log {
             return false;
         };
         let snapshot = self.snapshot();
-        let Some(newest) = snapshot.segments().next_back() else {
+        let holds =
+            |segment: &&Segment| segment.after.is_some_and(|after| after.sequence <= behind);
+        let Some(segment) = snapshot.segments().rev().find(holds) else {
             return false;
         };
-        let bytes = bytes_of(&*self.parts.storage, newest).unwrap_or_default();
+        let bytes = bytes_of(&*self.parts.storage, segment).unwrap_or_default();
         files::lines(&bytes).any(|line| match Line::parse(line) {
             Ok(Line::Entry(entry)) => {
                 entry.body.sequence == behind + 1 && entry.body.said.action == "audit_gap"

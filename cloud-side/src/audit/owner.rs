@@ -306,9 +306,14 @@ impl Owner {
 
     fn sign(&mut self) {
         let Some(log) = &mut self.log else { return };
+        let had_unsigned = log.unsigned() > 0;
         match log.head(clock::wall()) {
-            Ok(_) => {
+            Ok(head) => {
                 self.head_due = None;
+                // A head that could not be written was the trouble.
+                if had_unsigned && head.is_some() && !self.gap.is_open() {
+                    self.shared.trouble(None);
+                }
                 self.publish();
             }
             Err(error) => {
@@ -345,6 +350,8 @@ impl Owner {
         if let Err(error) = log.retain(wall) {
             tracing::error!(%error, "old entries of the audit log stay");
         }
+        // What it says of itself is signed too.
+        self.head_due.get_or_insert(now + HEAD_EVERY);
         self.publish();
     }
 

@@ -99,10 +99,14 @@ async fn come_in(State(doors): State<Arc<Doors>>, request: Request, next: Next) 
         Ok(read) => read,
         Err(problem) => return problem.into_response(),
     };
-    let is_set_up = doors.is_set_up.load(Ordering::Relaxed);
+    let is_set_up = asked.action == SET_UP && doors.nothing_to_set_up().await;
     let account = match asked.action.as_str() {
         SIGN_IN => doors.account(&changes),
-        SET_UP if !is_set_up => return doors.set_up(&asked, changes, request, next).await,
+        SET_UP if !is_set_up => {
+            return doors
+                .set_up(&asked, changes, peer.as_ref(), request, next)
+                .await;
+        }
         _ => None,
     };
     let response = next.run(request).await;
@@ -128,6 +132,16 @@ impl Doors {
         Some(user.name).filter(|known| *known == name)
     }
 
+    /// Whether the secret is gone; it never comes back.
+    async fn nothing_to_set_up(&self) -> bool {
+        if !self.is_set_up.load(Ordering::Relaxed)
+            && matches!(self.access.awaits_setup().await, Ok(false))
+        {
+            self.is_set_up.store(true, Ordering::Relaxed);
+        }
+        self.is_set_up.load(Ordering::Relaxed)
+    }
+
     fn admit_set_up(&self) -> Result<(), Duration> {
         let mut set_ups = self.set_ups.lock().unwrap_or_else(PoisonError::into_inner);
         set_ups.admit(Instant::now())
@@ -138,6 +152,7 @@ impl Doors {
         &self,
         asked: &Asked,
         changes: BTreeMap<String, String>,
+        peer: Option<&Peer>,
         request: Request,
         next: Next,
     ) -> Response {
@@ -147,20 +162,23 @@ impl Doors {
                 "too many attempts to make the first administrator",
                 wait,
             );
-            return problem
+            let response = problem
                 .remedy("wait, then try again; with an administrator's token `bcdr user create` works as well")
                 .into_response();
+            self.witness.audit.refused_stranger(&Stranger {
+                address: peer.and_then(Peer::ip),
+                action: SET_UP,
+                account: None,
+                code: code_of(&response),
+            });
+            return response;
         }
         let actor = Actor {
             kind: ActorKind::Unknown,
             id: None,
             name: "setup".to_owned(),
         };
-        let response = change(&self.witness, actor, asked, changes, request, next).await;
-        if response.status().is_success() || code_of(&response) == "set_up_before" {
-            self.is_set_up.store(true, Ordering::Relaxed);
-        }
-        response
+        change(&self.witness, actor, asked, changes, request, next).await
     }
 
     /// Enters who signed in, as the answer says it.

@@ -243,7 +243,7 @@ async fn a_log_that_cannot_be_opened_does_not_keep_the_role_from_starting() {
 
 #[tokio::test]
 async fn the_first_administrator_is_made_between_two_entries_or_not_at_all() {
-    let site = Site::start().await;
+    let mut site = Site::start().await;
     let setup = json!({
         "secret": site.made.setup_secret.expose(),
         "name": "root",
@@ -269,6 +269,30 @@ async fn the_first_administrator_is_made_between_two_entries_or_not_at_all() {
         assert!(matches!(status, 409 | 429), "{status}");
     }
     assert_eq!(entries(&site, "action=set_up").await.len(), 2);
+    // The next process knows it too, whatever is wrong with what is asked.
+    site.stop().await;
+    site.resume().await;
+    let nameless = json!({"secret": "x", "name": "-", "password": "correct horse battery"});
+    let refused = site.send_with("POST", "/api/v1/setup", Some(nameless), &[]);
+    assert_eq!(refused.await.status, 422);
+    assert_eq!(entries(&site, "action=set_up&outcome=begun").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_entry_names_what_was_made_also_where_the_answer_leads_to_a_job() {
+    let site = Site::start().await;
+    let _source = site.group().await;
+    let viewer = json!({"name": "wall", "role": "viewer"});
+    let token = site.post("/api/v1/tokens", viewer).await.expect(201);
+    let made = entries(&site, "action=create_token&outcome=allowed").await;
+    assert_eq!(made[0]["object"], token["id"]);
+    let failover = json!({"group": "lab", "confirm": "lab", "mode": "emergency"});
+    let answer = site.post("/api/v1/failovers", failover).await;
+    let started = entries(&site, "action=start_failover").await;
+    match answer.status {
+        202 => assert_eq!(started[1]["object"], answer.json()["id"]),
+        status => panic!("{status}: {answer:?}"),
+    }
 }
 
 #[tokio::test]
