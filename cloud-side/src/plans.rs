@@ -472,7 +472,6 @@ impl Plans {
     }
 
     /// The run of a plan that has not ended.
-    /// The run of a plan that has not ended.
     pub(crate) fn run_of(&self, plan: &str) -> Option<PlanRunId> {
         let active = self.active();
         let mut runs = active

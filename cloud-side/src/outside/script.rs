@@ -82,7 +82,7 @@ impl Outside {
             _ => return LeftBehind::Unknown,
         };
         match process.kill_group() {
-            Ok(false) => return LeftBehind::Gone,
+            Ok(false) => return LeftBehind::Orphaned,
             Ok(true) => {}
             Err(error) => {
                 tracing::error!(errand = errand.name, pid = process.pid, %error, "a script that outlived the cloud side cannot be ended");

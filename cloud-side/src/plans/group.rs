@@ -334,9 +334,10 @@ impl GroupHands {
         let Some(id) = previous else {
             return Ok(None);
         };
-        let placement = self.parts.placements.placement(group.id());
-        let job = placement.as_ref().and_then(|placement| placement.job());
-        match job {
+        let Some(placement) = self.parts.placements.placement(group.id()) else {
+            return Ok(None);
+        };
+        match placement.job() {
             Some(PlacementJob::Failover(job)) if job.id == id => {
                 if job.progress.stage == Stage::Blocked {
                     let job = JobRef::Failover(id);
@@ -347,6 +348,8 @@ impl GroupHands {
                 }
                 Ok(Some(id))
             }
+            // A committed one is no job any more, and production is up by it.
+            None if placement.failed_over_by() == Some(id) => Ok(Some(id)),
             _ => Ok(None),
         }
     }

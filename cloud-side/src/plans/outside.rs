@@ -33,8 +33,10 @@ pub(crate) struct Errand {
 /// What became of something that an attempt began before the cloud side ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeftBehind {
-    /// It does not run any more.
+    /// Neither it nor anything that it started runs any more.
     Gone,
+    /// It ended while nobody saw it; what it had started may still run.
+    Orphaned,
     /// It still ran, and was ended just now.
     Ended,
     /// Whether it runs is not known.
@@ -233,6 +235,13 @@ fn never_begun() -> Failure {
 fn script_interrupted(errand: &str, left: LeftBehind) -> Failure {
     let (now, remedy) = match left {
         LeftBehind::Gone => ("it does not run any more", String::new()),
+        LeftBehind::Orphaned => (
+            "it does not run any more",
+            format!(
+                "look for what it had started on the cloud side's host, where its environment has \
+                 BCDR_ERRAND={errand}, and end it; "
+            ),
+        ),
         LeftBehind::Ended => ("it still ran, and was ended", String::new()),
         LeftBehind::Unknown => (
             "whether it still runs is not known",

@@ -41,7 +41,7 @@ pub(super) struct Sought {
 /// The point that a group is recovered from.
 pub(super) struct FoundPoint {
     pub(super) row: BatchRow,
-    /// Whether it stands for a group whose source was just put back to it.
+    /// Whether the group's source was just put back: then a failover is told this very point.
     pub(super) is_put_back: bool,
 }
 
@@ -66,7 +66,7 @@ impl Sought {
             (_, Some(at)) => Instant::At(clock::readable(at)),
             (_, None) => Instant::Latest,
         };
-        let is_put_back = matches!(instant, Instant::Id(_));
+        let is_put_back = put_back.is_some();
         let found = resolve(&self.catalog, group.lineage(), &instant)?;
         Ok(found.map(|row| FoundPoint { row, is_put_back }))
     }

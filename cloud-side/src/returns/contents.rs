@@ -82,6 +82,10 @@ impl Contents {
             }
             offset += length;
         }
+        // Now it can be read.
+        if lost.is_empty() {
+            return refused;
+        }
         let name = |range: &ByteRange| format!("{}+{}", range.offset, range.length);
         let names: Vec<_> = lost.iter().map(name).collect();
         let reason = format!(

@@ -99,7 +99,7 @@ impl Command {
 
 impl StartArguments {
     /// Tells what each group would lose, before anybody confirms that. It asks nobody outside, and a start
-    /// does not wait for what cannot be told.
+    /// goes on without what cannot be told within a request's deadline.
     fn preview(&self, session: &Session) {
         let looked = session.client.get(&self.preview_path());
         let check = looked.and_then(|document| document.read::<table::plan::Check>());

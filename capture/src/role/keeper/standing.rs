@@ -156,10 +156,10 @@ impl Keeper {
     /// before a restore, and one that is kept is a past, by which the next would be judged.
     async fn listen(&mut self, here: &mut Standing, heard: HeardOrder) -> bool {
         if here.awaits_word && !heard.confirmed {
-            tracing::warn!(
+            tracing::info!(
                 group = self.group().name,
                 order = ?heard.order,
-                "a gateway without a session with the cloud side remembers an order; the group waits until the cloud side gives one"
+                "a gateway remembers an order; the group waits until the gateway says that the cloud side gives it now"
             );
             return false;
         }
