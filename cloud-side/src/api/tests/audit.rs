@@ -281,7 +281,7 @@ async fn the_first_administrator_is_made_between_two_entries_or_not_at_all() {
 #[tokio::test]
 async fn an_entry_names_what_was_made_also_where_the_answer_leads_to_a_job() {
     let site = Site::start().await;
-    let _source = site.group().await;
+    let (_source, _gateway) = super::replicated(&site).await;
     let viewer = json!({"name": "wall", "role": "viewer"});
     let token = site.post("/api/v1/tokens", viewer).await.expect(201);
     let made = entries(&site, "action=create_token&outcome=allowed").await;
@@ -289,10 +289,7 @@ async fn an_entry_names_what_was_made_also_where_the_answer_leads_to_a_job() {
     let failover = json!({"group": "lab", "confirm": "lab", "mode": "emergency"});
     let answer = site.post("/api/v1/failovers", failover).await;
     let started = entries(&site, "action=start_failover").await;
-    match answer.status {
-        202 => assert_eq!(started[1]["object"], answer.json()["id"]),
-        status => panic!("{status}: {answer:?}"),
-    }
+    assert_eq!(started[1]["object"], answer.expect(202)["id"]);
 }
 
 #[tokio::test]
