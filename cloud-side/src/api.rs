@@ -13,6 +13,7 @@ mod alerts;
 mod answer;
 mod audit;
 mod audited;
+mod bounds;
 mod branches;
 mod console;
 mod document;
@@ -43,6 +44,7 @@ mod tokens;
 mod users;
 mod views;
 mod volumes;
+mod whole_body;
 
 pub use document::openapi_json;
 
@@ -116,8 +118,10 @@ pub(crate) fn router(
     let audit = Arc::clone(&service.audit);
     let guarded = api.with_state(Arc::clone(&service)).merge(metrics.routes());
     let permissions = permissions::of_operations(&described, rate);
+    let bounded = Arc::clone(&service);
     let guarded = audited::audited(guarded, &described, Arc::clone(&audit), |inside| {
-        require_principal(inside, authenticator, permissions)
+        let held = bounds::held(inside, &described, bounded);
+        require_principal(held, authenticator, permissions)
     });
     let limit = AddressLimit::new(rate, &SIGN_IN);
     let access = Arc::clone(&service.access);

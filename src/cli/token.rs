@@ -13,7 +13,7 @@ pub(super) enum Command {
     List,
     /// Make a token (shown once)
     #[command(
-        after_help = "Example:\n  bcdr token create --name monitoring --role viewer --expires-in 90d -o json | jq -r .token > token"
+        after_help = "Example:\n  bcdr token create --name monitoring --role viewer --expires-in 90d -o json | jq -r .token > token\n  bcdr token create --name weekly-drill --role drill_operator --group billing"
     )]
     Create {
         /// Who or what it is for; shown in logs
@@ -25,6 +25,9 @@ pub(super) enum Command {
         /// How long it lasts, such as 90d; without this until it is revoked
         #[arg(long, value_name = "TIME", value_parser = arguments::duration)]
         expires_in: Option<Duration>,
+        /// A group that it is for, by id or name, and nothing else then; may be given several times
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
     },
     /// Revoke a token: the next request with it is refused
     #[command(after_help = "Example:\n  bcdr token revoke tok-01hv3c9wn2m5k8r7e6t4x0y1za")]
@@ -47,9 +50,11 @@ impl Command {
                 name,
                 role,
                 expires_in,
+                groups,
             } => {
                 let ends = expires_in.map(ending).transpose()?;
-                let body = json!({ "name": name, "role": role, "expires_at": ends });
+                let body = json!({ "name": name, "role": role, "expires_at": ends,
+                    "groups": (!groups.is_empty()).then_some(groups) });
                 let made = session.client.post(&tokens, &body)?;
                 session.output.show(&made, table::token::made)
             }

@@ -64,6 +64,9 @@ pub enum AccessError {
     /// The end of a token is not to come.
     #[error("a token that ends before it begins is of no use")]
     EndsBefore,
+    /// A token for no group at all.
+    #[error("a token that is for no group is of no use")]
+    ForNoGroup,
     /// Name or password are wrong, or the user is disabled: which, is not said.
     #[error("the name or the password is wrong")]
     WrongPassword,

@@ -209,6 +209,7 @@ pub(super) fn principal_of(user: &UserRecord, ends: Timestamp) -> Principal {
         name: user.name.clone(),
         role: user.role,
         expires: Some(super::table::instant(ends)),
+        bounds: None,
     }
 }
 

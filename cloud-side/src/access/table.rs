@@ -6,6 +6,7 @@ use bcdr_format::Timestamp;
 use bcdr_http::{Principal, PrincipalKind, Role, TokenHash};
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -73,6 +74,10 @@ impl Table {
             name: record.name.clone(),
             role: record.role,
             expires: record.expires_at.map(instant),
+            bounds: record
+                .groups
+                .as_ref()
+                .map(|groups| Arc::new(groups.iter().map(ToString::to_string).collect())),
         })
     }
 

@@ -245,6 +245,7 @@ async fn a_token_is_known_at_once_and_gone_at_once_also_after_a_restart() {
         name: "wall screen".to_owned(),
         role: Role::Viewer,
         expires_at,
+        groups: None,
     };
     let (token, record) = world.access.create_token(wanted(None)).await.unwrap();
     let found = world.access.principal(&token.hash()).unwrap().unwrap();
@@ -358,6 +359,7 @@ fn a_change_that_is_being_written_comes_to_its_end_when_nobody_waits_for_it_any_
             name: name.to_owned(),
             role: Role::Viewer,
             expires_at: None,
+            groups: None,
         };
         let (revoked, record) = world.access.create_token(wanted("one")).await.unwrap();
         let ended = world.sign_in("root", PASSWORD).await.unwrap();

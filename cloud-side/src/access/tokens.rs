@@ -6,8 +6,9 @@ use crate::{
     clock,
     record_id::TokenId,
 };
-use bcdr_format::Timestamp;
+use bcdr_format::{GroupId, Timestamp};
 use bcdr_http::{Role, Token};
+use std::collections::BTreeSet;
 
 const TOKENS_MAX: usize = 1000;
 const NAME_CHARACTERS_MAX: usize = 128;
@@ -21,6 +22,8 @@ pub(crate) struct NewToken {
     pub(crate) role: Role,
     /// When it ends; none for one that is revoked by hand.
     pub(crate) expires_at: Option<Timestamp>,
+    /// The groups that it is for; none for one that is for the whole installation.
+    pub(crate) groups: Option<BTreeSet<GroupId>>,
 }
 
 /// The id of a token: it follows from what is stored of it, so tokens of older catalogs have one too,
@@ -46,6 +49,7 @@ pub(crate) fn issue(
         name: name.to_owned(),
         role,
         expires_at: None,
+        groups: None,
     };
     let mut count = 0;
     each(catalog, |_: TokenRecord| {
@@ -70,6 +74,9 @@ fn make(
     if wanted.expires_at.is_some_and(|ends| ends <= now) {
         return Err(AccessError::EndsBefore);
     }
+    if wanted.groups.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Err(AccessError::ForNoGroup);
+    }
     if count >= TOKENS_MAX {
         return Err(AccessError::TooMany(TOKENS_MAX, "tokens"));
     }
@@ -80,6 +87,7 @@ fn make(
         role: wanted.role,
         created_at: now,
         expires_at: wanted.expires_at,
+        groups: wanted.groups,
     };
     Ok((token, record))
 }

@@ -15,6 +15,7 @@ mod fields;
 
 pub(super) use doors::open;
 
+use super::{bounds::Hidden, document::operations};
 use crate::audit::{AUTHENTICATE, Audit, AuditError, Stranger};
 use axum::{
     Router,
@@ -34,7 +35,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use utoipa::openapi::{HttpMethod, OpenApi};
+use utoipa::openapi::OpenApi;
 
 /// What brings production back goes on without the log; the gap is entered later.
 pub(super) const EMERGENCY: [&str; 7] = [
@@ -87,7 +88,9 @@ impl Witness {
     fn new(audit: Arc<Audit>, document: &OpenApi) -> Self {
         Self {
             audit,
-            operations: operations(document),
+            operations: operations(document)
+                .map(|(method, path, id)| ((method, path.to_owned()), id.to_owned()))
+                .collect(),
         }
     }
 }
@@ -98,39 +101,6 @@ fn session_id(session: &Token) -> String {
     let digest = Digest::of(format!("bcdr audit session v1\n{}", session.hash()).as_bytes());
     let digest = digest.to_string();
     format!("ses-{}", &digest[..32])
-}
-
-fn operations(document: &OpenApi) -> HashMap<(Method, String), String> {
-    let mut operations = HashMap::new();
-    for (path, item) in &document.paths.paths {
-        for (method, operation) in [
-            (HttpMethod::Get, &item.get),
-            (HttpMethod::Post, &item.post),
-            (HttpMethod::Put, &item.put),
-            (HttpMethod::Patch, &item.patch),
-            (HttpMethod::Delete, &item.delete),
-        ]
-        .map(|(method, operation)| (method_of(&method), operation))
-        {
-            if let Some(id) = operation
-                .as_ref()
-                .and_then(|known| known.operation_id.clone())
-            {
-                operations.insert((method, path.clone()), id);
-            }
-        }
-    }
-    operations
-}
-
-fn method_of(method: &HttpMethod) -> Method {
-    match method {
-        HttpMethod::Post => Method::POST,
-        HttpMethod::Put => Method::PUT,
-        HttpMethod::Patch => Method::PATCH,
-        HttpMethod::Delete => Method::DELETE,
-        _ => Method::GET,
-    }
 }
 
 /// What a request is, before anything is done about it.
@@ -267,13 +237,15 @@ async fn watch(State(witness): State<Arc<Witness>>, request: Request, next: Next
     let peer = request.extensions().get::<Peer>().cloned();
     let response = next.run(request).await;
     let is_entered = response.extensions().get::<Entered>().is_some();
-    if is_entered || !is_refusal(response.status()) {
+    let is_hidden = response.extensions().get::<Hidden>().is_some();
+    if is_entered || !(is_hidden || is_refusal(response.status())) {
         return response;
     }
     match response.extensions().get::<Principal>() {
         Some(principal) => {
             let mut draft = asked.draft(actor_of(principal), Outcome::Refused);
             answered(&mut draft, &response);
+            draft.detail = is_hidden.then(|| "it is not one of the token's groups".to_owned());
             witness.audit.record_refusal(draft).await;
         }
         None => {

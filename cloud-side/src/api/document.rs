@@ -1,13 +1,17 @@
 //! The OpenAPI document, generated from the routes.
 
+use axum::http::Method;
 use bcdr_http::Problem;
 use utoipa::{
-    Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    Modify,
+    openapi::{
+        OpenApi,
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    },
 };
 
 /// What every route shares in the document.
-#[derive(OpenApi)]
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "bcdr cloud side",
@@ -37,7 +41,7 @@ pub(super) struct Base;
 struct Credentials;
 
 impl Modify for Credentials {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_default();
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         components.add_security_scheme("token", bearer);
@@ -50,8 +54,26 @@ impl Modify for Credentials {
     }
 }
 
+/// Every operation that has an id: its method, its path and the id.
+pub(super) fn operations(document: &OpenApi) -> impl Iterator<Item = (Method, &str, &str)> {
+    document.paths.paths.iter().flat_map(|(path, item)| {
+        [
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::PUT, &item.put),
+            (Method::PATCH, &item.patch),
+            (Method::DELETE, &item.delete),
+        ]
+        .into_iter()
+        .filter_map(move |(method, operation)| {
+            let id = operation.as_ref()?.operation_id.as_deref()?;
+            Some((method, path.as_str(), id))
+        })
+    })
+}
+
 /// The document of this release.
-pub(super) fn document() -> utoipa::openapi::OpenApi {
+pub(super) fn document() -> OpenApi {
     let (_, mut document) = super::routes().split_for_parts();
     let (_, open) = super::open_routes().split_for_parts();
     document.merge(open);

@@ -19,11 +19,12 @@ use crate::{
     service::NewGroupError,
 };
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderName, HeaderValue, StatusCode},
 };
 use bcdr_format::{GroupId, Position, SECTOR_BYTES};
-use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Problem};
+use bcdr_http::{Action, ApiJson, ApiPath, ApiQuery, Principal, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -384,7 +385,7 @@ struct ListQuery {
     cursor: Option<String>,
 }
 
-/// Lists groups, oldest first.
+/// Lists groups, oldest first; to a token that is for some groups only those.
 #[utoipa::path(
     get, path = "/groups", tag = "groups", operation_id = "list_groups", params(ListQuery),
     responses(
@@ -394,13 +395,17 @@ struct ListQuery {
 )]
 async fn list(
     State(service): Api,
+    Extension(principal): Extension<Principal>,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<ApiJson<Page<GroupBody>>, Problem> {
     let service = State(service);
     let wanted = Wanted::<GroupId>::read(query.limit, query.cursor.as_deref())?;
+    let bounds = principal.bounds.as_deref();
     let mut bodies = Vec::new();
     for group in service.groups.all() {
-        if wanted.after.is_none_or(|after| group.id() > after) && bodies.len() < wanted.fetch() {
+        let listed = wanted.after.is_none_or(|after| group.id() > after)
+            && bounds.is_none_or(|bounds| bounds.contains(&group.id().to_string()));
+        if listed && bodies.len() < wanted.fetch() {
             bodies.push(GroupBody::read(&service, group).await?);
         }
     }

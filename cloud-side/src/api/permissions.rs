@@ -4,7 +4,7 @@
 //! operation needs besides, because of what its request says, its handler asks of the principal; that
 //! is only so for runs of plans.
 
-use super::audited::EMERGENCY;
+use super::{audited::EMERGENCY, document::operations};
 use axum::http::Method;
 use bcdr_http::{Permission, Permissions, Rate};
 use serde_json::json;
@@ -103,15 +103,12 @@ pub(super) fn of_operations(document: &OpenApi, rate: Rate) -> Permissions {
     let mut permissions = Permissions::default();
     permissions.limit(rate);
     permissions.need(Method::GET, "/metrics", Permission::Read);
-    for (path, item) in &document.paths.paths {
-        for (method, operation) in operations(item) {
-            let id = operation.operation_id.as_deref().unwrap_or_default();
-            if is_never_limited(id) {
-                permissions.never_limit(method.clone(), path.clone());
-            }
-            if let Some(permission) = needed(id) {
-                permissions.need(method, path.clone(), permission);
-            }
+    for (method, path, id) in operations(document) {
+        if is_never_limited(id) {
+            permissions.never_limit(method.clone(), path);
+        }
+        if let Some(permission) = needed(id) {
+            permissions.need(method, path, permission);
         }
     }
     permissions
@@ -134,18 +131,6 @@ pub(super) fn describe(document: &mut OpenApi) {
             operation.extensions = Some(extensions);
         }
     }
-}
-
-fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
-    [
-        (Method::GET, &item.get),
-        (Method::POST, &item.post),
-        (Method::PUT, &item.put),
-        (Method::PATCH, &item.patch),
-        (Method::DELETE, &item.delete),
-    ]
-    .into_iter()
-    .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
 fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

@@ -279,7 +279,7 @@ async fn trend_page(
     Ok(html(page.map_err(|error| problem(error.into()))?))
 }
 
-async fn find(service: &Api, id: &str) -> Result<ReportRecord, Problem> {
+pub(super) async fn find(service: &Api, id: &str) -> Result<ReportRecord, Problem> {
     let found = service.reports.get(id).await.map_err(problem)?;
     found.ok_or_else(|| Problem::not_found("report", format!("{id:?}")))
 }

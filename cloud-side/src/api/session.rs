@@ -56,6 +56,10 @@ pub(super) fn refused(error: AccessError) -> Problem {
             "password",
             "choose another password: several words are easy to keep",
         ),
+        AccessError::ForNoGroup => invalid(
+            "groups",
+            "name a group, or leave the groups out for a token that is for all of them",
+        ),
         AccessError::EndsBefore => invalid("expires_at", "name a time that is to come"),
         AccessError::NameTaken(_) => problem(
             StatusCode::CONFLICT,
@@ -135,6 +139,8 @@ struct SessionBody {
     /// When the session ends if it is not used again; null for a token.
     #[schema(value_type = Option<String>, format = DateTime)]
     idle_until: Option<jiff::Timestamp>,
+    /// The ids of the groups that a token is for; null when it is for the whole installation.
+    groups: Option<Vec<String>>,
     /// What the role allows: the permissions that the document names at each operation.
     allowed_actions: Vec<Permission>,
 }
@@ -154,6 +160,9 @@ impl SessionBody {
             role: principal.role,
             expires_at: principal.expires.map(stamp),
             idle_until: idle_until.map(clock::readable),
+            groups: principal
+                .bounds
+                .map(|bounds| bounds.iter().cloned().collect()),
             allowed_actions: principal.role.permissions().to_vec(),
         }
     }
@@ -168,6 +177,7 @@ impl SessionBody {
             role: user.role,
             expires_at: ends.map(|(ends, _)| clock::readable(ends)),
             idle_until: ends.map(|(_, idle)| clock::readable(idle)),
+            groups: None,
             allowed_actions: user.role.permissions().to_vec(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod bounds;
 mod conditions;
 mod console;
 mod events;

@@ -268,7 +268,7 @@ fn not_opened(error: OpenViewError) -> Problem {
     }
 }
 
-fn find(service: &Api, id: &str) -> Result<OpenView, Problem> {
+pub(super) fn find(service: &Api, id: &str) -> Result<OpenView, Problem> {
     let view = id.parse().ok().and_then(|id| service.views.get(id));
     view.ok_or_else(|| Problem::not_found("view", format!("{id:?}")))
 }

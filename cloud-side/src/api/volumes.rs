@@ -118,12 +118,21 @@ async fn show(
     State(service): Api,
     ApiPath(id): ApiPath<String>,
 ) -> Result<ApiJson<VolumeBody>, Problem> {
-    let mut all = service
-        .groups
-        .all()
+    let service = State(service);
+    let group = group_of(&service, &id)?;
+    let found = volumes_of(&group)
         .into_iter()
-        .flat_map(|group| volumes_of(&group));
-    all.find(|volume| volume.id == id)
-        .map(ApiJson)
-        .ok_or_else(|| Problem::not_found("volume", format!("{id:?}")))
+        .find(|volume| volume.id == id);
+    found.map(ApiJson).ok_or_else(|| unknown(&id))
+}
+
+/// The group of the volume with this id.
+pub(super) fn group_of(service: &Api, id: &str) -> Result<Arc<Group>, Problem> {
+    let has = |group: &Arc<Group>| volumes_of(group).iter().any(|volume| volume.id == id);
+    let found = service.groups.all().into_iter().find(has);
+    found.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> Problem {
+    Problem::not_found("volume", format!("{id:?}"))
 }

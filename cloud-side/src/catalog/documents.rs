@@ -3,9 +3,10 @@
 
 use super::{Catalog, CatalogError, ChangedDocument, Commit, tables};
 use crate::receive::{BatchNumber, Lineage, PointId};
-use bcdr_format::{Timestamp, VolumeId};
+use bcdr_format::{GroupId, Timestamp, VolumeId};
 use redb::WriteTransaction;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeSet;
 
 /// A kind of document.
 pub trait Document: Serialize + DeserializeOwned {
@@ -56,6 +57,9 @@ pub struct TokenRecord {
     pub created_at: Timestamp,
     /// When it ends; none for one that is revoked by hand.
     pub expires_at: Option<Timestamp>,
+    /// The groups that it is for; none for one that is for the whole installation.
+    #[serde(default)]
+    pub groups: Option<BTreeSet<GroupId>>,
 }
 
 impl Document for TokenRecord {

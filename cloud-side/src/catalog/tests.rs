@@ -151,6 +151,7 @@ fn documents_are_listed_in_pages_and_kinds_do_not_mix() {
         role: bcdr_http::Role::Admin,
         created_at: Timestamp(0),
         expires_at: None,
+        groups: None,
     };
     catalog.put_document(&token).unwrap();
     let page: Vec<ViewRecord> = catalog.documents(Some("view-0001"), 2).unwrap();
@@ -295,6 +296,7 @@ fn a_label_and_what_goes_with_it_are_reserved_together_or_not_at_all() {
         role: bcdr_http::Role::Admin,
         created_at: Timestamp(0),
         expires_at: None,
+        groups: None,
     };
     let rows = [
         DocumentRow::of(&token),

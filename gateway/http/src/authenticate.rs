@@ -392,6 +392,7 @@ mod tests {
             name: "ops".to_owned(),
             role: Role::Admin,
             expires,
+            bounds: None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! on it, except inside `#[serde(flatten)]`, `untagged` and internally tagged types, where serde
 //! hides ignored fields; such a type brings its own check.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Deserializer};
@@ -89,6 +90,13 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
             .map_err(refused_path)?;
         Ok(Self(value))
     }
+}
+
+/// The values that a query string gives for a field; for who looks at a request before its handler.
+pub fn query_values<'a>(uri: &'a Uri, field: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .filter(move |(name, _)| name == field)
+        .map(|(_, value)| value)
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {

@@ -29,7 +29,7 @@ pub use authenticate::{
     Authenticator, CurrentSession, LookupError, Permissions, require_principal,
 };
 pub use cookie::{ended_session_cookie, from_own_pages, session_cookie, session_of};
-pub use extract::{ApiJson, ApiPath, ApiQuery};
+pub use extract::{ApiJson, ApiPath, ApiQuery, query_values};
 pub use health::{Check, Detail, Health};
 pub use metrics::{Metrics, MetricsError};
 pub use problem::{Action, Problem, ProblemCode, ProblemFault, ProblemFields};

@@ -4,8 +4,10 @@
 //! permission an operation needs is the API's to say. This module does not know how a principal is
 //! proven.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -227,6 +229,9 @@ pub struct Principal {
     pub role: Role,
     /// When its token or session ends at the latest; `None` when it has no end.
     pub expires: Option<SystemTime>,
+    /// The only objects it is for, by id; `None` when it has no such bounds. What such an object is,
+    /// and which operations are about one, is for the API to say.
+    pub bounds: Option<Arc<BTreeSet<String>>>,
 }
 
 impl Principal {
@@ -286,6 +291,7 @@ mod tests {
             name: "x".to_owned(),
             role: Role::Viewer,
             expires: Some(end),
+            bounds: None,
         };
         assert!(!principal.is_expired(end - Duration::from_nanos(1)));
         assert!(principal.is_expired(end));

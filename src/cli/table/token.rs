@@ -12,6 +12,8 @@ pub(crate) struct Token {
     role: String,
     created_at: String,
     expires_at: Option<String>,
+    #[serde(default)]
+    groups: Option<Vec<String>>,
 }
 
 /// A token that was just made.
@@ -27,16 +29,22 @@ impl Token {
         let ends = self.expires_at.clone();
         ends.unwrap_or_else(|| "when revoked".to_owned())
     }
+
+    fn groups(&self) -> String {
+        let groups = self.groups.as_ref().map(|groups| groups.join(", "));
+        groups.unwrap_or_else(|| "all".to_owned())
+    }
 }
 
 /// `bcdr token list`
 pub(crate) fn list(tokens: &Items<Token>) -> String {
-    let mut grid = Grid::new(&["ID", "NAME", "ROLE", "MADE", "ENDS"], &[]);
+    let mut grid = Grid::new(&["ID", "NAME", "ROLE", "GROUPS", "MADE", "ENDS"], &[]);
     for token in &tokens.items {
         grid.row([
             token.id.clone(),
             token.name.clone(),
             token.role.clone(),
+            token.groups(),
             token.created_at.clone(),
             token.ends(),
         ]);
@@ -51,6 +59,7 @@ pub(crate) fn made(made: &Made) -> String {
     fields.field("id", &made.kept.id);
     fields.field("name", &made.kept.name);
     fields.field("role", &made.kept.role);
+    fields.field("groups", made.kept.groups());
     fields.field("ends", made.kept.ends());
     fields.to_string()
 }
@@ -71,6 +80,13 @@ mod tests {
             items: vec![kept],
             next_cursor: None,
         };
-        assert!(!list(&items).contains("bcdr_00"));
+        let listed = list(&items);
+        assert!(
+            !listed.contains("bcdr_00") && listed.contains(" all "),
+            "{listed}"
+        );
+        let bound = text.replace("null}", r#"null,"groups":["billing","shop"]}"#);
+        let shown = made(&serde_json::from_str(&bound).unwrap());
+        assert!(shown.contains("billing, shop"), "{shown}");
     }
 }

@@ -3,17 +3,16 @@
 //! Whatever a handler takes is looked at here too: a body without a stated length, or one that is padded
 //! up to the bound of all bodies, keeps its fields. Memory is bounded by the body and what is kept of it.
 
-use axum::{
-    body::{Body, HttpBody as _, to_bytes},
-    extract::Request,
-};
-use bcdr_http::{DEFAULT_BODY_LIMIT, Problem};
+use crate::api::whole_body::whole_body;
+use axum::extract::Request;
+use bcdr_http::Problem;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 /// Fields of a request that say in short what was asked for or granted, and can hold no secret.
-pub(super) const SHORT_FIELDS: [&str; 17] = [
+pub(super) const SHORT_FIELDS: [&str; 18] = [
     "group",
+    "groups",
     "plan",
     "name",
     "mode",
@@ -31,45 +30,15 @@ pub(super) const SHORT_FIELDS: [&str; 17] = [
     "until",
     "scope",
 ];
-/// How long a client may take to send a body.
-const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Reads the short fields of a body, and gives the request back as it was.
 pub(super) async fn short_fields(
     request: Request,
 ) -> Result<(Request, BTreeMap<String, String>), Problem> {
-    if request.body().is_end_stream() {
-        return Ok((request, BTreeMap::new()));
-    }
-    let too_large = || {
-        Problem::too_large("the body is longer than this route accepts")
-            .remedy("send a shorter body")
-    };
-    let limit = DEFAULT_BODY_LIMIT as u64;
-    if request.body().size_hint().lower() > limit {
-        return Err(too_large());
-    }
-    let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(BODY_DEADLINE, to_bytes(body, DEFAULT_BODY_LIMIT)).await;
-    let unread = |cause: String| {
-        Problem::malformed("the body did not arrive")
-            .cause(cause)
-            .remedy("check the connection and send the request again")
-    };
-    let bytes = read
-        .map_err(|_| unread(format!("it took more than {} s", BODY_DEADLINE.as_secs())))?
-        .map_err(|error| match is_too_long(&error) {
-            true => too_large(),
-            false => unread(error.to_string()),
-        })?;
+    let (request, bytes) = whole_body(request).await?;
     // What is no object is for the handler to refuse.
     let Kept(changes) = serde_json::from_slice(&bytes).unwrap_or_default();
-    Ok((Request::from_parts(parts, Body::from(bytes)), changes))
-}
-
-fn is_too_long(error: &axum::Error) -> bool {
-    let source = std::error::Error::source(error);
-    source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+    Ok((request, changes))
 }
 
 /// The short fields of an object; whatever else is in it takes no memory.
@@ -104,7 +73,10 @@ impl<'de> Visitor<'de> for Fields {
     }
 }
 
-/// A value as text; none of one that is not short.
+/// How many texts of a list are kept.
+const LISTED_MAX: usize = 64;
+
+/// A value as text, and a list as its values one after the other; none of one that is not short.
 struct Short(Option<String>);
 
 impl<'de> Deserialize<'de> for Short {
@@ -147,8 +119,17 @@ impl<'de> Visitor<'de> for Value {
     }
 
     fn visit_seq<Seq: SeqAccess<'de>>(self, mut seq: Seq) -> Result<Short, Seq::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Short(None))
+        let mut listed = Vec::new();
+        let mut all = true;
+        while let Some(Short(text)) = seq.next_element()? {
+            match text {
+                Some(text) if listed.len() < LISTED_MAX => listed.push(text),
+                _ => all = false,
+            }
+        }
+        let dots = (!all && !listed.is_empty()).then(|| "…".to_owned());
+        listed.extend(dots);
+        Ok(Short((!listed.is_empty()).then(|| listed.join(", "))))
     }
 
     fn visit_map<Map: MapAccess<'de>>(self, mut map: Map) -> Result<Short, Map::Error> {
@@ -160,6 +141,8 @@ impl<'de> Visitor<'de> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::{Body, to_bytes};
+    use bcdr_http::DEFAULT_BODY_LIMIT;
 
     async fn kept(body: Body) -> (Vec<(String, String)>, Vec<u8>) {
         let request = Request::builder().body(body).unwrap();
@@ -183,9 +166,13 @@ mod tests {
             ("disabled", "true"),
             ("group", "lab"),
             ("role", "admin"),
+            ("step", "1, 2"),
         ];
         assert_eq!(changes, pairs(&wanted));
         assert_eq!(again, body.as_bytes());
+        let many = format!("{{\"groups\":[{}\"x\"]}}", "\"g\",".repeat(LISTED_MAX));
+        let (changes, _) = kept(Body::from(many)).await;
+        assert!(changes[0].1.ends_with("g, …"), "{changes:?}");
         for other in ["", "[]", "{", "\"x\""] {
             let (changes, again) = kept(Body::from(other)).await;
             assert_eq!((changes, again), (Vec::new(), other.as_bytes().to_vec()));

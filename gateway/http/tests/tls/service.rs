@@ -119,6 +119,7 @@ impl Service {
             name: name.to_owned(),
             role,
             expires: None,
+            bounds: None,
         };
         let tokens = Tokens(HashMap::from([
             (admin.hash(), principal("admin", Role::Admin)),

@@ -86,6 +86,7 @@ function TokenList({ onRevoke }: { onRevoke: (token: Token) => void }) {
               columns={[
                 { name: t('tokens.name') },
                 { name: t('access.role') },
+                { name: t('tokens.groups') },
                 { name: t('users.created') },
                 { name: t('access.ends') },
                 { name: t('access.id') },
@@ -99,6 +100,7 @@ function TokenList({ onRevoke }: { onRevoke: (token: Token) => void }) {
                     {token.id === own && <Badge tone="plain">{t('tokens.own')}</Badge>}
                   </Cell>
                   <Cell>{t(`role.${token.role}`)}</Cell>
+                  <Cell>{token.groups?.join(', ') ?? <span className="quiet">{t('tokens.groups.all')}</span>}</Cell>
                   <Cell>
                     <Instant at={token.created_at} />
                   </Cell>

@@ -1,8 +1,19 @@
 /** Making a token, and its secret, which is shown once. */
-import { Button, CopyButton, Group, Modal, SegmentedControl, Stack, TextInput } from '@mantine/core';
+import {
+  Button,
+  CopyButton,
+  Group,
+  Modal,
+  MultiSelect,
+  SegmentedControl,
+  Stack,
+  TextInput,
+} from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, body } from '../../api/client';
 import { serverNow } from '../../api/hearing';
+import { groups as groupsQuery } from '../../api/queries';
 import type { MadeToken, Role } from '../../api/types';
 import { fromField, toField } from '../../format/instants';
 import { Dialogue } from '../../parts/Dialogue';
@@ -25,6 +36,8 @@ export function NewTokenDialogue({ onMade, onClose }: NewProps) {
   const { t, wholeSpan } = useWords();
   const [name, setName] = useState('');
   const [role, setRole] = useState<Role>('viewer');
+  const [bound, setBound] = useState<string[]>([]);
+  const { data: known } = useQuery(groupsQuery());
   const [length, setLength] = useState('90');
   const [time, setTime] = useState(() => toField(serverNow() + DAY_MS));
   const ends = (): string | null => {
@@ -34,7 +47,17 @@ export function NewTokenDialogue({ onMade, onClose }: NewProps) {
   };
   const wrong = length === 'time' && !(Date.parse(ends() ?? '') > serverNow());
   const wish = useWish(
-    () => body(api.POST('/api/v1/tokens', { body: { name: name.trim(), role, expires_at: ends() } })),
+    () =>
+      body(
+        api.POST('/api/v1/tokens', {
+          body: {
+            name: name.trim(),
+            role,
+            expires_at: ends(),
+            groups: bound.length === 0 ? null : bound,
+          },
+        }),
+      ),
     onMade,
   );
   return (
@@ -58,6 +81,15 @@ export function NewTokenDialogue({ onMade, onClose }: NewProps) {
         data-autofocus
       />
       <RoleField value={role} onChange={setRole} />
+      <MultiSelect
+        label={t('tokens.groups')}
+        description={t('tokens.groups.what')}
+        data={(known ?? []).map((group) => group.name)}
+        value={bound}
+        onChange={setBound}
+        placeholder={bound.length === 0 ? t('tokens.groups.all') : undefined}
+        searchable
+      />
       <div>
         <span className="field-name">{t('tokens.length')}</span>
         <SegmentedControl
@@ -108,6 +140,7 @@ export function MadeTokenDialogue({ made, onClose }: { made: MadeToken; onClose:
         <Facts>
           <Fact name={t('tokens.name')}>{made.name}</Fact>
           <Fact name={t('access.role')}>{t(`role.${made.role}`)}</Fact>
+          <Fact name={t('tokens.groups')}>{made.groups?.join(', ') ?? t('tokens.groups.all')}</Fact>
           <Fact name={t('access.ends')}>
             {made.expires_at ? <Instant at={made.expires_at} /> : t('access.never')}
           </Fact>
