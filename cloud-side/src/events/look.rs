@@ -36,9 +36,10 @@ impl Seen {
         let schedules = &service.schedules;
         let overdue = schedules.overdue_since(group.id(), axis.last_passed, clock::wall());
         let cleanup_failed = axis.leftover.is_some();
+        let placement = service.placements.state(group.id());
         group.with_known(&service.clock, cleanup_failed, |known, _, link| {
             let replication = known.replication();
-            let health = known.health(&replication).overdue(overdue);
+            let health = known.health(&replication, placement).overdue(overdue);
             Self {
                 replication: replication.state,
                 reason: replication.reason,
