@@ -411,6 +411,10 @@ fn the_installation_itself_is_judged() {
             let ends = Timestamp(NOW + days * DAY_MICROSECONDS);
             facts.certificates.insert("ship".into(), ends);
         }
+    // A clock that was set back says nothing of how old home is, least of all that it is new.
+    let before = Timestamp(followed.0 - 2_000_000);
+    let early = placed(&placement, (before, 1), |_| ());
+    assert!(is_unknown(early.get(&AlertCode::RpoBreach)), "{early:?}");
     };
     assert_eq!(severity(&judge(&ends(14))[&of_ship]), None);
     assert_eq!(
