@@ -159,7 +159,20 @@ impl Alerts {
         self: &Arc<Self>,
         act: impl FnOnce(&mut AlertBook, Now) -> Result<Changes, Refused>,
     ) -> Result<(), AlertError> {
-        let turn = Arc::clone(&self.changing).lock_owned().await;
+        let turn = self.turn().await;
+        self.change_in(turn, act).await
+    }
+
+    /// The right to change the book.
+    async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.changing).lock_owned().await
+    }
+
+    async fn change_in(
+        self: &Arc<Self>,
+        turn: OwnedMutexGuard<()>,
+        act: impl FnOnce(&mut AlertBook, Now) -> Result<Changes, Refused>,
+    ) -> Result<(), AlertError> {
         let now = self.now();
         let mut book = self.state().book.clone();
         let changes = act(&mut book, now)?;
@@ -236,7 +249,11 @@ impl Alerts {
 
     /// Ends all mutes that cover an alert; durable on return.
     pub(crate) async fn unmute(self: &Arc<Self>, id: AlertId, by: &str) -> Result<(), AlertError> {
-        self.change(|book, now| book.unmute(id, by, now)).await
+        let turn = self.turn().await;
+        // One that the book let go long ago may be covered still, and nobody else changes it now.
+        let alert = self.get(id).await?.ok_or(Refused::NotActive(id))?;
+        self.change_in(turn, |book, now| book.unmute(&alert, by, now))
+            .await
     }
 
     /// One alert, with what is known of it now.

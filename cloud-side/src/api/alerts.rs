@@ -215,11 +215,7 @@ impl AlertBody {
 
 fn actions(alert: &Alert, is_muted: bool) -> Vec<Action> {
     let over = |name: &str| {
-        Action::refused(
-            name,
-            "it is cleared",
-            "nothing has to be done about it any more",
-        )
+        Action::refused(name, "it is cleared", "list the alerts that are active")
     };
     let acknowledge = match (alert.is_active(), &alert.acknowledged) {
         (false, _) => over("acknowledge"),

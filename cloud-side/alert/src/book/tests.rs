@@ -229,10 +229,11 @@ fn what_is_muted_is_told_when_the_mute_ends_if_it_still_matters() {
     look(&mut quiet, 60, 300, &is_not());
     assert_eq!(look(&mut quiet, 3000, 3060, &is()), []);
     assert_eq!(quiet.active().count(), 1);
-    let changes = quiet.unmute(id, "bob", at(3060)).unwrap();
+    let muted = quiet.get(id).unwrap().clone();
+    let changes = quiet.unmute(&muted, "bob", at(3060)).unwrap();
     assert!(changes.mutes);
     assert_eq!(
-        quiet.unmute(id, "bob", at(3060)),
+        quiet.unmute(&muted, "bob", at(3060)),
         Err(Refused::NotMuted(id))
     );
     // As far as people know it was there all the time.
@@ -255,6 +256,49 @@ fn mutes_cover_what_they_say() {
         (one(AlertCode::JournalFilling, "grp-1"), true),
         (one(AlertCode::Stalled, "grp-1"), false),
         (one(AlertCode::JournalFilling, "grp-2"), false),
+#[test]
+fn a_mute_is_ended_by_any_alert_that_it_covers_and_by_no_other() {
+    let scope = MuteScope::Code {
+        code: AlertCode::JournalFilling,
+    };
+    let mut book = book();
+    look(&mut book, 0, 60, &is());
+    let alert = book.active().next().unwrap().clone();
+    book.mute(alert.id, mute(600, scope.clone()), at(60))
+        .unwrap();
+    // One that has ended mutes nothing, though it is still held.
+    assert_eq!(
+        book.unmute(&alert, "bob", at(600)),
+        Err(Refused::NotMuted(alert.id))
+    );
+    look(&mut book, 60, 2000, &is_not());
+    assert!(book.get(alert.id).is_none(), "the book has let it go");
+
+    let cleared = alert;
+    look(&mut book, 2000, 2060, &is());
+    let id = book.active().next().unwrap().id;
+    assert_ne!(id, cleared.id);
+    book.mute(id, mute(9000, scope), at(2060)).unwrap();
+    let mut other = cleared.clone();
+    other.code = AlertCode::Stalled;
+    assert_eq!(
+        book.unmute(&other, "bob", at(2060)),
+        Err(Refused::NotMuted(other.id))
+    );
+    let changes = book.unmute(&cleared, "bob", at(2060)).unwrap();
+    assert_eq!(book.mutes(at(2060).wall), []);
+    // It is on the record of the alert that was named.
+    let [noted] = &changes.alerts[..] else {
+        panic!("{changes:?}");
+    };
+    assert_eq!(noted.id, cleared.id);
+    let last = noted.history.last().unwrap();
+    assert_eq!(
+        (last.event, last.by.as_deref()),
+        (Event::Unmuted, Some("bob"))
+    );
+}
+
         (
             MuteScope::Code {
                 code: AlertCode::Stalled,
