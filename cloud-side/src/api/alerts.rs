@@ -337,7 +337,7 @@ struct DetailBody {
     alert: AlertBody,
     /// What happened to it, the oldest first; the newest 64 entries.
     history: Vec<EntryBody>,
-    /// Its messages, the oldest first.
+    /// Its messages, the oldest first; the oldest 1000.
     deliveries: Vec<DeliveryBody>,
 }
 
