@@ -16,7 +16,7 @@ use bcdr_alert::{
 };
 use bcdr_disk::RealStorage;
 use bcdr_format::{InstallationId, Timestamp};
-use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts};
+use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, core::Collector as _};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -95,6 +95,24 @@ fn a_wish_that_is_being_written_is_kept_when_nobody_waits_for_it_any_more() {
         let again = alerts.acknowledge(id, "bob", None).await.unwrap_err();
         assert!(again.to_string().contains("ann"), "{again}");
     });
+}
+
+#[tokio::test]
+async fn what_is_over_is_shown_as_none_and_not_as_missing() {
+    let alone = Alone::start(|_| Vec::new());
+    let shown = || {
+        let active = alone.alerts.metrics.active.collect();
+        let metrics = active[0].get_metric();
+        let all = metrics.iter().map(|one| one.get_gauge().get_value());
+        (metrics.len(), all.sum::<f64>())
+    };
+    let pairs = AlertCode::ALL.len() * Severity::ALL.len();
+    alone.see(&["lab", "other"]).await;
+    assert_eq!(shown(), (pairs, 2.0));
+    alone.see(&["other"]).await;
+    assert_eq!(shown(), (pairs, 1.0));
+    alone.see(&[]).await;
+    assert_eq!(shown(), (pairs, 0.0));
 }
 
 #[tokio::test]
