@@ -30,8 +30,8 @@ use crate::{
     record_id,
 };
 use bcdr_alert::{
-    Alert, AlertBook, AlertId, AlertState, Changes, ChannelRecord, Delivery, DeliveryState, Marked,
-    Mute, Now, ObjectKind, Outbox, Refused, Sent, Severity, Sign,
+    Alert, AlertBook, AlertCode, AlertId, AlertState, Changes, ChannelRecord, Delivery,
+    DeliveryState, Marked, Mute, Now, ObjectKind, Outbox, Refused, Sent, Severity, Sign,
 };
 use bcdr_format::{InstallationId, Timestamp};
 use channel::Channel;
@@ -159,7 +159,20 @@ impl Alerts {
         self: &Arc<Self>,
         act: impl FnOnce(&mut AlertBook, Now) -> Result<Changes, Refused>,
     ) -> Result<(), AlertError> {
-        let turn = Arc::clone(&self.changing).lock_owned().await;
+        let turn = self.turn().await;
+        self.change_in(turn, act).await
+    }
+
+    /// The right to change the book.
+    async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.changing).lock_owned().await
+    }
+
+    async fn change_in(
+        self: &Arc<Self>,
+        turn: OwnedMutexGuard<()>,
+        act: impl FnOnce(&mut AlertBook, Now) -> Result<Changes, Refused>,
+    ) -> Result<(), AlertError> {
         let now = self.now();
         let mut book = self.state().book.clone();
         let changes = act(&mut book, now)?;
@@ -236,7 +249,11 @@ impl Alerts {
 
     /// Ends all mutes that cover an alert; durable on return.
     pub(crate) async fn unmute(self: &Arc<Self>, id: AlertId, by: &str) -> Result<(), AlertError> {
-        self.change(|book, now| book.unmute(id, by, now)).await
+        let turn = self.turn().await;
+        // One that the book let go long ago may be covered still, and nobody else changes it now.
+        let alert = self.get(id).await?.ok_or(Refused::NotActive(id))?;
+        self.change_in(turn, |book, now| book.unmute(&alert, by, now))
+            .await
     }
 
     /// One alert, with what is known of it now.
@@ -401,21 +418,32 @@ impl Alerts {
         self.wake.notify_one();
     }
 
-    /// Shows what is active.
+    /// Shows what is active. Every pair of code and severity is there all the time, since whoever asks
+    /// in the middle must not take what is gone for a moment for what is over.
     fn measure(&self) {
-        let state = self.state();
-        let wall = clock::wall();
-        self.metrics.active.reset();
+        let mut counts = BTreeMap::new();
         let mut muted = 0;
-        for alert in state.book.active() {
-            let labels = [alert.code.name(), alert.severity.name()];
-            self.metrics.active.with_label_values(&labels).inc();
-            muted += usize::from(state.book.mute_of(alert, wall).is_some());
+        {
+            let state = self.state();
+            let wall = clock::wall();
+            for alert in state.book.active() {
+                let count: &mut usize = counts.entry((alert.code, alert.severity)).or_default();
+                *count += 1;
+                muted += usize::from(state.book.mute_of(alert, wall).is_some());
+            }
+        }
+        for &code in AlertCode::ALL {
+            for severity in Severity::ALL {
+                let count = counts.get(&(code, severity)).copied().unwrap_or(0);
+                let labels = [code.name(), severity.name()];
+                let gauge = self.metrics.active.with_label_values(&labels);
+                gauge.set(count as f64);
+            }
         }
         self.metrics.muted.set(muted as f64);
     }
 
-    fn is_active(&self, code: bcdr_alert::AlertCode, kind: ObjectKind, id: &str) -> bool {
+    fn is_active(&self, code: AlertCode, kind: ObjectKind, id: &str) -> bool {
         self.state().book.is_active(code, kind, id)
     }
 

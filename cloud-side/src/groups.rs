@@ -79,6 +79,11 @@ impl Stored {
             failed_syncs: 0,
         }
     }
+
+    /// Whether the stream knows a volume.
+    pub(crate) fn follows(&self, volume: VolumeId) -> bool {
+        self.members.iter().any(|member| member.id == volume)
+    }
 }
 
 /// Who feeds a group now, and what the feeder told.
@@ -222,6 +227,12 @@ impl Group {
         let stored = self.stored.borrow().clone();
         let link = self.link.borrow().clone();
         let unreadable = self.damage.shown();
+        // Before anything was received, nothing is known of any volume.
+        let volumes = self.record.volumes.iter();
+        let unfollowed: Vec<&str> = volumes
+            .filter(|volume| stored.held.is_some() && !stored.follows(volume.id))
+            .map(|volume| volume.name.as_str())
+            .collect();
         let known = Known {
             received_anything: stored.held.is_some(),
             gateway_since: link.gateway.is_some().then_some(link.gateway_since),
@@ -236,6 +247,7 @@ impl Group {
             age,
             unreadable: unreadable.as_deref(),
             cleanup_failed,
+            unfollowed: &unfollowed,
         };
         read(&known, &stored, &link)
     }

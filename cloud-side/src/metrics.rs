@@ -10,6 +10,7 @@ use crate::{
         status::{HealthLevel, ReplicationState},
     },
     jobs::{JobKind, Jobs},
+    placements::Placements,
     schedules::Schedules,
     views::Views,
 };
@@ -165,15 +166,21 @@ impl Gauges {
     }
 }
 
+/// Whose state is shown.
+pub(crate) struct StateParts {
+    pub(crate) groups: Arc<Groups>,
+    pub(crate) placements: Arc<Placements>,
+    pub(crate) drills: Arc<Drills>,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) views: Arc<Views>,
+    pub(crate) schedules: Arc<Schedules>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) clock: RunClock,
+}
+
 /// Computes the state of all groups when it is asked.
 pub(crate) struct StateCollector {
-    groups: Arc<Groups>,
-    drills: Arc<Drills>,
-    jobs: Arc<Jobs>,
-    views: Arc<Views>,
-    schedules: Arc<Schedules>,
-    events: Arc<Events>,
-    clock: RunClock,
+    parts: StateParts,
     gauges: Mutex<Gauges>,
 }
 
@@ -182,36 +189,24 @@ impl StateCollector {
     ///
     /// # Errors
     /// When a gauge cannot be made, which its name decides.
-    pub(crate) fn new(
-        groups: Arc<Groups>,
-        drills: Arc<Drills>,
-        jobs: Arc<Jobs>,
-        views: Arc<Views>,
-        schedules: Arc<Schedules>,
-        events: Arc<Events>,
-        clock: RunClock,
-    ) -> prometheus::Result<Self> {
+    pub(crate) fn new(parts: StateParts) -> prometheus::Result<Self> {
         Ok(Self {
-            groups,
-            drills,
-            jobs,
-            views,
-            schedules,
-            events,
-            clock,
+            parts,
             gauges: Mutex::new(Gauges::new()?),
         })
     }
 
     fn group(&self, gauges: &Gauges, group: &Group) {
         let name = group.record().name.as_str();
-        let axis = self.drills.axis(group.id());
+        let axis = self.parts.drills.axis(group.id());
         let cleanup_failed = axis.leftover.is_some();
         let now = clock::wall();
+        let placement = self.parts.placements.state(group.id());
         let overdue = self
+            .parts
             .schedules
             .overdue_since(group.id(), axis.last_passed, now);
-        group.with_known(&self.clock, cleanup_failed, |known, stored, link| {
+        group.with_known(&self.parts.clock, cleanup_failed, |known, stored, link| {
             gauges.set(Slot::RpoKnown, &[name], flag(known.age.is_some()));
             if let Some(age) = known.age {
                 gauges.set(Slot::Rpo, &[name], age.as_secs_f64());
@@ -225,7 +220,7 @@ impl StateCollector {
             for state in DRILL_STATES {
                 gauges.set(Slot::State, &[name, "drill", state], flag(state == drill));
             }
-            let health = known.health(&replication).overdue(overdue).level;
+            let health = known.health(&replication, placement).overdue(overdue).level;
             for level in HealthLevel::ALL {
                 gauges.set(Slot::Health, &[name, level.name()], flag(level == health));
             }
@@ -274,7 +269,7 @@ impl StateCollector {
                 gauges.set(Slot::VolumeSize, &[name, &volume.name], size as f64);
             }
         }
-        if self.schedules.get(group.id()).is_some() {
+        if self.parts.schedules.get(group.id()).is_some() {
             gauges.set(Slot::DrillOverdue, &[name], flag(overdue.is_some()));
         }
         gauges.set(Slot::CleanupPending, &[name], flag(cleanup_failed));
@@ -305,21 +300,25 @@ impl Collector for StateCollector {
     fn collect(&self) -> Vec<MetricFamily> {
         let gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
         gauges.reset();
-        for group in self.groups.all() {
+        for group in self.parts.groups.all() {
             self.group(&gauges, &group);
         }
         for kind in [JobKind::CreatePoint, JobKind::Drill, JobKind::Readiness] {
             gauges.set(
                 Slot::JobsRunning,
                 &[kind.name()],
-                self.jobs.running(kind) as f64,
+                self.parts.jobs.running(kind) as f64,
             );
         }
-        let views = self.views.all();
+        let views = self.parts.views.all();
         let failed = views.iter().filter(|view| view.failure.is_some()).count();
         gauges.set(Slot::Views, &["open"], (views.len() - failed) as f64);
         gauges.set(Slot::Views, &["failed"], failed as f64);
-        gauges.set(Slot::EventStreams, &[], self.events.followers() as f64);
+        gauges.set(
+            Slot::EventStreams,
+            &[],
+            self.parts.events.followers() as f64,
+        );
         gauges.all.iter().flat_map(Collector::collect).collect()
     }
 }

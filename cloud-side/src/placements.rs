@@ -39,7 +39,7 @@ use crate::{
     record_id::JobId,
     recovery::{
         Event, FailbackId, FailbackRequest, FailoverId, FailoverRequest, JobRef, Placement,
-        PlacementRecord, Refused, RestoreJobId, RestoreRequest,
+        PlacementRecord, PlacementState, Refused, RestoreJobId, RestoreRequest,
     },
     reports::Reports,
     returns::Returns,
@@ -194,6 +194,11 @@ impl Placements {
     /// A group's placement as it is durable now.
     pub(crate) fn placement(&self, group: GroupId) -> Option<Placement> {
         Some(self.known().get(&group)?.shown.borrow().clone())
+    }
+
+    /// Where a group's production is; none for a group that is not driven.
+    pub(crate) fn state(&self, group: GroupId) -> Option<PlacementState> {
+        Some(self.known().get(&group)?.shown.borrow().state())
     }
 
     /// A group's placement as it becomes durable; none for a group that is not driven.

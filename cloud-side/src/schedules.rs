@@ -1,8 +1,10 @@
 //! The drill calendar: which group is drilled when, durable in the catalog.
 //!
 //! Owns the schedules and what was decided of each. [`cadence`] decides; [`runner`] starts the
-//! drills. Invariant: an occurrence's drill and the key that names the occurrence are durable
-//! together, so a process that is killed in between does not start it twice.
+//! drills. Invariants: an occurrence's drill and the key that names the occurrence are durable
+//! together, so a process that is killed in between does not start it twice; a change that is being
+//! written comes to its end, in memory too, also when whoever asked has left meanwhile, since a
+//! schedule that is gone from the catalog alone would go on starting drills.
 
 pub(crate) mod cadence;
 pub(crate) mod runner;
@@ -22,6 +24,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::sync::OwnedMutexGuard;
 use utoipa::ToSchema;
 
 /// The longest pause after a failed start.
@@ -87,13 +90,18 @@ impl Failures {
     }
 }
 
+type Table = BTreeMap<GroupId, (Schedule, Failures)>;
+
+/// The right to decide and make one change.
+type Turn = OwnedMutexGuard<()>;
+
 /// All schedules.
 #[derive(Debug)]
 pub(crate) struct Schedules {
     catalog: Arc<Catalog>,
-    all: Mutex<BTreeMap<GroupId, (Schedule, Failures)>>,
+    all: Arc<Mutex<Table>>,
     // A change is in memory only after it is durable, and changes do not overtake each other.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Schedules {
@@ -109,13 +117,17 @@ impl Schedules {
             .collect();
         Ok(Self {
             catalog,
-            all: Mutex::new(all),
-            changing: tokio::sync::Mutex::default(),
+            all: Arc::new(Mutex::new(all)),
+            changing: Arc::default(),
         })
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<GroupId, (Schedule, Failures)>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> MutexGuard<'_, Table> {
+        lock(&self.all)
+    }
+
+    async fn turn(&self) -> Turn {
+        Arc::clone(&self.changing).lock_owned().await
     }
 
     pub(crate) fn get(&self, group: GroupId) -> Option<Schedule> {
@@ -159,11 +171,11 @@ impl Schedules {
         schedule: Schedule,
         expected: impl Fn(Option<&Schedule>) -> bool + Send,
     ) -> Result<bool, CatalogError> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         if !expected(self.get(schedule.group).as_ref()) {
             return Ok(false);
         }
-        self.keep(schedule).await?;
+        self.keep(turn, schedule).await?;
         Ok(true)
     }
 
@@ -173,24 +185,30 @@ impl Schedules {
         group: GroupId,
         expected: impl Fn(&Schedule) -> bool + Send,
     ) -> Result<bool, CatalogError> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         if !self.get(group).is_some_and(|schedule| expected(&schedule)) {
             return Ok(false);
         }
-        let catalog = Arc::clone(&self.catalog);
-        let removed =
-            offload(move || catalog.remove_document::<Schedule>(&group.to_string())).await?;
-        self.all().remove(&group);
-        Ok(removed)
+        let (catalog, all) = (Arc::clone(&self.catalog), Arc::clone(&self.all));
+        // From here on it is on a thread that nobody's leaving ends.
+        offload(move || {
+            let removed = catalog.remove_document::<Schedule>(&group.to_string())?;
+            lock(&all).remove(&group);
+            drop(turn);
+            Ok(removed)
+        })
+        .await
     }
 
-    async fn keep(&self, schedule: Schedule) -> Result<(), CatalogError> {
-        let catalog = Arc::clone(&self.catalog);
-        let stored = schedule.clone();
-        offload(move || catalog.put_document(&stored)).await?;
-        self.all()
-            .insert(schedule.group, (schedule, Failures::default()));
-        Ok(())
+    async fn keep(&self, turn: Turn, schedule: Schedule) -> Result<(), CatalogError> {
+        let (catalog, all) = (Arc::clone(&self.catalog), Arc::clone(&self.all));
+        offload(move || {
+            catalog.put_document(&schedule)?;
+            lock(&all).insert(schedule.group, (schedule, Failures::default()));
+            drop(turn);
+            Ok(())
+        })
+        .await
     }
 
     /// Notes what was decided of a schedule, unless it was set anew or removed meanwhile.
@@ -200,14 +218,14 @@ impl Schedules {
         decided: Timestamp,
         drill: Option<DrillId>,
     ) -> Result<(), CatalogError> {
-        let _one = self.changing.lock().await;
+        let turn = self.turn().await;
         let Some(mut schedule) = self.get(of.group).filter(|held| held.set_at == of.set_at) else {
             return Ok(());
         };
         schedule.decided = decided;
         schedule.last_drill = drill.or(schedule.last_drill);
         schedule.trouble = None;
-        self.keep(schedule).await
+        self.keep(turn, schedule).await
     }
 
     /// Notes a start that failed; it is repeated later.
@@ -233,9 +251,14 @@ impl Schedules {
     }
 }
 
+fn lock(all: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::leaving::{leave, one_after_the_other};
     use bcdr_disk::RealStorage;
 
     fn schedules(directory: &tempfile::TempDir) -> Schedules {
@@ -281,6 +304,33 @@ mod tests {
         );
         drop(second);
         assert_eq!(schedules(&directory).get(GroupId::from_u128(3)), None);
+    }
+
+    #[test]
+    fn a_change_whose_asker_leaves_is_in_memory_as_it_is_in_the_catalog() {
+        one_after_the_other(async {
+            let directory = tempfile::tempdir().unwrap();
+            let schedules = schedules(&directory);
+            let group = GroupId::from_u128(3);
+            let stored =
+                || -> Option<Schedule> { schedules.catalog.document(&group.to_string()).unwrap() };
+            leave(schedules.set(schedule(5), |_| true), || ()).await;
+            assert_eq!(stored(), Some(schedule(5)));
+            assert_eq!(schedules.get(group), Some(schedule(5)));
+            let now = Timestamp(99);
+            leave(schedules.decided(&schedule(5), now, None), || ()).await;
+            let decided = Schedule {
+                decided: now,
+                ..schedule(5)
+            };
+            assert_eq!(stored(), Some(decided.clone()));
+            assert_eq!(schedules.get(group), Some(decided));
+            leave(schedules.remove(group, |_| true), || ()).await;
+            assert_eq!(stored(), None);
+            assert_eq!(schedules.get(group), None);
+            // Whoever left holds up nobody.
+            assert!(schedules.set(schedule(6), |_| true).await.unwrap());
+        });
     }
 
     #[tokio::test]

@@ -386,22 +386,23 @@ impl AlertBook {
         })
     }
 
-    /// Ends all mutes that cover an alert.
+    /// Ends all mutes that cover an alert, be it in the book or one that was cleared long ago: a mute
+    /// can cover more than the alert that it was made for.
     ///
     /// # Errors
-    /// When it is not known, or nothing mutes it.
-    pub fn unmute(&mut self, id: AlertId, by: &str, now: Now) -> Result<Changes, Refused> {
-        let found = self.alerts.values_mut().find(|alert| alert.id == id);
-        let alert = found.ok_or(Refused::NotActive(id))?;
-        let before = self.mutes.len();
+    /// When nothing mutes it now.
+    pub fn unmute(&mut self, alert: &Alert, by: &str, now: Now) -> Result<Changes, Refused> {
+        if self.mute_of(alert, now.wall).is_none() {
+            return Err(Refused::NotMuted(alert.id));
+        }
         self.mutes
             .retain(|mute| mute.until > now.wall && !mute.scope.covers(alert));
-        if self.mutes.len() == before {
-            return Err(Refused::NotMuted(id));
-        }
-        alert.note(Event::Unmuted, Some(by), None, now);
+        let known = self.alerts.values_mut().find(|known| known.id == alert.id);
+        let mut alert = alert.clone();
+        let noted = known.unwrap_or(&mut alert);
+        noted.note(Event::Unmuted, Some(by), None, now);
         Ok(Changes {
-            alerts: vec![alert.clone()],
+            alerts: vec![noted.clone()],
             mutes: true,
             ..Changes::default()
         })

@@ -9,10 +9,13 @@ pub(super) mod webhook;
 
 use super::Message;
 use bcdr_alert::{Alert, AlertCode, Language, ObjectKind, Sent, Severity, Taken, Transition};
+use rustix::fs::OFlags;
 use std::{
     collections::BTreeSet,
     fmt,
-    os::unix::fs::MetadataExt as _,
+    fs::{File, Metadata, OpenOptions},
+    io::Read as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -137,33 +140,57 @@ impl Channel {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ChannelError> {
+/// A regular file, and what is known of that very file, whatever happens to its path. Blocks, but on
+/// no pipe that nobody writes to.
+fn open(path: &Path) -> Result<(File, Metadata), ChannelError> {
     let unreadable = |source| ChannelError::File {
         path: path.to_owned(),
         source,
     };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > FILE_MAX {
+    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(at_once)
+        .open(path);
+    let file = opened.map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
         return Err(ChannelError::Content {
             path: path.to_owned(),
-            cause: format!("has {length} bytes, and at most {FILE_MAX}"),
+            cause: "is no regular file; name one".to_owned(),
         });
     }
-    Ok(Zeroizing::new(std::fs::read(path).map_err(unreadable)?))
+    Ok((file, metadata))
+}
+
+/// What a file holds, as far as it is not too much. Blocks.
+fn read(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, ChannelError> {
+    // Never grown, so that no copy of a secret is left behind.
+    let room = usize::try_from(FILE_MAX + 1).unwrap_or(usize::MAX);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    let read = file.take(FILE_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|source| ChannelError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(ChannelError::Content {
+            path: path.to_owned(),
+            cause: format!("has more than {FILE_MAX} bytes; name the right file"),
+        });
+    }
+    Ok(bytes)
 }
 
 /// What a file holds that only its owner may read; a line end behind it does not count. Blocks.
 fn secret(path: &Path) -> Result<Zeroizing<String>, ChannelError> {
-    let bytes = read(path)?;
-    let metadata = std::fs::metadata(path).map_err(|source| ChannelError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    let (file, metadata) = open(path)?;
     if metadata.mode() & 0o077 != 0 {
         return Err(ChannelError::Open {
             path: path.to_owned(),
         });
     }
+    let bytes = read(&file, path)?;
     let wrong = |cause: &str| ChannelError::Content {
         path: path.to_owned(),
         cause: cause.to_owned(),
@@ -179,8 +206,51 @@ fn secret(path: &Path) -> Result<Zeroizing<String>, ChannelError> {
 
 /// The text of a file with certificates. Blocks.
 fn authorities(path: &Path) -> Result<String, ChannelError> {
-    String::from_utf8(read(path)?.to_vec()).map_err(|_| ChannelError::Content {
+    let (file, _) = open(path)?;
+    String::from_utf8(read(&file, path)?.to_vec()).map_err(|_| ChannelError::Content {
         path: path.to_owned(),
         cause: "is no text; give certificates in PEM form".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn only_a_regular_file_of_some_size_that_nobody_else_may_read_holds_a_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let write = |bytes: &[u8], mode: u32| {
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        };
+        write(b"abc\r\n", 0o600);
+        assert_eq!(*secret(&path).unwrap(), "abc");
+        write(b"abc", 0o640);
+        assert!(matches!(secret(&path), Err(ChannelError::Open { .. })));
+        let most = usize::try_from(FILE_MAX).unwrap();
+        write(&vec![b'a'; most], 0o600);
+        assert_eq!(secret(&path).unwrap().len(), most);
+        let refused = |path: &Path, words: &str| {
+            let all = [
+                secret(path).map(drop).unwrap_err(),
+                authorities(path).map(drop).unwrap_err(),
+            ];
+            for error in all {
+                assert!(error.to_string().contains(words), "{error}");
+            }
+        };
+        write(&vec![b'a'; most + 1], 0o600);
+        refused(&path, "more than 1048576 bytes");
+        refused(directory.path(), "no regular file");
+        // It says that it has no bytes, and gives as many as somebody reads.
+        refused(Path::new("/dev/zero"), "no regular file");
+        // Nobody writes to it, so whoever opened it would wait for ever.
+        let pipe = directory.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        refused(&pipe, "no regular file");
+    }
 }

@@ -97,7 +97,7 @@ fn of_group(service: &Service, group: &Group) -> GroupFacts {
         let volume = |volume: &crate::catalog::VolumeRecord| VolumeFacts {
             id: volume.id.to_string(),
             name: volume.name.clone(),
-            is_followed: stored.members.iter().any(|member| member.id == volume.id),
+            is_followed: stored.follows(volume.id),
         };
         GroupFacts {
             id,

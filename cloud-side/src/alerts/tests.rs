@@ -7,7 +7,11 @@ mod receiver;
 use crate::{
     config::CloudConfig,
     init::create_token,
-    testing::{gateway::Gateway, site::Site},
+    testing::{
+        gateway::Gateway,
+        site::Site,
+        source::{Source, VOLUME_BYTES},
+    },
 };
 use bcdr_alert::{AlertCode, Severity};
 use receiver::{Answer, Receiver, SECRET};
@@ -225,30 +229,95 @@ async fn alerts_are_acknowledged_muted_and_listed() {
     assert_eq!(kept["state"], "acknowledged");
     site.post(&act("unmute"), json!({})).await.expect(200);
 
+    // One of another group, that nobody took on.
+    group(&site, "other").await;
+    let raised = "/api/v1/alerts?code=unprotected&object=other";
+    let is_there = |page: &Value| page["items"].as_array().unwrap().len() == 1;
+    site.until(raised, is_there).await;
+    let lab = alert["object"]["id"].as_str().unwrap();
     for (filter, count) in [
-        ("state=active", 2),
-        ("state=acknowledged", 1),
-        ("state=cleared", 0),
-        ("severity=critical&code=unprotected", 1),
-        ("object=nothing", 0),
+        ("", 2),
+        ("&state=active", 2),
+        ("&state=acknowledged", 1),
+        ("&state=raised", 1),
+        ("&state=cleared", 0),
+        ("&severity=critical", 2),
+        ("&severity=warning", 0),
+        ("&object=lab", 1),
+        (&format!("&object={lab}"), 1),
+        ("&object=la", 0),
+        ("&object=nothing", 0),
+        ("&object=lab&state=raised", 0),
     ] {
         let page = site
-            .get(&format!("/api/v1/alerts?{filter}"))
+            .get(&format!("/api/v1/alerts?code=unprotected{filter}"))
             .await
             .expect(200);
         let found = page["items"].as_array().unwrap().len();
-        // What else a fresh machine has to say does not matter here.
-        assert!(
-            found >= count.min(1) && (count > 0 || found == 0),
-            "{filter}: {page}"
-        );
+        assert_eq!(found, count, "{filter}: {page}");
     }
+    let none = site.get("/api/v1/alerts?code=stalled").await.expect(200);
+    assert_eq!(none["items"], json!([]));
     site.get("/api/v1/alerts?code=on_fire")
         .await
         .problem(422, "invalid_request");
     site.get("/api/v1/alerts/alr-1")
         .await
         .problem(404, "alert_not_found");
+}
+
+/// A group `name` of the volumes `root` and `data`, of which its source serves the first alone.
+async fn half_served(site: &Site, name: &str) -> Gateway {
+    let volume = |name: &str| json!({"name": name, "size_bytes": VOLUME_BYTES});
+    let wanted = json!({"name": name, "volumes": [volume("root"), volume("data")]});
+    let group = site.post("/api/v1/groups", wanted).await.expect(201);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut source = Source::new(
+        site.made.installation,
+        text(&group["id"]).parse().unwrap(),
+        text(&group["stream"]).parse().unwrap(),
+        text(&group["volumes"][0]["id"]).parse().unwrap(),
+    );
+    let mut gateway = Gateway::connect(site, &source).await;
+    let batch = source.batch(0, 1);
+    gateway.ship(&batch).await;
+    gateway.durable(source.end()).await;
+    gateway.report(&source).await;
+    gateway
+}
+
+#[tokio::test]
+async fn a_volume_that_is_not_followed_is_told_under_its_group_which_is_not_well_either() {
+    let mut site = Site::start().await;
+    with_channels(&mut site, Vec::new()).await;
+    let _gateway = half_served(&site, "lab").await;
+    group(&site, "lab-data").await;
+    let path = "/api/v1/alerts?code=unprotected&state=active&object=lab";
+    let is_told = |page: &Value| {
+        let items = page["items"].as_array().unwrap();
+        items.len() == 1 && items[0]["object"]["kind"] == "volume"
+    };
+    let page = site.until(path, is_told).await;
+    assert_eq!(page["items"][0]["object"]["name"], "lab/data", "{page}");
+    for other in ["data", "lab/root"] {
+        let path = format!("/api/v1/alerts?code=unprotected&object={other}");
+        let page = site.get(&path).await.expect(200);
+        assert_eq!(page["items"], json!([]), "{other}");
+    }
+
+    let connected = |group: &Value| group["capture"]["connected"] == true;
+    let group = site.until("/api/v1/groups/lab", connected).await;
+    assert_eq!(group["health"]["level"], "warning", "{group}");
+    let reasons = group["health"]["reasons"].as_array().unwrap();
+    let of_volume = reasons
+        .iter()
+        .find(|reason| reason["code"] == "volume_not_followed");
+    let detail = of_volume.unwrap()["detail"].as_str().unwrap();
+    assert!(detail.starts_with("volume data: unprotected"), "{detail}");
+    let metrics = site.get("/metrics").await;
+    let metrics = String::from_utf8(metrics.body).unwrap();
+    let line = r#"bcdr_group_health{group="lab",level="ok"} 0"#;
+    assert!(metrics.contains(line), "{metrics}");
 }
 
 #[tokio::test]

@@ -67,7 +67,8 @@ pub(crate) struct EventBody {
     object: Option<EventObject>,
     /// The object's id, or its name where that is what names it; null for a reset.
     object_id: Option<String>,
-    /// The group it belongs to; null when it belongs to none, or to several.
+    /// The group it belongs to; null when it belongs to none or to several, and for an alert of a
+    /// volume, whose sentence names the volume with its group.
     group: Option<String>,
     /// The name of that group.
     group_name: Option<String>,

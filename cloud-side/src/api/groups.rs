@@ -245,6 +245,7 @@ impl GroupBody {
         let cleanup_failed = axis.leftover.is_some();
         let record = group.record();
         let placement = service.placements.placement(group.id());
+        let state = placement.as_ref().map(Placement::state);
         let standing = SourceStandingBody::of(group);
         let mut placement_actions = placement
             .as_ref()
@@ -259,9 +260,9 @@ impl GroupBody {
                 created_at: clock::readable(record.created_at),
                 generation: stored.generation.0,
                 volumes: volumes(group, stored, link),
-                health: known.health(&replication).overdue(overdue),
+                health: known.health(&replication, state).overdue(overdue),
                 replication,
-                placement: placement.as_ref().map(Placement::state),
+                placement: state,
                 rpo_seconds: known.age.map(|age| age.as_secs_f64()),
                 rpo_known: known.age.is_some(),
                 positions: positions(known, stored, link),

@@ -254,9 +254,10 @@ async fn show(
         None => PlanBody::of(&service, newest.map_err(not_done)?),
         Some(version) => {
             let found = service.plans.version(&name, version).await;
-            let allowed = match &newest {
-                Ok(newest) => actions(&service, newest),
-                Err(_) => actions_of_removed(),
+            let allowed = match newest {
+                Ok(newest) => actions(&service, &newest),
+                Err(PlansError::UnknownPlan(_)) => actions_of_removed(),
+                Err(error) => return Err(not_done(error)),
             };
             PlanBody::with(found.map_err(not_done)?, allowed)
         }

@@ -114,19 +114,18 @@ impl Catalog {
         rows: &[DocumentRow],
         removed: &[DocumentKey],
     ) -> Result<(), CatalogError> {
-        let gone = self.write("exchange documents", Commit::Durable, |transaction| {
+        let news = self.write("exchange documents", Commit::Durable, |transaction| {
             let mut gone = Vec::new();
             for key in removed {
                 let row = tables::take(transaction, tables::DOCUMENTS, &key.0)?;
                 gone.extend(row.map(|row| (&key.0, row)));
             }
             rows.iter().try_for_each(|row| row.put(transaction))?;
-            Ok(gone)
+            let gone = gone.iter();
+            let gone = gone.map(|(key, row)| ChangedDocument::removed(key, row));
+            Ok(self.news(gone.chain(rows.iter().map(DocumentRow::changed))))
         })?;
-        let gone = gone
-            .iter()
-            .map(|(key, row)| ChangedDocument::removed(key, row));
-        self.tell(self.news(gone.chain(rows.iter().map(DocumentRow::changed))));
+        self.tell(news);
         Ok(())
     }
 
@@ -179,12 +178,15 @@ impl Catalog {
     /// Removes a document; durable on return. Says whether it was there.
     pub fn remove_document<Kind: Document>(&self, key: &str) -> Result<bool, CatalogError> {
         let key = full_key::<Kind>(key);
-        let gone = self.write("remove a document", Commit::Durable, |transaction| {
-            tables::take(transaction, tables::DOCUMENTS, &key)
-        })?;
-        let news = self.news(gone.iter().map(|row| ChangedDocument::removed(&key, row)));
+        let (was_there, news) =
+            self.write("remove a document", Commit::Durable, |transaction| {
+                let gone = tables::take(transaction, tables::DOCUMENTS, &key)?;
+                let changes = gone.iter();
+                let changes = changes.map(|row| ChangedDocument::removed(&key, row));
+                Ok((gone.is_some(), self.news(changes)))
+            })?;
         self.tell(news);
-        Ok(gone.is_some())
+        Ok(was_there)
     }
 
     /// At most `limit` documents of a kind whose key is greater than `after`, sorted by key.

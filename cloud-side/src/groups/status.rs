@@ -1,7 +1,9 @@
 //! What a group's state means for people: pure functions of what is known.
 //!
-//! Owns the words of the replication axis and of health. Invariant: what is unknown is never shown
-//! as good, and a state is named by the worst that is true.
+//! Owns the words of the replication axis and of health ([`health`]). Invariant: what is unknown is
+//! never shown as good, and a state is named by the worst that is true.
+
+mod health;
 
 use crate::receive::lineage_state::OpenSync;
 use bcdr_format::{Timestamp, continuity::Fork, sync::SyncReason};
@@ -87,7 +89,7 @@ pub(crate) enum HealthLevel {
     Ok,
     /// It is not known.
     Unknown,
-    /// Protection is weaker than it should be.
+    /// Protection is weaker than it should be, or waits for what an operator has begun.
     Warning,
     /// New writes are not being protected.
     Critical,
@@ -109,7 +111,10 @@ impl HealthLevel {
 /// One reason for a health level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct HealthReason {
-    /// The stable code that programs match on.
+    /// The stable code that programs match on: `unprotected`, `initial_sync`, `catching_up`,
+    /// `disconnected`, `source_state_unknown`, `stalled`, `rpo_unknown`, `production_at_target`,
+    /// `production_being_moved`, `placement_unknown`, `split_brain_suspected`, `volume_not_followed`,
+    /// `replica_damaged`, `cleanup_failed` or `drill_overdue`.
     pub(crate) code: String,
     /// The reason in words.
     pub(crate) detail: String,
@@ -170,6 +175,8 @@ pub(crate) struct Known<'a> {
     pub(crate) unreadable: Option<&'a str>,
     /// Whether a drill left something behind.
     pub(crate) cleanup_failed: bool,
+    /// The names of its volumes that the stream does not know, once anything was received.
+    pub(crate) unfollowed: &'a [&'a str],
 }
 
 impl Known<'_> {
@@ -282,51 +289,6 @@ impl Known<'_> {
                     .to_owned(),
             ),
             None => None,
-        }
-    }
-
-    /// The health of the group, given its replication.
-    pub(crate) fn health(&self, replication: &Replication) -> Health {
-        use HealthLevel::{Critical, Unknown, Warning};
-        let mut reasons = Vec::new();
-        let mut note = |level: HealthLevel, code: &str, detail: Option<&str>| {
-            reasons.push((
-                level,
-                HealthReason {
-                    code: code.to_owned(),
-                    detail: detail.unwrap_or(code).to_owned(),
-                },
-            ));
-        };
-        let why = replication.reason.as_deref();
-        match replication.state {
-            ReplicationState::Continuous => {}
-            ReplicationState::Unprotected => note(Critical, "unprotected", why),
-            ReplicationState::InitialSync => note(Warning, "initial_sync", why),
-            ReplicationState::CatchingUp => note(Warning, "catching_up", why),
-            ReplicationState::Disconnected
-                if self.gateway_since.is_some() && !self.capture_told =>
-            {
-                note(Unknown, "source_state_unknown", why);
-            }
-            ReplicationState::Disconnected => note(Critical, "disconnected", why),
-            ReplicationState::Stalled => note(Critical, "stalled", why),
-        }
-        if self.age.is_none() && replication.state == ReplicationState::Continuous {
-            let detail = "no point has been published yet, so its age is unknown";
-            note(Unknown, "rpo_unknown", Some(detail));
-        }
-        if let Some(unreadable) = self.unreadable {
-            note(Critical, "replica_damaged", Some(unreadable));
-        }
-        if self.cleanup_failed {
-            let detail = "a drill's clean-up is not proven; start another drill to try it again";
-            note(Warning, "cleanup_failed", Some(detail));
-        }
-        let level = reasons.iter().map(|(level, _)| *level).max();
-        Health {
-            level: level.unwrap_or(HealthLevel::Ok),
-            reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
         }
     }
 

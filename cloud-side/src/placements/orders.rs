@@ -252,6 +252,46 @@ fn standing_order(placement: &Placement, task: Option<HomeTask>) -> (Generation,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::site::Site;
+
+    #[tokio::test]
+    async fn that_the_source_was_heard_is_written_down_once_and_the_order_stays() {
+        let site = Site::start().await;
+        site.group().await;
+        let service = site.service();
+        let group = service.groups.find("lab").unwrap();
+        let mut given = group.order.subscribe();
+        let is_given = |order: &SourceOrder| order.number > OrderNumber::ASSUMED;
+        let order = given.wait_for(is_given).await.unwrap().clone();
+        let catalog = Arc::clone(&service.catalog);
+        let placement = service.placements.placement(group.id()).unwrap();
+        let kept = || -> GivenOrder {
+            let kept = catalog.document(&group.id().to_string());
+            kept.unwrap().unwrap()
+        };
+        let open = || SourceOrders::open(Arc::clone(&catalog), Arc::clone(&group));
+        // An earlier process gave it, and heard nothing of the source.
+        let unheard = GivenOrder {
+            unheard: true,
+            ..kept()
+        };
+        catalog.put_document(&unheard).unwrap();
+
+        let orders = open().await.unwrap();
+        orders.give(&placement).await.unwrap();
+        assert!(kept().unheard, "nothing was heard");
+        // It is behind: what it will be told is from here.
+        assert!(orders.meet(OrderNumber::ASSUMED));
+        orders.give(&placement).await.unwrap();
+        assert!(!kept().unheard);
+        assert_eq!(kept().order, order);
+        assert!(!orders.meet(order.number), "there is nothing more to do");
+        orders.give(&placement).await.unwrap();
+        assert_eq!(kept().order, order);
+        // The next process takes the source for one that has its order from here.
+        let orders = open().await.unwrap();
+        assert!(!orders.meet(order.number));
+    }
 
     #[test]
     fn a_number_that_the_source_knew_while_the_order_was_made_durable_is_renewed() {

@@ -149,6 +149,34 @@ async fn plans_have_versions_and_faults_are_told_with_their_remedies() {
     assert_eq!(put(&site, shop(), &[]).await.expect(200)["version"], 3);
 }
 
+/// A plan of which this can be said is what stands in the catalog, and what cannot be read.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Unreadable;
+
+impl crate::catalog::Document for Unreadable {
+    const COLLECTION: &'static str = super::PlanRecord::COLLECTION;
+
+    fn key(&self) -> String {
+        "shop".to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_be_read_is_not_taken_for_one_that_was_removed() {
+    let site = Site::start().await;
+    site.group_named("db").await;
+    site.group_named("web").await;
+    put(&site, shop(), &[]).await.expect(200);
+    let version = "/api/v1/plans/shop?version=1";
+    let allowed = |plan: &Value| plan["allowed_actions"][0]["reason"].clone();
+    let shown = site.get(version).await.expect(200);
+    assert_ne!(allowed(&shown), "the plan was removed", "{shown}");
+    site.service().catalog.put_document(&Unreadable).unwrap();
+    for path in [version, "/api/v1/plans/shop"] {
+        site.get(path).await.problem(500, "internal_error");
+    }
+}
+
 #[tokio::test]
 async fn a_plan_is_drilled_in_order_held_up_by_a_failure_and_goes_on() {
     let shared = key();

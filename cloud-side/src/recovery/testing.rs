@@ -346,3 +346,31 @@ pub(crate) fn failing_back() -> Placement {
     assert_eq!(driver.state(), PlacementState::FailingBack);
     driver.placement
 }
+
+/// A failover that awaits its decision.
+pub(crate) fn awaiting_commit(policy: CommitPolicy) -> Placement {
+    let mut driver = Driver::new();
+    driver.start(FailoverMode::Emergency, policy);
+    driver.run();
+    assert_eq!(driver.state(), PlacementState::TargetUncommitted);
+    driver.placement
+}
+
+/// A failover that is not blocked, and one that is.
+pub(crate) fn blocked() -> [Placement; 2] {
+    let mut driver = Driver::new();
+    driver.start(FailoverMode::Emergency, CommitPolicy::Manual);
+    driver.run_to(Some(Step::BootInstance));
+    let before = driver.placement.clone();
+    driver.fail();
+    assert_eq!(driver.stage(), Some(Stage::Blocked));
+    [before, driver.placement]
+}
+
+/// Production at the target while the source, which knows this generation, takes writes too.
+pub(crate) fn split(generation: u64) -> Placement {
+    let mut driver = Driver::at_target();
+    driver.see_writable(generation);
+    assert_eq!(driver.state(), PlacementState::SplitBrainSuspected);
+    driver.placement
+}

@@ -23,7 +23,7 @@ use crate::{
     init::require_installation,
     jobs::{JobKind, Jobs},
     keys::Keys,
-    metrics::StateCollector,
+    metrics::{StateCollector, StateParts},
     offload::offload,
     outside::{Outside, OutsideParts},
     placements::{PlacementParts, Placements},
@@ -401,15 +401,16 @@ impl Opened {
             audit: Arc::clone(&audit),
             outside: self.outside,
         }));
-        metrics.collector(Box::new(StateCollector::new(
-            Arc::clone(&self.groups),
-            Arc::clone(&drills),
-            Arc::clone(&jobs),
-            Arc::clone(&views),
-            Arc::clone(&schedules),
-            Arc::clone(&self.events),
-            self.owner.clock,
-        )?))?;
+        metrics.collector(Box::new(StateCollector::new(StateParts {
+            groups: Arc::clone(&self.groups),
+            placements: Arc::clone(&placements),
+            drills: Arc::clone(&drills),
+            jobs: Arc::clone(&jobs),
+            views: Arc::clone(&views),
+            schedules: Arc::clone(&schedules),
+            events: Arc::clone(&self.events),
+            clock: self.owner.clock,
+        })?))?;
         let service = Arc::new(Service {
             installation: self.installation,
             ship_address,

@@ -241,6 +241,27 @@ async fn a_group_without_a_past_obeys_no_order_that_a_gateway_only_remembers() {
     rig.finish().await;
 }
 
+/// An order that the cloud side gave is a past, also one that lets it take no writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_was_told_to_stand_hears_what_a_gateway_remembers_from_then_on() {
+    let rig = Rig::without_a_past();
+    let mut session = rig.gateway.called().await;
+    let first = order(2, Duty::StandBy);
+    session.welcome_under(first.clone(), None).await;
+    session.say(ToCapture::Order(first)).await;
+    reported(&mut session, stands(2, Serving::ReadOnly)).await;
+    session.connection.close(0_u32.into(), b"over");
+    let mut session = rig.gateway.called().await;
+    session.welcome_under(order(3, Duty::StandBy), None).await;
+    // Three reports of a second each: the order was heard before the first of them.
+    let mut last = reported(&mut session, |_| true).await;
+    for _ in 0..2 {
+        last = reported(&mut session, |_| true).await;
+    }
+    assert!(stands(3, Serving::ReadOnly)(&last), "{last:?}");
+    rig.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_order_to_serve_begins_a_group_without_a_past() {
     let mut rig = Rig::without_a_past();

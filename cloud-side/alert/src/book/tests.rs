@@ -109,6 +109,21 @@ fn what_cannot_be_judged_stays_and_says_so() {
     // Nor does it raise one by itself.
     let mut other = self::book();
     assert_eq!(look(&mut other, 0, 4000, &unknown()), []);
+    // What was begun is neither counted nor given up meanwhile: 15 s before it and 5 s after it.
+    let mut begun = self::book();
+    assert_eq!(look(&mut begun, 0, 20, &is()), []);
+    assert_eq!(look(&mut begun, 20, 4000, &unknown()), []);
+    assert_eq!(
+        look(&mut begun, 4000, 4060, &is()),
+        [(4005, TransitionKind::Raised)]
+    );
+    // The same of its end: 55 s before it and 5 s after it.
+    assert_eq!(look(&mut begun, 4060, 4120, &is_not()), []);
+    assert_eq!(look(&mut begun, 4120, 5000, &unknown()), []);
+    assert_eq!(
+        look(&mut begun, 5000, 5100, &is_not()),
+        [(5005, TransitionKind::Cleared)]
+    );
 }
 
 #[test]
@@ -229,15 +244,59 @@ fn what_is_muted_is_told_when_the_mute_ends_if_it_still_matters() {
     look(&mut quiet, 60, 300, &is_not());
     assert_eq!(look(&mut quiet, 3000, 3060, &is()), []);
     assert_eq!(quiet.active().count(), 1);
-    let changes = quiet.unmute(id, "bob", at(3060)).unwrap();
+    let muted = quiet.get(id).unwrap().clone();
+    let changes = quiet.unmute(&muted, "bob", at(3060)).unwrap();
     assert!(changes.mutes);
     assert_eq!(
-        quiet.unmute(id, "bob", at(3060)),
+        quiet.unmute(&muted, "bob", at(3060)),
         Err(Refused::NotMuted(id))
     );
     // As far as people know it was there all the time.
     assert_eq!(look(&mut quiet, 3060, 3100, &is()), []);
     assert_eq!(quiet.get(id).unwrap().occurrences, 2);
+}
+
+#[test]
+fn a_mute_is_ended_by_any_alert_that_it_covers_and_by_no_other() {
+    let scope = MuteScope::Code {
+        code: AlertCode::JournalFilling,
+    };
+    let mut book = book();
+    look(&mut book, 0, 60, &is());
+    let alert = book.active().next().unwrap().clone();
+    book.mute(alert.id, mute(600, scope.clone()), at(60))
+        .unwrap();
+    // One that has ended mutes nothing, though it is still held.
+    assert_eq!(
+        book.unmute(&alert, "bob", at(600)),
+        Err(Refused::NotMuted(alert.id))
+    );
+    look(&mut book, 60, 2000, &is_not());
+    assert!(book.get(alert.id).is_none(), "the book has let it go");
+
+    let cleared = alert;
+    look(&mut book, 2000, 2060, &is());
+    let id = book.active().next().unwrap().id;
+    assert_ne!(id, cleared.id);
+    book.mute(id, mute(9000, scope), at(2060)).unwrap();
+    let mut other = cleared.clone();
+    other.code = AlertCode::Stalled;
+    assert_eq!(
+        book.unmute(&other, "bob", at(2060)),
+        Err(Refused::NotMuted(other.id))
+    );
+    let changes = book.unmute(&cleared, "bob", at(2060)).unwrap();
+    assert_eq!(book.mutes(at(2060).wall), []);
+    // It is on the record of the alert that was named.
+    let [noted] = &changes.alerts[..] else {
+        panic!("{changes:?}");
+    };
+    assert_eq!(noted.id, cleared.id);
+    let last = noted.history.last().unwrap();
+    assert_eq!(
+        (last.event, last.by.as_deref()),
+        (Event::Unmuted, Some("bob"))
+    );
 }
 
 #[test]
@@ -290,24 +349,28 @@ fn what_is_not_there_any_more_is_cleared() {
 
 #[test]
 fn time_in_which_nobody_looked_raises_and_clears_nothing() {
-    let mut book = book();
+    let mut settings = Settings::default();
+    let hold = Hold {
+        raise: Duration::from_secs(90),
+        clear: Duration::from_secs(90),
+    };
+    settings.holds.insert(AlertCode::JournalFilling, hold);
+    let mut book = AlertBook::load(settings, Vec::new(), Vec::new(), at(0));
     book.observe(&is(), at(0), 1);
-    book.observe(&is_not(), at(5), 1);
-    // The machine was suspended for an hour between two looks.
-    let mut settings = book.settings.clone();
-    settings.holds.insert(
-        AlertCode::JournalFilling,
-        Hold {
-            raise: Duration::from_secs(90),
-            clear: Duration::from_secs(90),
-        },
-    );
-    let mut slow = AlertBook::load(settings, Vec::new(), Vec::new(), at(0));
-    slow.observe(&is(), at(0), 1);
-    assert!(slow.observe(&is(), at(3600), 1).is_empty());
+    // The machine was suspended for an hour between two looks, which count for a minute.
+    assert!(book.observe(&is(), at(3600), 1).is_empty());
+    assert!(book.observe(&is(), at(3625), 1).is_empty());
     assert_eq!(
-        kinds(&slow.observe(&is(), at(3630), 1)),
+        kinds(&book.observe(&is(), at(3630), 1)),
         [TransitionKind::Raised]
+    );
+    // The same before it is over.
+    book.observe(&is_not(), at(3635), 1);
+    assert!(book.observe(&is_not(), at(7200), 1).is_empty());
+    assert!(book.observe(&is_not(), at(7225), 1).is_empty());
+    assert_eq!(
+        kinds(&book.observe(&is_not(), at(7230), 1)),
+        [TransitionKind::Cleared]
     );
 }
 

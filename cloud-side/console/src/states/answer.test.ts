@@ -16,6 +16,8 @@ it('says yes only when everything is known and good', () => {
   expect(answer({ ...well, placement: null }).tone).toBe('unknown');
   const damaged = { level: 'critical' as const, reasons: [{ code: 'replica_damaged', detail: 'x' }] };
   expect(answer({ ...well, health: damaged })).toEqual({ code: 'damaged', tone: 'bad' });
+  const partly = { level: 'warning' as const, reasons: [{ code: 'volume_not_followed', detail: 'x' }] };
+  expect(answer({ ...well, health: partly })).toEqual({ code: 'partly', tone: 'warn' });
 });
 
 it('is green for no other placement and no other replication', () => {
@@ -27,6 +29,12 @@ it('is green for no other placement and no other replication', () => {
     if (state !== 'continuous')
       expect(answer({ ...well, replication: { state } }).tone, state).not.toBe('good');
   }
+});
+
+it('tells production at the target that home follows from one that nothing follows', () => {
+  expect(answer({ ...well, placement: 'target_active' }).code).toBe('at_target');
+  expect(answer({ ...well, placement: 'reversing' }).code).toBe('at_target');
+  expect(answer({ ...well, placement: 'reverse_protected' }).code).toBe('home_follows');
 });
 
 it('names a split brain before anything else', () => {

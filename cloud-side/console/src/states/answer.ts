@@ -11,12 +11,14 @@ export type AnswerCode =
   | 'moving'
   | 'decide'
   | 'at_target'
+  | 'home_follows'
   | 'unprotected'
   | 'initial_sync'
   | 'catching_up'
   | 'disconnected'
   | 'stalled'
   | 'damaged'
+  | 'partly'
   | 'no_age'
   | 'placement_unknown'
   | 'protected';
@@ -43,8 +45,9 @@ export function answer({ placement, replication, rpo_known, health }: Asked): An
       return { code: 'moving', tone: 'busy' };
     case 'target_active':
     case 'reversing':
-    case 'reverse_protected':
       return { code: 'at_target', tone: 'warn' };
+    case 'reverse_protected':
+      return { code: 'home_follows', tone: 'warn' };
     case null:
     case undefined:
       return { code: 'placement_unknown', tone: 'unknown' };
@@ -65,8 +68,9 @@ export function answer({ placement, replication, rpo_known, health }: Asked): An
     case 'continuous':
       break;
   }
-  if (health.reasons.some((reason) => reason.code === 'replica_damaged'))
-    return { code: 'damaged', tone: 'bad' };
+  const says = (code: string) => health.reasons.some((reason) => reason.code === code);
+  if (says('replica_damaged')) return { code: 'damaged', tone: 'bad' };
+  if (says('volume_not_followed')) return { code: 'partly', tone: 'warn' };
   if (!rpo_known) return { code: 'no_age', tone: 'unknown' };
   return { code: 'protected', tone: 'good' };
 }

@@ -3,7 +3,7 @@ use crate::{
     alerts::facts::VolumeFacts,
     groups::status::Replication,
     placements::Owed,
-    recovery::{Placement, testing},
+    recovery::{CommitPolicy, Placement, testing},
 };
 use bcdr_alert::Since;
 use bcdr_disk::Space;
@@ -206,6 +206,148 @@ fn placed(
         .collect()
 }
 
+/// The severity and the words of a condition that holds.
+fn said(judged: &Judged) -> (Option<Severity>, &str) {
+    match judged {
+        Judged::Is { severity, detail } => (*severity, detail),
+        other => panic!("it does not hold: {other:?}"),
+    }
+}
+
+#[test]
+fn a_decision_that_is_awaited_is_told_and_the_nearer_it_comes_by_itself_the_louder() {
+    let then = (Timestamp(1_000_000_000), 60);
+    let judge =
+        |placement: &Placement| placed(placement, then, |_| ())[&AlertCode::CommitPending].clone();
+    let (none, critical) = (None, Some(Severity::Critical));
+    let warning = Some(Severity::Warning);
+    for (policy, severity, words) in [
+        (CommitPolicy::Manual, none, "nothing happens by itself"),
+        (
+            CommitPolicy::AutoCommit { after_seconds: 900 },
+            warning,
+            "is committed by itself in 15 min",
+        ),
+        (
+            CommitPolicy::AutoCommit { after_seconds: 899 },
+            critical,
+            "is committed by itself in 14 min",
+        ),
+        (
+            CommitPolicy::AutoRollback { after_seconds: 60 },
+            critical,
+            "is rolled back by itself in 60 s",
+        ),
+    ] {
+        let judged = judge(&testing::awaiting_commit(policy));
+        let (told_as, detail) = said(&judged);
+        assert_eq!(told_as, severity, "{policy:?}: {detail}");
+        assert!(
+            detail.starts_with("the failover awaits its decision") && detail.contains(words),
+            "{policy:?}: {detail}"
+        );
+    }
+    let [on_its_way, _] = testing::blocked();
+    for placement in [
+        testing::at_target(),
+        testing::following(false).0,
+        on_its_way,
+    ] {
+        assert_eq!(judge(&placement), Judged::IsNot);
+    }
+}
+
+#[test]
+fn a_move_that_is_blocked_says_in_which_step_and_why() {
+    let then = (Timestamp(1_000_000_000), 60);
+    let judge = |placement: &Placement| {
+        placed(placement, then, |_| ())[&AlertCode::PlacementBlocked].clone()
+    };
+    let [before, blocked] = testing::blocked();
+    assert_eq!(judge(&before), Judged::IsNot);
+    let judged = judge(&blocked);
+    assert_eq!(said(&judged).1, "boot_instance: it broke; mend it");
+    // One that failed and is tried again by itself is not blocked.
+    assert_eq!(judge(&testing::following(true).0), Judged::IsNot);
+}
+
+#[test]
+fn two_sites_that_may_take_writes_are_told_with_the_reason() {
+    let then = (Timestamp(1_000_000_000), 60);
+    for (generation, words) in [
+        (
+            1,
+            "the source takes writes while the target is the authority",
+        ),
+        (1000, "a generation that was not given here"),
+    ] {
+        let all = placed(&testing::split(generation), then, |_| ());
+        let judged = &all[&AlertCode::SplitBrainSuspected];
+        let (_, detail) = said(judged);
+        assert!(
+            detail.contains(words) && detail.starts_with("suspected since 1970-01-01T00:16:40Z"),
+            "{detail}"
+        );
+        // Which way it is protected is then no question.
+        for code in [AlertCode::RpoBreach, AlertCode::Disconnected] {
+            assert!(is_unknown(all.get(&code)), "{code}: {all:?}");
+        }
+    }
+    let all = placed(&testing::at_target(), then, |_| ());
+    assert_eq!(all[&AlertCode::SplitBrainSuspected], Judged::IsNot);
+}
+
+#[test]
+fn where_production_runs_has_to_be_known_to_judge_its_moves() {
+    let all = of_group(|group| group.placement = None);
+    for code in [
+        AlertCode::CommitPending,
+        AlertCode::PlacementBlocked,
+        AlertCode::SplitBrainSuspected,
+    ] {
+        assert!(is_unknown(all.get(&code)), "{code}: {all:?}");
+    }
+}
+
+#[test]
+fn a_volume_that_is_not_followed_is_told_once_anything_was_received() {
+    let of_volumes = |received: bool| {
+        let mut group = well(at(0));
+        group.received_anything = received;
+        group.volumes.push(VolumeFacts {
+            id: "vol-2".into(),
+            name: "data".into(),
+            is_followed: false,
+        });
+        let facts = facts(at(0), group);
+        let mut observer = Observer::default();
+        let all = observer.conditions(&facts, &AlertsConfig::default(), |_, _, _| false);
+        let of_volume = |one: &Condition| one.object.kind == ObjectKind::Volume;
+        all.into_iter().filter(of_volume).collect::<Vec<_>>()
+    };
+    let [root, data] = &of_volumes(true)[..] else {
+        panic!("there are two volumes");
+    };
+    assert_eq!(
+        (root.code, &root.judged),
+        (AlertCode::Unprotected, &Judged::IsNot)
+    );
+    assert_eq!(
+        (
+            data.code,
+            data.object.id.as_str(),
+            data.object.name.as_str()
+        ),
+        (AlertCode::Unprotected, "vol-2", "shop/data")
+    );
+    let (severity, detail) = said(&data.judged);
+    assert_eq!(severity, None);
+    assert!(detail.contains("does not serve it"), "{detail}");
+    for condition in of_volumes(false) {
+        assert!(is_unknown(Some(&condition.judged)), "{condition:?}");
+    }
+}
+
 /// The source does not answer any more.
 fn is_dead(group: &mut GroupFacts) {
     group.report = None;
@@ -269,6 +411,10 @@ fn home_is_watched_while_it_follows_production_at_the_target() {
         "{:?}",
         rpo(961)
     );
+    // A clock that was set back says nothing of how old home is, least of all that it is new.
+    let before = Timestamp(followed.0 - 2_000_000);
+    let early = placed(&placement, (before, 1), |_| ());
+    assert!(is_unknown(early.get(&AlertCode::RpoBreach)), "{early:?}");
     // What the source's own points say does not count.
     let late = placed(&placement, (followed, 60), |group| {
         group.age = Some(Duration::from_secs(90_000));

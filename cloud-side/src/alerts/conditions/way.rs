@@ -52,8 +52,14 @@ pub(super) fn home_age(job: &FailbackRecord, now: Now) -> Result<Duration, Judge
     let Some(at) = job.followed_at else {
         return Err(unknown("no round has been complete since an older release"));
     };
-    let microseconds = now.wall.0.saturating_sub(at.0).max(0);
-    Ok(Duration::from_micros(microseconds.unsigned_abs()))
+    // How long ago a time is that is still to come, nobody knows: the clock was set back since.
+    let microseconds = now.wall.0.saturating_sub(at.0);
+    match u64::try_from(microseconds) {
+        Ok(age) => Ok(Duration::from_micros(age)),
+        Err(_) => Err(unknown(
+            "the clock was set back since home was last complete",
+        )),
+    }
 }
 
 /// That home is too old. No more than a warning: without a failback it would be older.

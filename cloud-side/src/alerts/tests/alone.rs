@@ -11,11 +11,12 @@ use crate::{
     testing::leaving::{leave, one_after_the_other},
 };
 use bcdr_alert::{
-    AlertState, ChannelRecord, Condition, DeliveryState, Judged, Object, ObjectKind, Taken,
+    AlertId, AlertState, ChannelRecord, Condition, DeliveryState, Judged, Mute, Object, ObjectKind,
+    Taken,
 };
 use bcdr_disk::RealStorage;
-use bcdr_format::InstallationId;
-use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts};
+use bcdr_format::{InstallationId, Timestamp};
+use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, core::Collector as _};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -94,6 +95,57 @@ fn a_wish_that_is_being_written_is_kept_when_nobody_waits_for_it_any_more() {
         let again = alerts.acknowledge(id, "bob", None).await.unwrap_err();
         assert!(again.to_string().contains("ann"), "{again}");
     });
+}
+
+#[tokio::test]
+async fn what_is_over_is_shown_as_none_and_not_as_missing() {
+    let alone = Alone::start(|_| Vec::new());
+    let shown = || {
+        let active = alone.alerts.metrics.active.collect();
+        let metrics = active[0].get_metric();
+        let all = metrics.iter().map(|one| one.get_gauge().get_value());
+        (metrics.len(), all.sum::<f64>())
+    };
+    let pairs = AlertCode::ALL.len() * Severity::ALL.len();
+    alone.see(&["lab", "other"]).await;
+    assert_eq!(shown(), (pairs, 2.0));
+    alone.see(&["other"]).await;
+    assert_eq!(shown(), (pairs, 1.0));
+    alone.see(&[]).await;
+    assert_eq!(shown(), (pairs, 0.0));
+}
+
+#[tokio::test]
+async fn a_mute_is_ended_by_an_alert_that_was_cleared_long_ago_too() {
+    let alone = Alone::start(|_| Vec::new());
+    alone.see(&["lab"]).await;
+    let alerts = &alone.alerts;
+    let active = alerts.state().book.active().next().unwrap().clone();
+    let mut old = active.clone();
+    old.id = AlertId::from_parts(Timestamp(1), 1);
+    old.cleared = Some(bcdr_alert::Since::now(alerts.now()));
+    alerts.catalog.put_document(&old).unwrap();
+    let now = crate::clock::wall();
+    let mute = Mute {
+        scope: bcdr_alert::MuteScope::Code { code: active.code },
+        until: Timestamp(now.0 + 60_000_000),
+        by: "ann".to_owned(),
+        why: "in a test".to_owned(),
+        at: now,
+    };
+    alerts.mute(active.id, mute).await.unwrap();
+    assert!(alerts.mute_of(&old).is_some());
+    alerts.unmute(old.id, "bob").await.unwrap();
+    assert_eq!(alerts.mute_of(&active), None);
+    let noted = alerts.get(old.id).await.unwrap().unwrap();
+    assert_eq!(noted.history.last().unwrap().event.name(), "unmuted");
+    for id in [old.id, active.id] {
+        let again = alerts.unmute(id, "bob").await.unwrap_err();
+        assert!(again.to_string().contains("no mute"), "{again}");
+    }
+    let unknown = AlertId::from_parts(Timestamp(1), 2);
+    let unknown = alerts.unmute(unknown, "bob").await.unwrap_err();
+    assert!(unknown.to_string().contains("not there"), "{unknown}");
 }
 
 #[tokio::test]

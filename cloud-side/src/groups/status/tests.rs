@@ -1,4 +1,5 @@
 use super::*;
+use crate::recovery::PlacementState;
 use bcdr_format::{IncarnationOrdinal, Position, Sequence, SyncId};
 
 fn report(tracking: Tracking) -> CaptureReport {
@@ -35,12 +36,15 @@ fn connected<'a>(report: &'a CaptureReport) -> Known<'a> {
         age: Some(Duration::from_secs(1)),
         unreadable: None,
         cleanup_failed: false,
+        unfollowed: &[],
     }
 }
 
+const AT_SOURCE: Option<PlacementState> = Some(PlacementState::SourceActive);
+
 fn judge(known: &Known<'_>) -> (ReplicationState, HealthLevel) {
     let replication = known.replication();
-    let health = known.health(&replication);
+    let health = known.health(&replication, AT_SOURCE);
     (replication.state, health.level)
 }
 
@@ -176,7 +180,7 @@ fn an_old_point_an_obstacle_and_untracked_writes_are_not_continuous() {
     let shown = known.replication();
     assert_eq!(shown.state, ReplicationState::Stalled);
     assert_eq!(shown.since.unwrap().as_second(), 3);
-    assert_eq!(known.health(&shown).level, HealthLevel::Critical);
+    assert_eq!(known.health(&shown, AT_SOURCE).level, HealthLevel::Critical);
     assert_eq!(known.marker_obstacle(), Some(MarkerObstacle::Syncing));
 }
 
@@ -192,7 +196,108 @@ fn a_replica_that_cannot_be_read_is_critical_though_it_goes_on_growing() {
         (state, level),
         (ReplicationState::Continuous, HealthLevel::Critical)
     );
-    let health = damaged.health(&damaged.replication());
+    let health = damaged.health(&damaged.replication(), AT_SOURCE);
     assert_eq!(health.reasons[0].code, "replica_damaged");
     assert!(health.reasons[0].detail.contains("byte 7"));
+}
+
+#[test]
+fn a_volume_that_is_not_followed_is_named_while_all_else_is_well() {
+    let report = report(Tracking::Continuous);
+    let partly = Known {
+        unfollowed: &["data", "log"],
+        ..connected(&report)
+    };
+    assert_eq!(
+        judge(&partly),
+        (ReplicationState::Continuous, HealthLevel::Warning)
+    );
+    let health = partly.health(&partly.replication(), AT_SOURCE);
+    assert_eq!(health.reasons.len(), 1);
+    assert_eq!(health.reasons[0].code, "volume_not_followed");
+    let detail = &health.reasons[0].detail;
+    assert!(
+        detail.contains("volumes data, log: unprotected"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn what_the_source_does_says_nothing_of_production_elsewhere() {
+    let report = report(Tracking::Continuous);
+    let late = Known {
+        age: Some(Duration::from_secs(600)),
+        ..connected(&report)
+    };
+    let gone = Known {
+        gateway_since: None,
+        ..connected(&report)
+    };
+    let codes = |known: &Known<'_>, state| {
+        let health = known.health(&known.replication(), state);
+        let codes: Vec<_> = health.reasons.iter().map(|one| one.code.clone()).collect();
+        (health.level, codes.join(" "))
+    };
+    let (warning, critical) = (HealthLevel::Warning, HealthLevel::Critical);
+    let at_target = (warning, "production_at_target".to_owned());
+    for (state, of_late, of_gone) in [
+        (
+            PlacementState::SourceActive,
+            (warning, "catching_up"),
+            (critical, "disconnected"),
+        ),
+        (
+            PlacementState::FailingOver,
+            (warning, "catching_up"),
+            (critical, "disconnected"),
+        ),
+        (
+            PlacementState::SourceUncommitted,
+            (warning, "catching_up"),
+            (critical, "disconnected"),
+        ),
+        (
+            PlacementState::FailingBack,
+            (warning, "production_being_moved"),
+            (warning, "production_being_moved"),
+        ),
+        (
+            PlacementState::RollingBack,
+            (warning, "production_being_moved"),
+            (warning, "production_being_moved"),
+        ),
+        (
+            PlacementState::SplitBrainSuspected,
+            (critical, "split_brain_suspected"),
+            (critical, "split_brain_suspected"),
+        ),
+    ] {
+        let words = |(level, code): (HealthLevel, &str)| (level, code.to_owned());
+        assert_eq!(codes(&late, Some(state)), words(of_late), "{state:?}");
+        assert_eq!(codes(&gone, Some(state)), words(of_gone), "{state:?}");
+    }
+    for state in [
+        PlacementState::TargetUncommitted,
+        PlacementState::TargetActive,
+    ] {
+        assert_eq!(codes(&late, Some(state)), at_target, "{state:?}");
+        assert_eq!(codes(&gone, Some(state)), at_target, "{state:?}");
+        let health = late.health(&late.replication(), Some(state));
+        let detail = &health.reasons[0].detail;
+        assert!(detail.contains("unprotected until"), "{detail}");
+    }
+    // Home is where the writes go then, and it has to be there.
+    for state in [PlacementState::Reversing, PlacementState::ReverseProtected] {
+        assert_eq!(codes(&late, Some(state)), at_target, "{state:?}");
+        let both = (warning, "production_at_target disconnected".to_owned());
+        assert_eq!(codes(&gone, Some(state)), both, "{state:?}");
+        let just_back = Known {
+            capture_told: false,
+            report: None,
+            ..connected(&report)
+        };
+        assert_eq!(codes(&just_back, Some(state)), at_target, "{state:?}");
+    }
+    let unknown = (HealthLevel::Unknown, "placement_unknown".to_owned());
+    assert_eq!(codes(&connected(&report), None), unknown);
 }

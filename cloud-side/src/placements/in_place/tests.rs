@@ -1,11 +1,16 @@
 //! Restores over the API, against a scripted gateway behind which a home does what it is told.
 
+mod by_plan;
+
 use crate::testing::{
     gateway::Gateway,
     site::Site,
     source::{Extra, Source, VOLUME_BYTES},
 };
-use bcdr_format::Generation;
+use bcdr_format::{
+    Generation, SyncId,
+    sync::{SyncEvent, SyncReason},
+};
 use bcdr_wire::{
     order::{
         Duty, HomeWork, InspectedVolume, Serving, SourceOrder, TaskOutcome, TaskReport, TaskState,
@@ -37,6 +42,8 @@ struct Home {
     hangs: bool,
     /// Bookmarks get lost.
     loses_markers: bool,
+    /// Once it is put back it has to compare its disks with what is here, and never ends that.
+    compares: bool,
 }
 
 impl Home {
@@ -67,6 +74,7 @@ impl Home {
             fails_as: "device_failed",
             hangs: false,
             loses_markers: false,
+            compares: false,
         };
         let connected = |group: &Value| group["capture"]["connected"] == true;
         home.until(site, "/api/v1/groups/lab", connected).await;
@@ -88,7 +96,10 @@ impl Home {
         loop {
             while let Some(message) = self.gateway.heard().await {
                 match message {
-                    ToGateway::Order(order) => self.obey(order),
+                    ToGateway::Order(order) => {
+                        self.obey(order);
+                        self.compare().await;
+                    }
                     ToGateway::PlaceMarker(marker) if !self.loses_markers => {
                         let marker = Some(marker);
                         let extra = Extra {
@@ -110,6 +121,26 @@ impl Home {
                 return seen;
             }
         }
+    }
+
+    /// Begins to compare, before it says that it takes writes.
+    async fn compare(&mut self) {
+        let is_put_back = self.works.contains(&HomeWork::Restore);
+        if !self.compares || !is_put_back || self.serving != Serving::Writable {
+            return;
+        }
+        self.compares = false;
+        let begin = SyncEvent::Begin {
+            sync: SyncId::from_u128(6),
+            reason: SyncReason::PowerLoss,
+        };
+        let extra = Extra {
+            sync_events: vec![begin],
+            ..Extra::default()
+        };
+        let batch = self.source.batch_with(None, extra);
+        self.gateway.ship(&batch).await;
+        self.gateway.durable(self.source.end()).await;
     }
 
     fn obey(&mut self, order: SourceOrder) {

@@ -47,6 +47,7 @@ export const group = {
   'group.id': 'Id',
   'answer.protected': 'Protected: every write follows.',
   'answer.no_age': 'Connected, but no point was published yet: what could be had back is unknown.',
+  'answer.partly': 'Protected in part: a volume is not followed.',
   'answer.damaged': 'Part of what is kept cannot be read.',
   'answer.stalled': 'Not protected now: new writes do not become points.',
   'answer.disconnected':
@@ -55,6 +56,7 @@ export const group = {
   'answer.initial_sync': 'Not protected yet: the first copy is on its way.',
   'answer.unprotected': 'Not protected: nothing was received yet.',
   'answer.at_target': 'Production runs at the target. What it writes there is not protected.',
+  'answer.home_follows': 'Production runs at the target, and home follows it round by round.',
   'answer.decide': 'A decision is awaited: commit or roll back.',
   'answer.restoring': 'The volumes are being put back to a point and take no writes.',
   'answer.moving': 'Production is being moved.',

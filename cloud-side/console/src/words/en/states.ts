@@ -208,6 +208,11 @@ export const states = {
   'health.source_state_unknown': "The source's state is not known yet",
   'health.stalled': 'New data is not becoming points',
   'health.rpo_unknown': 'The age of the newest point is unknown',
+  'health.production_at_target': 'Production runs at the target',
+  'health.production_being_moved': 'Production is being moved',
+  'health.placement_unknown': 'Where production runs is not known',
+  'health.split_brain_suspected': 'Two sites may be taking writes',
+  'health.volume_not_followed': 'A volume is not protected',
   'health.replica_damaged': 'Part of the replica cannot be read',
   'health.cleanup_failed': "A drill's clean-up is not proven",
   'health.drill_overdue': 'A drill is overdue',
@@ -222,6 +227,13 @@ export const states = {
   'health.remedy.stalled':
     'Free the space or repair the disk that the reason names; replication goes on by itself.',
   'health.remedy.rpo_unknown': "Wait for the first point; if none comes, see the cloud side's log.",
+  'health.remedy.production_at_target':
+    'Begin a failback, or see how far the one under way is: what is written at the target is unprotected until home follows.',
+  'health.remedy.production_being_moved': 'Wait until it has ended; if it is blocked, it says what to do.',
+  'health.remedy.placement_unknown': "Wait a moment; if it stays so, see the cloud side's log.",
+  'health.remedy.split_brain_suspected': 'Say which site is kept.',
+  'health.remedy.volume_not_followed':
+    "Add the volume to the configuration of the group's capture, and start that again.",
   'health.remedy.replica_damaged':
     "See the cloud side's log and repair or restore what it names. Older points may still be readable: prove one by a drill.",
   'health.remedy.cleanup_failed':
