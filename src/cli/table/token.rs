@@ -30,7 +30,7 @@ impl Token {
 }
 
 /// `bcdr token list`
-pub(crate) fn list(tokens: &Items<Token>) -> String {
+pub(crate) fn list(tokens: &Items<Token>) -> Grid {
     let mut grid = Grid::new(&["ID", "NAME", "ROLE", "MADE", "ENDS"], &[]);
     for token in &tokens.items {
         grid.row([
@@ -41,7 +41,7 @@ pub(crate) fn list(tokens: &Items<Token>) -> String {
             token.ends(),
         ]);
     }
-    grid.to_string()
+    grid
 }
 
 /// `bcdr token create`
@@ -71,6 +71,6 @@ mod tests {
             items: vec![kept],
             next_cursor: None,
         };
-        assert!(!list(&items).contains("bcdr_00"));
+        assert!(!list(&items).to_string().contains("bcdr_00"));
     }
 }
