@@ -82,7 +82,11 @@ fn add(command: &Command, above: Option<&str>, pages: &mut Vec<Page>) -> io::Res
 }
 
 fn page(command: &Command, above: Option<&str>) -> io::Result<Vec<u8>> {
-    let man = Man::new(command.clone()).manual("BCDR Gateway");
+    // Without any date the parts behind it would take its place.
+    let man = Man::new(command.clone())
+        .date(" ")
+        .source(concat!("bcdr ", env!("CARGO_PKG_VERSION")))
+        .manual("BCDR Gateway");
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
@@ -164,6 +168,7 @@ mod tests {
             ".SH EXAMPLES\n.nf\n  bcdr group samples lab\n  bcdr group samples lab \\-\\-from";
         assert!(page.contains(example), "{page}");
         assert!(page.contains("not authenticated"), "{page}");
+        assert!(page.contains("BCDR_CONTEXT"), "{page}");
         assert!(page.contains("bcdr\\-group"), "{page}");
     }
 

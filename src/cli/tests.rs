@@ -360,6 +360,34 @@ fn a_stream_that_breaks_off_goes_on_after_its_last_event() {
 }
 
 #[test]
+fn a_watch_outlasts_an_outage_and_ends_when_what_it_shows_is_gone() {
+    let looks = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&looks);
+    let look = move || async move {
+        let count = {
+            let mut looks = counted.lock().unwrap();
+            *looks += 1;
+            *looks
+        };
+        match count {
+            1 | 3 => r#"{"id":"job-1","kind":"drill","state":"running","created_at":"T"}"#
+                .into_response(),
+            2 => StatusCode::BAD_GATEWAY.into_response(),
+            _ => Problem::not_found("job", "job-1").into_response(),
+        }
+    };
+    let router = Router::new().route("/api/v1/jobs/{id}", get(look));
+    let site = Site::new(router, AlternativeName::Address(Ipv4Addr::LOCALHOST.into()));
+    write_context(&site);
+    let ended = run(&site, "bcdr job show job-1 --watch=500ms -o jsonl").unwrap_err();
+    assert_eq!(ended.code(), exit::NOT_FOUND);
+    assert_eq!(*looks.lock().unwrap(), 4);
+    // What is not there at first is not waited for.
+    let ended = run(&site, "bcdr job show job-1 --watch").unwrap_err();
+    assert_eq!(ended.code(), exit::NOT_FOUND);
+}
+
+#[test]
 fn a_stream_that_cannot_be_opened_at_first_is_not_waited_for() {
     let router = Router::new().fallback(|| async { Problem::unavailable("stopping", "not now") });
     let site = Site::new(router, AlternativeName::Address(Ipv4Addr::LOCALHOST.into()));

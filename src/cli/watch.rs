@@ -16,6 +16,7 @@ use super::{
     global::Session,
     interrupt,
     output::{Form, Output, Reader},
+    progress::Progress,
     table::{self, Shown},
 };
 use changes::Changes;
@@ -92,16 +93,12 @@ impl WatchArgument {
                 News::Interrupted => return Ok(()),
                 News::Looked(Ok(document)) => {
                     if outage.ends() {
-                        session.progress.event("the cloud side answers again");
+                        place.back(&session.progress);
                     }
                     place.show(session.output, &document, &table)?
                 }
                 News::Looked(Err(failure)) => match outage.begins(failure)? {
-                    Some(said) => {
-                        let reader = place.outage(&said)?;
-                        session.progress.event(&said);
-                        reader
-                    }
+                    Some(said) => place.lost(&session.progress, &said)?,
                     None => Reader::There,
                 },
             };
@@ -167,11 +164,21 @@ impl Place {
         output.write(&text)
     }
 
-    /// Says it where it is seen: the next drawing would hide a line of progress.
-    fn outage(&mut self, said: &str) -> Result<Reader, Failure> {
+    /// Says that nothing new is seen, and why.
+    fn lost(&self, progress: &Progress, said: &str) -> Result<Reader, Failure> {
         match self {
             Self::Screen(screen) => Output::new(Form::Table).write(&screen.mark(said)),
-            Self::Lines(_) => Ok(Reader::There),
+            Self::Lines(_) => {
+                progress.event(said);
+                Ok(Reader::There)
+            }
+        }
+    }
+
+    /// Says that it is seen again; on a screen, the next drawing does.
+    fn back(&self, progress: &Progress) {
+        if let Self::Lines(_) = self {
+            progress.event("the cloud side answers again");
         }
     }
 }

@@ -5,7 +5,8 @@ use super::{
     store::{Contexts, Store, is_name},
 };
 use crate::cli::{
-    Failure, client::Client, document::Document, exit, global::GlobalArguments, table,
+    Failure, client::Client, document::Document, drill::launch_settings, exit,
+    global::GlobalArguments, table,
 };
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -198,6 +199,9 @@ impl AddArguments {
         let context = self.context()?;
         // What could never work is refused now; nothing is sent.
         Client::open(&context)?;
+        if let Some(launch) = &context.launch {
+            launch_settings(launch)?;
+        }
         let is_current =
             Store::of_user()?.change(|contexts| add(contexts, &name, context, &self))?;
         let said = if is_current {

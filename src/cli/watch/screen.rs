@@ -80,7 +80,7 @@ fn drawn(head: &str, text: &str, rows: usize) -> String {
     for line in lines {
         screen.push_str(&line);
         screen.push_str(CLEAR_LINE);
-        screen.push_str("\r\n");
+        screen.push('\n');
     }
     screen.push_str(CLEAR_BELOW);
     screen.push_str(WRAP);
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(
             drawn("head", "a\nb\n", 10),
             format!(
-                "{HOME}{CUT}head{CLEAR_LINE}\r\n{CLEAR_LINE}\r\na{CLEAR_LINE}\r\nb{CLEAR_LINE}\r\n{CLEAR_BELOW}{WRAP}"
+                "{HOME}{CUT}head{CLEAR_LINE}\n{CLEAR_LINE}\na{CLEAR_LINE}\nb{CLEAR_LINE}\n{CLEAR_BELOW}{WRAP}"
             )
         );
         let full = drawn("head", "a\nb\n", 5);
@@ -105,7 +105,7 @@ mod tests {
         assert!(short.contains("a\x1b[K"), "{short:?}");
         assert!(!short.contains("b\x1b[K"), "{short:?}");
         assert!(short.contains("(3 more lines)"), "{short:?}");
-        assert_eq!(short.matches("\r\n").count(), 4);
+        assert_eq!(short.matches("\n").count(), 4);
         assert!(drawn("head", "a\n", 0).contains("more lines"));
     }
 
