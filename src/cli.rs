@@ -13,10 +13,12 @@ mod branch;
 mod capture;
 pub(crate) mod client;
 mod cloud;
+mod completions;
 mod confirm;
 pub(crate) mod context;
 mod document;
 mod drill;
+mod event;
 pub(crate) mod exit;
 mod export;
 mod failback;
@@ -24,8 +26,10 @@ mod failover;
 mod failure;
 mod global;
 mod group;
+mod interrupt;
 mod job;
 mod lab;
+mod manual;
 mod output;
 mod password;
 mod placement;
@@ -44,13 +48,17 @@ mod user;
 mod view;
 mod volume;
 mod wait;
+mod watch;
 
 pub(crate) use failure::Failure;
 
 use crate::role;
 use arguments::ConfigArguments;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use global::GlobalArguments;
+
+/// What the program is called.
+const NAME: &str = "bcdr";
 
 const ABOUT: &str = "Block-level continuous replication and disaster recovery";
 
@@ -74,7 +82,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 the state does not al
 /// Everything that can stand on the command line.
 #[derive(Debug, Parser)]
 #[command(
-    name = "bcdr",
+    name = NAME,
     version,
     about = ABOUT,
     long_about = LONG_ABOUT,
@@ -135,6 +143,9 @@ enum Command {
     /// Show, export and verify who did what
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Show what changed, and tell what changes
+    #[command(subcommand)]
+    Event(event::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -144,6 +155,13 @@ enum Command {
     /// Make and revoke tokens for programs
     #[command(subcommand)]
     Token(token::Command),
+    /// Choose among several installations
+    #[command(subcommand)]
+    Context(context::command::Command),
+    /// Print a script that completes commands and options in a shell
+    Completions(completions::Arguments),
+    /// Print or write the manual pages
+    Man(manual::Arguments),
     /// Run a complete installation on this machine
     #[command(subcommand)]
     Lab(lab::Command),
@@ -200,6 +218,10 @@ impl Cli {
             Command::Report(command) => command.run(&global),
             Command::Alert(command) => command.run(&global),
             Command::Audit(command) => command.run(&global),
+            Command::Completions(arguments) => arguments.run(&global, Self::command()),
+            Command::Man(arguments) => arguments.run(&global, Self::command()),
+            Command::Context(command) => command.run(&global),
+            Command::Event(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
             Command::User(command) => command.run(&global),
             Command::Token(command) => command.run(&global),

@@ -2,10 +2,11 @@
 
 use super::{
     Failure, arguments,
-    client::Path,
+    client::{Client, Path},
     exit,
     global::{GlobalArguments, Session},
     table::{self, alert::Tested},
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(super) enum Command {
     Show {
         /// The alert's id
         id: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Take an alert on, so that nobody is reminded of it
     #[command(
@@ -47,7 +50,7 @@ pub(super) enum Command {
     },
     /// Show the channels, and whether what is told by them arrives
     #[command(after_help = "Example:\n  bcdr alert channels")]
-    Channels,
+    Channels(WatchArgument),
     /// Send a test message by a channel now; exit code 1 if it was not taken
     #[command(after_help = "Example:\n  bcdr alert test ops")]
     Test {
@@ -73,6 +76,8 @@ pub(super) struct ListArguments {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
+    #[command(flatten)]
+    watch: WatchArgument,
 }
 
 #[derive(Debug, Args)]
@@ -137,9 +142,9 @@ impl Command {
         let session = global.session()?;
         match self {
             Self::List(arguments) => arguments.run(&session),
-            Self::Show { id } => {
-                let alert = session.client.get(&path_of(&id))?;
-                session.output.show(&alert, table::alert::show)
+            Self::Show { id, watch } => {
+                let look = move |client: &Client| client.get(&path_of(&id));
+                watch.show(&session, look, table::alert::show)
             }
             Self::Acknowledge { id, note } => act(
                 &session,
@@ -149,9 +154,9 @@ impl Command {
             ),
             Self::Mute(arguments) => arguments.run(&session),
             Self::Unmute { id } => act(&session, &id, "unmute", &serde_json::json!({})),
-            Self::Channels => {
-                let channels = session.client.get(&Path::new("alert-channels"))?;
-                session.output.show(&channels, table::alert::channels)
+            Self::Channels(watch) => {
+                let look = |client: &Client| client.get(&Path::new("alert-channels"));
+                watch.show(&session, look, table::alert::channels)
             }
             Self::Test { channel } => test(&session, &channel),
         }
@@ -166,8 +171,8 @@ impl ListArguments {
             .query_if("code", self.code.as_deref())
             .query_if("object", self.object.as_deref())
             .query_if("severity", self.severity.map(name).as_deref());
-        let alerts = session.client.list(&path, Some(self.limit))?;
-        session.output.show(&alerts, table::alert::list)
+        let look = move |client: &Client| client.list(&path, Some(self.limit));
+        self.watch.show(session, look, table::alert::list)
     }
 }
 

@@ -4,9 +4,10 @@ mod verify;
 
 use super::{
     Failure,
-    client::Path,
+    client::{Client, Path},
     global::{GlobalArguments, Session},
     table,
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand};
 use std::{fs::File, io::Write, path::PathBuf};
@@ -76,6 +77,8 @@ pub(super) struct ListArguments {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
+    #[command(flatten)]
+    watch: WatchArgument,
 }
 
 impl Command {
@@ -110,8 +113,8 @@ impl ListArguments {
             .query_if("from", self.from.as_deref())
             .query_if("to", self.to.as_deref())
             .query_if("order", order);
-        let entries = session.client.list(&path, Some(self.limit))?;
-        session.output.show(&entries, table::audit::list)
+        let look = move |client: &Client| client.list(&path, Some(self.limit));
+        self.watch.show(session, look, table::audit::list)
     }
 }
 

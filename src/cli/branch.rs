@@ -2,10 +2,11 @@
 
 use super::{
     Failure,
-    client::Path,
+    client::{Client, Path},
     confirm::confirmation,
     global::{GlobalArguments, Session},
     table,
+    watch::WatchArgument,
 };
 use clap::Subcommand;
 use serde::Deserialize;
@@ -18,6 +19,8 @@ pub(super) enum Command {
         /// Only those of this group (name or id)
         #[arg(long, value_name = "GROUP")]
         group: Option<String>,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show one branch
     #[command(
@@ -28,6 +31,8 @@ pub(super) enum Command {
     Show {
         /// The branch's id
         id: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Remove a branch with its history, for good
     #[command(
@@ -51,15 +56,14 @@ impl Command {
     pub(super) fn run(self, global: &GlobalArguments) -> Result<(), Failure> {
         let session = global.session()?;
         match self {
-            Self::List { group } => {
+            Self::List { group, watch } => {
                 let path = Path::new("branches").query_if("group", group.as_deref());
-                session
-                    .output
-                    .show(&session.client.list(&path, None)?, table::branch::list)
+                let look = move |client: &Client| client.list(&path, None);
+                watch.show(&session, look, table::branch::list)
             }
-            Self::Show { id } => {
-                let branch = session.client.get(&path_of(&id))?;
-                session.output.show(&branch, table::branch::show)
+            Self::Show { id, watch } => {
+                let look = move |client: &Client| client.get(&path_of(&id));
+                watch.show(&session, look, table::branch::show)
             }
             Self::Remove { id, confirm } => remove(&session, &id, confirm),
         }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -44,6 +44,7 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 const PAGE_ITEMS: u64 = 1000;
 
 /// A way to the API of one installation.
+#[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
     address: String,
@@ -278,6 +279,37 @@ impl Client {
                 .remedy("look for room where it is written, and at the log of the cloud side; then ask again")
         })?;
         Ok(())
+    }
+
+    /// Opens an answer that goes on without end, after the event with this id. Whoever reads it has to
+    /// notice silence.
+    pub(super) fn stream(
+        &self,
+        path: &Path,
+        after: Option<&str>,
+    ) -> Result<impl BufRead + Send + use<>, Failure> {
+        let mut request = self
+            .agent
+            .get(self.url(path))
+            .header("accept", "text/event-stream")
+            .header("authorization", self.authorization());
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let request = request
+            .config()
+            .timeout_recv_response(Some(REQUEST_DEADLINE))
+            .build();
+        match request.call() {
+            Ok(answer) if answer.status().is_success() => {
+                let body = answer.into_body().into_with_config().limit(u64::MAX);
+                Ok(BufReader::new(body.reader()))
+            }
+            refused => Err(match self.text(refused) {
+                Err(failure) => failure,
+                Ok(_) => self.stranger("is no stream"),
+            }),
+        }
     }
 
     /// Removes an object.

@@ -3,7 +3,7 @@
 //! Invariant: whatever is printed as JSON is the API's own text, only indented: same members, same
 //! order, same digits. Tables read from it what they show.
 
-use super::Failure;
+use super::{Failure, client::Items};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -42,6 +42,30 @@ impl Document {
     /// The document, indented, with a line end.
     pub(super) fn json(&self) -> String {
         indented(self.0.get())
+    }
+
+    /// The document in lines of JSON: those of a list's items, or one for all of it.
+    pub(super) fn lines(&self) -> Vec<String> {
+        match self.listed() {
+            Some(list) => list.items.iter().map(Self::line).collect(),
+            None => vec![self.line()],
+        }
+    }
+
+    /// Whether it is a list that has more than was asked for.
+    pub(super) fn goes_on(&self) -> bool {
+        self.listed().is_some_and(|list| list.next_cursor.is_some())
+    }
+
+    /// The document as a list, if it is one.
+    fn listed(&self) -> Option<Items<Self>> {
+        serde_json::from_str(self.0.get()).ok()
+    }
+
+    fn line(&self) -> String {
+        let mut line = compact(self.0.get());
+        line.push('\n');
+        line
     }
 
     /// The document as YAML, with a line end.
@@ -105,6 +129,25 @@ fn indented(text: &str) -> String {
     out
 }
 
+/// Valid JSON without the space between its parts.
+fn compact(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    let mut in_string = false;
+    while let Some(character) = characters.next() {
+        if !in_string && character.is_ascii_whitespace() {
+            continue;
+        }
+        out.push(character);
+        match character {
+            '\\' if in_string => out.extend(characters.next()),
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+    }
+    out
+}
+
 fn new_line(out: &mut String, depth: usize) {
     out.push('\n');
     out.extend(std::iter::repeat_n("  ", depth));
@@ -152,6 +195,21 @@ mod tests {
             document.yaml().unwrap(),
             "z: 18446744073709551615\na:\n- x\nt: 2026-11-03T10:00:00.000001Z\nn: null\n"
         );
+    }
+
+    #[test]
+    fn a_line_holds_all_of_an_item_in_its_own_words() {
+        let one = Document::parse(TEXT.to_owned()).unwrap();
+        let line = r#"{"z":18446744073709551615,"a":[1.2500000000000002,-0,{}],"t":"2026-11-03T10:00:00.000001Z","s":"a:{\"b\\","n":null,"e":[]}"#;
+        assert_eq!(one.lines(), [format!("{line}\n")]);
+        assert!(!one.goes_on());
+        let text = r#"{"items":[{"a": " b " }, 2.50],"next_cursor": "x"}"#;
+        let list = Document::parse(text.to_owned()).unwrap();
+        assert_eq!(list.lines(), ["{\"a\":\" b \"}\n", "2.50\n"]);
+        assert!(list.goes_on());
+        let empty = r#"{"items":[],"next_cursor":null}"#;
+        let empty = Document::parse(empty.to_owned()).unwrap();
+        assert!(empty.lines().is_empty() && !empty.goes_on());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::{
     table::{self, drill::Drill},
     view::whole_seconds,
     wait::{self, Patience},
+    watch::WatchArgument,
 };
 use bcdr_cloud::target::LaunchSettings;
 use clap::{Args, Subcommand};
@@ -43,12 +44,16 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show one drill: rungs, recovery times, isolation, canary, evidence, clean-up
     #[command(after_help = "Example:\n  bcdr drill show drl-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Show {
         /// The drill's id
         id: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Drill groups by a calendar
     #[command(subcommand)]
@@ -96,14 +101,18 @@ impl Command {
         match self {
             Self::Start(arguments) => arguments.run(&session),
             Self::Schedule(command) => command.run(&session),
-            Self::List { group, limit } => {
+            Self::List {
+                group,
+                limit,
+                watch,
+            } => {
                 let path = Path::new("drills").query_if("group", group.as_deref());
-                let drills = session.client.list(&path, Some(limit))?;
-                session.output.show(&drills, table::drill::list)
+                let look = move |client: &Client| client.list(&path, Some(limit));
+                watch.show(&session, look, table::drill::list)
             }
-            Self::Show { id } => {
-                let drill = session.client.get(&Path::new("drills").item(&id))?;
-                session.output.show(&drill, table::drill::show)
+            Self::Show { id, watch } => {
+                let look = move |client: &Client| client.get(&Path::new("drills").item(&id));
+                watch.show(&session, look, table::drill::show)
             }
             Self::Stop { id } => {
                 let path = Path::new("drills").item(&id).item("actions").item("stop");

@@ -17,3 +17,28 @@ pub(crate) const JOB_FAILED: u8 = 6;
 pub(crate) const WAIT_TIMED_OUT: u8 = 7;
 /// `status --check`: something is not as it should be, or not known.
 pub(crate) const DEGRADED: u8 = 8;
+
+/// What the numbers mean, in short.
+pub(crate) const MEANINGS: [(u8, &str); 9] = [
+    (0, "done"),
+    (ERROR, "something went wrong that has no code of its own"),
+    (
+        USAGE,
+        "wrong usage of the command line, or of a file that it names",
+    ),
+    (NOT_FOUND, "what was named does not exist"),
+    (
+        CONFLICT,
+        "its present state does not allow what was asked for",
+    ),
+    (
+        AUTHENTICATION,
+        "not authenticated or not allowed, or the server could not prove itself",
+    ),
+    (JOB_FAILED, "the job that was waited for did not succeed"),
+    (
+        WAIT_TIMED_OUT,
+        "the job that was waited for did not end in time; it goes on",
+    ),
+    (DEGRADED, "something is not as it should be, or not known"),
+];

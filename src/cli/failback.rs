@@ -2,11 +2,12 @@
 
 use super::{
     Failure, arguments,
-    client::Path,
+    client::{Client, Path},
     confirm::confirmation,
     global::{GlobalArguments, Session},
     settle::{WaitArgument, failed, follow},
     table::{self, failback::Failback},
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use std::time::Duration;
@@ -89,12 +90,16 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show one failback: disks, steps with their times, bytes, what may be done now
     #[command(after_help = "Example:\n  bcdr failback show fbk-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Show {
         /// The failback's id
         id: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
 }
 
@@ -207,14 +212,18 @@ impl Command {
             ),
             Self::Cancel { id } => act(&session, &id, "cancel"),
             Self::Retry { id } => act(&session, &id, "retry"),
-            Self::List { group, limit } => {
+            Self::List {
+                group,
+                limit,
+                watch,
+            } => {
                 let path = Path::new("failbacks").query_if("group", group.as_deref());
-                let failbacks = session.client.list(&path, Some(limit))?;
-                session.output.show(&failbacks, table::failback::list)
+                let look = move |client: &Client| client.list(&path, Some(limit));
+                watch.show(&session, look, table::failback::list)
             }
-            Self::Show { id } => {
-                let failback = session.client.get(&path_of(&id))?;
-                session.output.show(&failback, table::failback::show)
+            Self::Show { id, watch } => {
+                let look = move |client: &Client| client.get(&path_of(&id));
+                watch.show(&session, look, table::failback::show)
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Failure, arguments,
-    client::Path,
+    client::{Client, Path},
     confirm::confirmation,
     document::Document,
     drill::launch_settings,
@@ -12,6 +12,7 @@ use super::{
         self,
         failover::{Failover, Preview},
     },
+    watch::WatchArgument,
 };
 use bcdr_cloud::target::NetworkCard;
 use clap::{Args, Subcommand, ValueEnum};
@@ -53,12 +54,16 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show one failover: steps with their times, rungs, what may be done now
     #[command(after_help = "Example:\n  bcdr failover show fov-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Show {
         /// The failover's id
         id: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Make it final: production belongs here from then on
     #[command(
@@ -164,14 +169,18 @@ impl Command {
                 session.output.show(&preview, table::failover::preview)
             }
             Self::Start(arguments) => arguments.run(&session),
-            Self::List { group, limit } => {
+            Self::List {
+                group,
+                limit,
+                watch,
+            } => {
                 let path = Path::new("failovers").query_if("group", group.as_deref());
-                let failovers = session.client.list(&path, Some(limit))?;
-                session.output.show(&failovers, table::failover::list)
+                let look = move |client: &Client| client.list(&path, Some(limit));
+                watch.show(&session, look, table::failover::list)
             }
-            Self::Show { id } => {
-                let failover = session.client.get(&path_of(&id))?;
-                session.output.show(&failover, table::failover::show)
+            Self::Show { id, watch } => {
+                let look = move |client: &Client| client.get(&path_of(&id));
+                watch.show(&session, look, table::failover::show)
             }
             Self::Commit(arguments) => arguments.run(&session, "commit"),
             Self::Rollback(arguments) => arguments.run(&session, "rollback"),

@@ -3,22 +3,24 @@
 use super::{
     Failure,
     client::Client,
-    context::Context,
+    context::{self, Context},
     output::{Form, Output},
     progress::Progress,
+    table,
 };
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalArguments {
-    /// How data is printed: table for people, json and yaml as the API gives it
+    /// How data is printed: table and wide for people, json, jsonl and yaml as the API gives it
     #[arg(short, long, global = true, value_name = "FORM", value_enum, default_value_t = Form::Table)]
     output: Form,
-    /// The context: a TOML file with the API's `url`, `token_file` and `ca`, or the directory that
-    /// holds it as context.toml (a lab's, for example)
-    #[arg(long, global = true, value_name = "PATH", env = "BCDR_CONTEXT")]
+    /// Which installation: a name that `bcdr context add` keeps; or a TOML file with the API's `url`,
+    /// `token_file` and `ca`, or the directory that holds it as context.toml (a lab's, for example). By
+    /// default the one that `bcdr context use` chose
+    #[arg(long, global = true, value_name = "NAME|PATH", env = "BCDR_CONTEXT")]
     context: Option<PathBuf>,
     /// Print nothing about progress on standard error
     #[arg(long, global = true)]
@@ -31,16 +33,25 @@ impl GlobalArguments {
         Output::new(self.output)
     }
 
+    /// The context that this call or its environment names.
+    pub(super) fn context(&self) -> Option<&Path> {
+        self.context.as_deref()
+    }
+
+    /// Says what was done.
+    pub(super) fn tell(&self, line: &str) {
+        self.progress().event(&table::line(line));
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::new(!self.no_progress)
+    }
+
     /// Everything a command needs to speak the API.
     pub(super) fn session(&self) -> Result<Session, Failure> {
-        let Some(path) = &self.context else {
-            return Err(Failure::usage("no context says which installation is meant").remedy(
-                "give --context PATH or set BCDR_CONTEXT, for example to the directory of a lab",
-            ));
-        };
-        let context = Context::load(path)?;
+        let context = context::choose(self.context(), context::Store::of_user)?.context;
         let client = Client::open(&context)?;
-        let progress = Progress::new(!self.no_progress);
+        let progress = self.progress();
         Ok(Session {
             client,
             context,

@@ -2,10 +2,11 @@
 
 use super::{
     Failure, arguments,
-    client::Path,
+    client::{Client, Path},
     global::GlobalArguments,
     table,
     wait::{self, Patience},
+    watch::WatchArgument,
 };
 use clap::Subcommand;
 use std::time::Duration;
@@ -21,12 +22,16 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show one job
     #[command(after_help = "Example:\n  bcdr job show job-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Show {
         /// The job's id
         id: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Wait until a job has ended; exit code 6 if it did not succeed
     #[command(
@@ -45,14 +50,19 @@ impl Command {
     pub(super) fn run(self, global: &GlobalArguments) -> Result<(), Failure> {
         let session = global.session()?;
         match self {
-            Self::List { group, limit } => {
+            Self::List {
+                group,
+                limit,
+                watch,
+            } => {
                 let path = Path::new("jobs").query_if("group", group.as_deref());
-                let jobs = session.client.list(&path, Some(limit))?;
-                session.output.show(&jobs, table::job::list)
+                let look = move |client: &Client| client.list(&path, Some(limit));
+                watch.show(&session, look, table::job::list)
             }
-            Self::Show { id } => {
-                let job = session.client.get(&Path::new("jobs").item(&id))?;
-                session.output.show(&job, table::job::show)
+            Self::Show { id, watch } => {
+                let path = Path::new("jobs").item(&id);
+                let look = move |client: &Client| client.get(&path);
+                watch.show(&session, look, table::job::show)
             }
             Self::Watch { id, timeout } => {
                 let activity = session.progress.spinner(&format!("waiting for {id}"));

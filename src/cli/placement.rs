@@ -2,10 +2,11 @@
 
 use super::{
     Failure,
-    client::Path,
+    client::{Client, Path},
     confirm::confirmation,
     global::{GlobalArguments, Session},
     table,
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand};
 
@@ -16,6 +17,8 @@ pub(super) enum Command {
     Show {
         /// The group's name or id
         group: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Two sites may take writes: keep the source's data and end the target
     #[command(after_help = "Example:\n  bcdr placement keep-source shop --confirm shop")]
@@ -44,9 +47,9 @@ impl Command {
     pub(super) fn run(self, global: &GlobalArguments) -> Result<(), Failure> {
         let session = global.session()?;
         match self {
-            Self::Show { group } => {
-                let placement = session.client.get(&path_of(&group))?;
-                session.output.show(&placement, table::placement::show)
+            Self::Show { group, watch } => {
+                let look = move |client: &Client| client.get(&path_of(&group));
+                watch.show(&session, look, table::placement::show)
             }
             Self::Retry { group } => {
                 let path = path_of(&group).item("actions").item("retry");

@@ -5,10 +5,11 @@ mod run;
 
 use super::{
     Failure, arguments,
-    client::Path,
+    client::{Client, Path},
     exit,
     global::{GlobalArguments, Session},
     table::{self, plan::Check},
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use std::{path::PathBuf, time::Duration};
@@ -32,6 +33,8 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show a plan's steps; with -o json the whole document
     #[command(after_help = "Example:\n  bcdr plan show shop --version 2")]
@@ -41,6 +44,8 @@ pub(super) enum Command {
         /// The version; the newest when none is given
         #[arg(long, value_name = "N")]
         version: Option<u32>,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Remove a plan; its runs and versions stay
     #[command(after_help = "Example:\n  bcdr plan remove shop")]
@@ -198,15 +203,19 @@ impl Command {
         let session = global.session()?;
         match self {
             Self::Apply { file } => apply(&session, &file),
-            Self::List { limit } => {
-                let plans = session.client.list(&Path::new("plans"), Some(limit))?;
-                session.output.show(&plans, table::plan::list)
+            Self::List { limit, watch } => {
+                let look = move |client: &Client| client.list(&Path::new("plans"), Some(limit));
+                watch.show(&session, look, table::plan::list)
             }
-            Self::Show { plan, version } => {
+            Self::Show {
+                plan,
+                version,
+                watch,
+            } => {
                 let version = version.map(|version| version.to_string());
                 let path = path_of(&plan).query_if("version", version.as_deref());
-                let plan = session.client.get(&path)?;
-                session.output.show(&plan, table::plan::show)
+                let look = move |client: &Client| client.get(&path);
+                watch.show(&session, look, table::plan::show)
             }
             Self::Remove { plan } => session.client.delete(&path_of(&plan)),
             Self::Check {

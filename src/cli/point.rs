@@ -2,12 +2,13 @@
 
 use super::{
     Failure, arguments,
-    client::Path,
+    client::{Client, Path},
     document::Document,
     export,
     global::{GlobalArguments, Session},
     readiness, table,
     wait::{self, Patience},
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub(super) enum Command {
         group: String,
         #[command(flatten)]
         at: arguments::AtArgument,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Write a volume as it was at a point to a file
     #[command(
@@ -86,6 +89,8 @@ pub(super) struct ListArguments {
     /// Only points of this kind
     #[arg(long, value_name = "KIND", value_enum)]
     kind: Option<Kind>,
+    #[command(flatten)]
+    watch: WatchArgument,
 }
 
 /// A kind of point.
@@ -117,11 +122,10 @@ impl Command {
         match self {
             Self::Create(arguments) => arguments.run(&session),
             Self::List(arguments) => arguments.run(&session),
-            Self::Show { group, at } => {
+            Self::Show { group, at, watch } => {
                 let path = Path::new("groups").item(&group).item("points").item(&at.at);
-                session
-                    .output
-                    .show(&session.client.get(&path)?, table::point::show)
+                let look = move |client: &Client| client.get(&path);
+                watch.show(&session, look, table::point::show)
             }
             Self::Export(arguments) => arguments.run(&session),
             Self::Readiness(arguments) => arguments.run(&session),
@@ -167,7 +171,7 @@ impl ListArguments {
                 "kind",
                 kind.as_ref().map(clap::builder::PossibleValue::get_name),
             );
-        let points = session.client.list(&path, Some(self.limit))?;
-        session.output.show(&points, table::point::list)
+        let look = move |client: &Client| client.list(&path, Some(self.limit));
+        self.watch.show(session, look, table::point::list)
     }
 }

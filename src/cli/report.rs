@@ -4,9 +4,10 @@ mod verify;
 
 use super::{
     Failure,
-    client::Path,
+    client::{Client, Path},
     global::{GlobalArguments, Session},
     table,
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use std::{fs, path::PathBuf};
@@ -22,6 +23,8 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show one report; as JSON it is the signed document
     #[command(
@@ -112,10 +115,14 @@ impl Command {
     fn ask(self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Verify(arguments) => arguments.run(session.output),
-            Self::List { group, limit } => {
+            Self::List {
+                group,
+                limit,
+                watch,
+            } => {
                 let path = Path::new("reports").query_if("group", group.as_deref());
-                let reports = session.client.list(&path, Some(limit))?;
-                session.output.show(&reports, table::report::list)
+                let look = move |client: &Client| client.list(&path, Some(limit));
+                watch.show(session, look, table::report::list)
             }
             Self::Show { id, page } => {
                 let path = Path::new("reports").item(&id);

@@ -2,7 +2,7 @@
 
 use super::{
     Failure, arguments,
-    client::Path,
+    client::{Client, Path},
     confirm::confirmation,
     document::Document,
     global::{GlobalArguments, Session},
@@ -11,6 +11,7 @@ use super::{
         self,
         restore::{Preview, Restore},
     },
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand};
 
@@ -61,12 +62,16 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show one restore: steps with their times, bytes, its bookmark, what may be done now
     #[command(after_help = "Example:\n  bcdr restore show rst-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Show {
         /// The restore's id
         id: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
 }
 
@@ -132,14 +137,18 @@ impl Command {
                 let body = serde_json::json!({ "disks": disks });
                 decision.post(&session, "confirm_disks", &body, &there)
             }
-            Self::List { group, limit } => {
+            Self::List {
+                group,
+                limit,
+                watch,
+            } => {
                 let path = Path::new("restores").query_if("group", group.as_deref());
-                let restores = session.client.list(&path, Some(limit))?;
-                session.output.show(&restores, table::restore::list)
+                let look = move |client: &Client| client.list(&path, Some(limit));
+                watch.show(&session, look, table::restore::list)
             }
-            Self::Show { id } => {
-                let restore = session.client.get(&path_of(&id))?;
-                session.output.show(&restore, table::restore::show)
+            Self::Show { id, watch } => {
+                let look = move |client: &Client| client.get(&path_of(&id));
+                watch.show(&session, look, table::restore::show)
             }
         }
     }

@@ -2,21 +2,26 @@
 
 use super::{
     Failure,
-    client::{Items, Path},
+    client::{Client, Items, Path},
     document::Document,
     exit,
     global::GlobalArguments,
     table,
+    watch::WatchArgument,
 };
 use clap::Args;
 use serde::Serialize;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  bcdr status\n  bcdr status --check || page-somebody")]
+#[command(
+    after_help = "Examples:\n  bcdr status\n  bcdr status --watch\n  bcdr status --check || page-somebody"
+)]
 pub(super) struct Arguments {
     /// End with exit code 8 unless everything is known to be well
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     check: bool,
+    #[command(flatten)]
+    watch: WatchArgument,
 }
 
 /// What `bcdr status` prints: the API's own documents side by side.
@@ -29,18 +34,22 @@ struct Status {
 impl Arguments {
     pub(super) fn run(self, global: &GlobalArguments) -> Result<(), Failure> {
         let session = global.session()?;
-        let system = session.client.get(&Path::new("system"))?;
-        let groups: Items<Document> = session.client.list(&Path::new("groups"), None)?.read()?;
-        let document = Document::of(&Status {
-            system,
-            groups: groups.items,
-        })?;
-        session.output.show(&document, table::status::show)?;
-        if self.check {
-            return check(&document.read()?);
+        if !self.check {
+            return self.watch.show(&session, look, table::status::show);
         }
-        Ok(())
+        let document = look(&session.client)?;
+        session.output.show(&document, table::status::show)?;
+        check(&document.read()?)
     }
+}
+
+fn look(client: &Client) -> Result<Document, Failure> {
+    let system = client.get(&Path::new("system"))?;
+    let groups: Items<Document> = client.list(&Path::new("groups"), None)?.read()?;
+    Document::of(&Status {
+        system,
+        groups: groups.items,
+    })
 }
 
 fn check(status: &table::status::Status) -> Result<(), Failure> {

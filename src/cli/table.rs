@@ -8,7 +8,9 @@ pub(super) mod alert;
 pub(super) mod audit;
 pub(super) mod branch;
 pub(super) mod cloud;
+pub(super) mod context;
 pub(super) mod drill;
+pub(super) mod event;
 pub(super) mod failback;
 pub(super) mod failover;
 pub(super) mod group;
@@ -21,6 +23,7 @@ pub(super) mod readiness;
 pub(super) mod recovery;
 pub(super) mod report;
 pub(super) mod restore;
+pub(super) mod sample;
 pub(super) mod schedule;
 pub(super) mod status;
 pub(super) mod token;
@@ -36,44 +39,107 @@ use std::fmt;
 const UNKNOWN: &str = "unknown";
 /// For what there is none of.
 const NONE: &str = "-";
+/// Behind a list that goes on.
+pub(super) const AND_MORE: &str = "(there are more; ask for them with --limit)\n";
 /// Longest cell that comes from a machine's console.
 const LINE_CHARACTERS_MAX: usize = 100;
 
-/// Rows under headers.
+/// How much of a list is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Width {
+    /// What fits a terminal.
+    Narrow,
+    /// Every column.
+    Wide,
+}
+
+/// What people can be shown.
+pub(super) trait Shown {
+    /// As text, with a line end.
+    fn text(&self, width: Width) -> String;
+}
+
+/// A text has one width.
+impl Shown for String {
+    fn text(&self, _: Width) -> String {
+        self.clone()
+    }
+}
+
+/// Rows under headers. Columns that are only shown wide stand behind the others.
 pub(super) struct Grid {
-    table: Table,
+    headers: Vec<String>,
+    wide_headers: Vec<String>,
     right: &'static [usize],
-    rows: usize,
+    rows: Vec<(Vec<String>, Vec<String>)>,
+    note: &'static str,
 }
 
 impl Grid {
     /// A table with these headers; the columns named in `right` hold numbers.
     pub(super) fn new(headers: &[&str], right: &'static [usize]) -> Self {
-        let mut table = bare();
-        table.set_header(cells(
-            headers.iter().map(|&header| header.to_owned()),
-            right,
-        ));
         Self {
-            table,
+            headers: headers.iter().map(|&header| header.to_owned()).collect(),
+            wide_headers: Vec::new(),
             right,
-            rows: 0,
+            rows: Vec::new(),
+            note: "",
         }
+    }
+
+    /// With more columns where there is room for them.
+    pub(super) fn wide(mut self, headers: &[&str]) -> Self {
+        self.wide_headers = headers.iter().map(|&header| header.to_owned()).collect();
+        self
     }
 
     /// Adds a row.
     pub(super) fn row<const N: usize>(&mut self, texts: [String; N]) {
-        self.table.add_row(cells(texts.into_iter(), self.right));
-        self.rows += 1;
+        self.rows.push((texts.into(), Vec::new()));
+    }
+
+    /// Adds a row, and what stands behind it where there is room.
+    pub(super) fn row_wide<const N: usize, const M: usize>(
+        &mut self,
+        texts: [String; N],
+        behind: [String; M],
+    ) {
+        self.rows.push((texts.into(), behind.into()));
+    }
+
+    /// A list that may go on.
+    pub(super) fn and_more(mut self, next_cursor: Option<&String>) -> Self {
+        if next_cursor.is_some() {
+            self.note = AND_MORE;
+        }
+        self
+    }
+}
+
+impl Shown for Grid {
+    fn text(&self, width: Width) -> String {
+        if self.rows.is_empty() {
+            return format!("none\n{}", self.note);
+        }
+        let line = |texts: &[String], behind: &[String]| {
+            let behind = match width {
+                Width::Narrow => &[],
+                Width::Wide => behind,
+            };
+            cells(texts.iter().chain(behind).cloned(), self.right)
+        };
+        let mut table = bare();
+        table.set_header(line(&self.headers, &self.wide_headers));
+        for (texts, behind) in &self.rows {
+            table.add_row(line(texts, behind));
+        }
+        trimmed(&table) + self.note
     }
 }
 
 impl fmt::Display for Grid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.rows == 0 {
-            return writeln!(formatter, "none");
-        }
-        write_trimmed(&self.table, formatter)
+        formatter.write_str(&self.text(Width::Narrow))
     }
 }
 
@@ -101,7 +167,7 @@ impl Fields {
 
 impl fmt::Display for Fields {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_trimmed(&self.0, formatter)
+        formatter.write_str(&trimmed(&self.0))
     }
 }
 
@@ -127,15 +193,13 @@ fn cells(texts: impl Iterator<Item = String>, right: &[usize]) -> Vec<Cell> {
 }
 
 /// Takes away the frame's margins, which without a frame are only spaces.
-fn write_trimmed(table: &Table, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn trimmed(table: &Table) -> String {
+    let mut text = String::new();
     for line in table.lines() {
-        writeln!(
-            formatter,
-            "{}",
-            line.strip_prefix(' ').unwrap_or(&line).trim_end()
-        )?;
+        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        text.push('\n');
     }
-    Ok(())
+    text
 }
 
 /// The text without anything that steers a terminal.
@@ -171,14 +235,6 @@ fn bytes_or_unknown(bytes: Option<u64>) -> String {
     or_unknown(bytes.map(units::bytes))
 }
 
-/// A list that may go on.
-fn and_more(next_cursor: Option<&String>) -> &'static str {
-    match next_cursor {
-        Some(_) => "(there are more; ask for them with --limit)\n",
-        None => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +249,22 @@ mod tests {
             "NAME     SIZE  STATE\nroot  1.5 GiB  ok\n日誌      2 B\n"
         );
         assert_eq!(Grid::new(&["NAME"], &[]).to_string(), "none\n");
+    }
+
+    #[test]
+    fn columns_for_wide_terminals_stand_behind_the_others() {
+        let mut grid = Grid::new(&["NAME"], &[]).wide(&["ID"]);
+        grid.row_wide(["root".into()], ["vol-1".into()]);
+        let grid = grid.and_more(Some(&"x".to_owned()));
+        assert_eq!(grid.text(Width::Narrow), format!("NAME\nroot\n{AND_MORE}"));
+        assert_eq!(
+            grid.text(Width::Wide),
+            format!("NAME  ID\nroot  vol-1\n{AND_MORE}")
+        );
+        assert_eq!(
+            "both\n".to_owned().text(Width::Wide),
+            "both\n".to_owned().text(Width::Narrow)
+        );
     }
 
     #[test]

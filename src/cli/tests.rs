@@ -5,13 +5,13 @@ use super::client::tests::Site;
 use super::*;
 use axum::{
     Router,
-    extract::{Path, State},
-    http::StatusCode,
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, StatusCode},
     response::IntoResponse,
     routing::{get, post},
 };
+use bcdr_http::Problem;
 use bcdr_wire::identity::AlternativeName;
-use clap::CommandFactory;
 use std::{
     net::Ipv4Addr,
     sync::{Arc, Mutex},
@@ -115,6 +115,23 @@ fn the_commands_that_scripts_depend_on_are_understood() {
         "bcdr plan retry prn-1 web",
         "bcdr plan skip prn-1 web --reason by-hand",
         "bcdr plan cancel prn-1",
+        "bcdr group samples lab --from T --to T --step 24h",
+        "bcdr event list --group lab --object drill --kind removed --oldest-first --limit 5",
+        "bcdr event follow --group lab --object drill --kind changed --after evt-1 -o jsonl",
+        "bcdr context list -o wide",
+        "bcdr context add prod --url https://a:1 --ca c --token-file t --launch l --use --replace",
+        "bcdr context add lab --from d",
+        "bcdr context use prod",
+        "bcdr context remove prod",
+        "bcdr context show",
+        "bcdr context show prod",
+        "bcdr status --watch",
+        "bcdr group show lab --watch=10s -o json",
+        "bcdr group list --watch -o jsonl",
+        "bcdr completions bash",
+        "bcdr completions powershell",
+        "bcdr man",
+        "bcdr man --directory d",
         "bcdr user list",
         "bcdr user create ada --role drill_operator",
         "bcdr user role ada --role approver",
@@ -153,6 +170,15 @@ fn mistakes_are_answered_with_what_is_expected() {
             "bcdr drill schedule set lab --every 7d --point old",
             "such as 90s",
         ),
+        ("bcdr event list --kind made", "removed"),
+        ("bcdr group list --watch=1ms", "500ms"),
+        ("bcdr status --watch --check", "cannot be used with"),
+        (
+            "bcdr plan run show prn-1 --wait --watch",
+            "cannot be used with",
+        ),
+        ("bcdr group samples lab --step 24", "such as 90s"),
+        ("bcdr context add prod --url https://a:1", "--token-file"),
         ("bcdr report verify", "<FILE>"),
         ("bcdr report verify f --end 12", "64 hexadecimal digits"),
         ("bcdr report show r --lang zh", "--html"),
@@ -234,6 +260,30 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn what_the_api_lists_and_shows_can_be_watched() {
+    // These do not ask the API, or what they show can never change.
+    const ONCE: [&str; 3] = ["context list", "context show", "report show"];
+    fn check(command: &clap::Command, path: &str, seen: &mut Vec<String>) {
+        let is_shown = matches!(command.get_name(), "list" | "show");
+        let has = command.get_arguments().any(|one| one.get_id() == "watch");
+        if is_shown {
+            assert_eq!(has, !ONCE.contains(&path), "{path}");
+            seen.push(path.to_owned());
+        }
+        for sub in command.get_subcommands() {
+            let path = format!("{path} {}", sub.get_name());
+            check(sub, path.trim(), seen);
+        }
+    }
+    let mut seen = Vec::new();
+    check(&Cli::command(), "", &mut seen);
+    assert!(seen.len() > 25, "{seen:?}");
+    for once in ONCE {
+        assert!(seen.iter().any(|path| path == once), "{once}");
+    }
+}
+
+#[test]
 fn the_help_begins_with_what_it_is_and_how_to_begin() {
     let help = Cli::command().render_help().to_string();
     for words in [
@@ -264,6 +314,86 @@ fn without_a_context_the_remedy_is_told() {
 
 fn command_failure(command: Cli) -> Failure {
     command.run().unwrap_err()
+}
+
+#[test]
+fn a_stream_that_breaks_off_goes_on_after_its_last_event() {
+    const EVENT: &str = r#"{"id":"evt-7","time":"T","kind":"changed","object":"group","object_id":"grp-1",
+        "group":"grp-1","group_name":"lab","summary":"more"}"#;
+    type Asked = Arc<Mutex<Vec<(Option<String>, String)>>>;
+    let asked: Asked = Arc::default();
+    let seen = Arc::clone(&asked);
+    let stream = move |headers: HeaderMap, RawQuery(query): RawQuery| async move {
+        let last = headers.get("last-event-id");
+        let last = last.map(|id| id.to_str().unwrap().to_owned());
+        let count = {
+            let mut seen = seen.lock().unwrap();
+            seen.push((last, query.unwrap_or_default()));
+            seen.len()
+        };
+        match count {
+            // The second event is cut off in its middle.
+            1 => format!(
+                "retry: 100\n\nid: evt-7\ndata: {}\n\nid: evt-8\ndata: {{",
+                EVENT.replace('\n', "")
+            )
+            .into_response(),
+            2 => Problem::unavailable("stopping", "not now").into_response(),
+            _ => Problem::unauthorized("token_invalid", "the token is revoked").into_response(),
+        }
+    };
+    let router = Router::new().route("/api/v1/events/stream", get(stream));
+    let site = Site::new(router, AlternativeName::Address(Ipv4Addr::LOCALHOST.into()));
+    write_context(&site);
+    let ended = run(&site, "bcdr event follow --group lab --kind changed").unwrap_err();
+    assert_eq!(ended.code(), exit::AUTHENTICATION);
+    let query = "group=lab&kind=changed".to_owned();
+    let after = Some("evt-7".to_owned());
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [
+            (None, query.clone()),
+            (after.clone(), query.clone()),
+            (after, query)
+        ]
+    );
+}
+
+#[test]
+fn a_watch_outlasts_an_outage_and_ends_when_what_it_shows_is_gone() {
+    let looks = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&looks);
+    let look = move || async move {
+        let count = {
+            let mut looks = counted.lock().unwrap();
+            *looks += 1;
+            *looks
+        };
+        match count {
+            1 | 3 => r#"{"id":"job-1","kind":"drill","state":"running","created_at":"T"}"#
+                .into_response(),
+            2 => StatusCode::BAD_GATEWAY.into_response(),
+            _ => Problem::not_found("job", "job-1").into_response(),
+        }
+    };
+    let router = Router::new().route("/api/v1/jobs/{id}", get(look));
+    let site = Site::new(router, AlternativeName::Address(Ipv4Addr::LOCALHOST.into()));
+    write_context(&site);
+    let ended = run(&site, "bcdr job show job-1 --watch=500ms -o jsonl").unwrap_err();
+    assert_eq!(ended.code(), exit::NOT_FOUND);
+    assert_eq!(*looks.lock().unwrap(), 4);
+    // What is not there at first is not waited for.
+    let ended = run(&site, "bcdr job show job-1 --watch").unwrap_err();
+    assert_eq!(ended.code(), exit::NOT_FOUND);
+}
+
+#[test]
+fn a_stream_that_cannot_be_opened_at_first_is_not_waited_for() {
+    let router = Router::new().fallback(|| async { Problem::unavailable("stopping", "not now") });
+    let site = Site::new(router, AlternativeName::Address(Ipv4Addr::LOCALHOST.into()));
+    write_context(&site);
+    let failure = run(&site, "bcdr event follow").unwrap_err();
+    assert_eq!(failure.code(), exit::ERROR);
 }
 
 /// A cloud side that knows one job, which ends after a few looks, and one drill.
@@ -317,9 +447,13 @@ fn fake(fake: &Fake) -> Site {
         .route("/api/v1/views/{id}", axum::routing::delete(close))
         .with_state(fake.clone());
     let site = Site::new(router, AlternativeName::Address(Ipv4Addr::LOCALHOST.into()));
+    write_context(&site);
+    site
+}
+
+fn write_context(site: &Site) {
     let text = toml::to_string(&site.context).unwrap();
     std::fs::write(site.directory.path().join("context.toml"), text).unwrap();
-    site
 }
 
 fn run(site: &Site, line: &str) -> Result<(), Failure> {

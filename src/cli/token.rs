@@ -1,6 +1,12 @@
 //! `bcdr token`: what programs identify themselves with.
 
-use super::{Failure, arguments, client::Path, global::GlobalArguments, table};
+use super::{
+    Failure, arguments,
+    client::{Client, Path},
+    global::GlobalArguments,
+    table,
+    watch::WatchArgument,
+};
 use bcdr_http::Role;
 use clap::Subcommand;
 use serde_json::json;
@@ -10,7 +16,7 @@ use std::time::Duration;
 pub(super) enum Command {
     /// List tokens, without their secrets
     #[command(after_help = "Example:\n  bcdr token list")]
-    List,
+    List(WatchArgument),
     /// Make a token (shown once)
     #[command(
         after_help = "Example:\n  bcdr token create --name monitoring --role viewer --expires-in 90d -o json | jq -r .token > token\n  bcdr token create --name weekly-drill --role drill_operator --group billing"
@@ -42,9 +48,9 @@ impl Command {
         let session = global.session()?;
         let tokens = Path::new("tokens");
         match self {
-            Self::List => {
-                let list = session.client.list(&tokens, None)?;
-                session.output.show(&list, table::token::list)
+            Self::List(watch) => {
+                let look = move |client: &Client| client.list(&tokens, None);
+                watch.show(&session, look, table::token::list)
             }
             Self::Create {
                 name,

@@ -1,6 +1,12 @@
 //! `bcdr user`: who signs in.
 
-use super::{Failure, client::Path, global::GlobalArguments, password, table};
+use super::{
+    Failure,
+    client::{Client, Path},
+    global::GlobalArguments,
+    password, table,
+    watch::WatchArgument,
+};
 use bcdr_http::Role;
 use clap::Subcommand;
 use serde_json::json;
@@ -9,7 +15,7 @@ use serde_json::json;
 pub(super) enum Command {
     /// List users
     #[command(after_help = "Example:\n  bcdr user list")]
-    List,
+    List(WatchArgument),
     /// Make a user; the password is typed, or the first line of standard input
     #[command(after_help = "Examples:\n  bcdr user create ada --role operator\n  \
         bcdr user create wall --role viewer < password-file")]
@@ -61,9 +67,9 @@ impl Command {
         let session = global.session()?;
         let users = || Path::new("users");
         let shown = match self {
-            Self::List => {
-                let list = session.client.list(&users(), None)?;
-                return session.output.show(&list, table::user::list);
+            Self::List(watch) => {
+                let look = |client: &Client| client.list(&Path::new("users"), None);
+                return watch.show(&session, look, table::user::list);
             }
             Self::Create { name, role } => {
                 let password = password::read_new(&name)?;

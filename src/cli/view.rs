@@ -2,9 +2,10 @@
 
 use super::{
     Failure, arguments,
-    client::Path,
+    client::{Client, Path},
     global::{GlobalArguments, Session},
     table,
+    watch::WatchArgument,
 };
 use clap::Subcommand;
 use std::time::Duration;
@@ -34,12 +35,16 @@ pub(super) enum Command {
         /// Only those of this group (name or id)
         #[arg(long, value_name = "GROUP")]
         group: Option<String>,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Show one view
     #[command(after_help = "Example:\n  bcdr view show viw-01hv3c9wn2m5k8r7e6t4x0y1za")]
     Show {
         /// The view's id
         id: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Close a view; who reads it is cut off
     #[command(after_help = "Example:\n  bcdr view close viw-01hv3c9wn2m5k8r7e6t4x0y1za")]
@@ -59,15 +64,15 @@ impl Command {
                 branch,
                 lease,
             } => open(&session, &group, &at.at, branch, lease),
-            Self::List { group } => {
+            Self::List { group, watch } => {
                 let path = Path::new("views").query_if("group", group.as_deref());
-                session
-                    .output
-                    .show(&session.client.list(&path, None)?, table::view::list)
+                let look = move |client: &Client| client.list(&path, None);
+                watch.show(&session, look, table::view::list)
             }
-            Self::Show { id } => {
-                let view = session.client.get(&Path::new("views").item(&id))?;
-                session.output.show(&view, table::view::show)
+            Self::Show { id, watch } => {
+                let path = Path::new("views").item(&id);
+                let look = move |client: &Client| client.get(&path);
+                watch.show(&session, look, table::view::show)
             }
             Self::Close { id } => {
                 session.client.delete(&Path::new("views").item(&id))?;

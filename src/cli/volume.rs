@@ -1,6 +1,12 @@
 //! `bcdr volume`: protected volumes.
 
-use super::{Failure, client::Path, global::GlobalArguments, table};
+use super::{
+    Failure,
+    client::{Client, Path},
+    global::GlobalArguments,
+    table,
+    watch::WatchArgument,
+};
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
@@ -11,15 +17,17 @@ pub(super) enum Command {
         /// Only those of this group (name or id)
         #[arg(long, value_name = "GROUP")]
         group: Option<String>,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
 }
 
 impl Command {
     pub(super) fn run(self, global: &GlobalArguments) -> Result<(), Failure> {
         let session = global.session()?;
-        let Self::List { group } = self;
+        let Self::List { group, watch } = self;
         let path = Path::new("volumes").query_if("group", group.as_deref());
-        let volumes = session.client.list(&path, None)?;
-        session.output.show(&volumes, table::volume::list)
+        let look = move |client: &Client| client.list(&path, None);
+        watch.show(&session, look, table::volume::list)
     }
 }

@@ -1,7 +1,14 @@
 //! `bcdr drill schedule`: drills by a calendar.
 
 use super::launch_settings;
-use crate::cli::{Failure, arguments, client::Path, global::Session, table, view::whole_seconds};
+use crate::cli::{
+    Failure, arguments,
+    client::{Client, Path},
+    global::Session,
+    table,
+    view::whole_seconds,
+    watch::WatchArgument,
+};
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -18,6 +25,8 @@ pub(in crate::cli) enum Command {
     Show {
         /// The group's name or id
         group: String,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// Start no more drills by themselves
     #[command(after_help = "Example:\n  bcdr drill schedule remove lab")]
@@ -79,9 +88,10 @@ impl Command {
                 let schedule = session.client.put(&path, &body)?;
                 session.output.show(&schedule, table::schedule::show)
             }
-            Self::Show { group } => {
-                let schedule = session.client.get(&of(&group))?;
-                session.output.show(&schedule, table::schedule::show)
+            Self::Show { group, watch } => {
+                let path = of(&group);
+                let look = move |client: &Client| client.get(&path);
+                watch.show(session, look, table::schedule::show)
             }
             Self::Remove { group } => {
                 session.client.delete(&of(&group))?;

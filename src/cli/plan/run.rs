@@ -3,7 +3,7 @@
 use super::{Mode, StepsArguments, TimeArgument, WaitArgument};
 use crate::cli::{
     Failure,
-    client::Path,
+    client::{Client, Path},
     confirm,
     document::Document,
     exit,
@@ -11,6 +11,7 @@ use crate::cli::{
     global::Session,
     progress::Activity,
     table::{self, plan::Run},
+    watch::WatchArgument,
 };
 use clap::{Args, Subcommand};
 use std::{
@@ -27,12 +28,18 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     /// Show a run: its steps, the groups' points, what may be done now
-    #[command(after_help = "Example:\n  bcdr plan run show prn-01hv3c9wn2m5k8r7e6t4x0y1za")]
+    #[command(
+        after_help = "Examples:\n  bcdr plan run show prn-01hv3c9wn2m5k8r7e6t4x0y1za\n  \
+            bcdr plan run show prn-01hv3c9wn2m5k8r7e6t4x0y1za --watch",
+        mut_arg("watch", |watch| watch.conflicts_with("wait"))
+    )]
     Show {
         /// The run's id
         id: String,
         #[command(flatten)]
         wait: WaitArgument,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
     /// List runs, the newest first
     #[command(after_help = "Example:\n  bcdr plan run list --plan shop")]
@@ -43,6 +50,8 @@ pub(in crate::cli) enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
+        #[command(flatten)]
+        watch: WatchArgument,
     },
 }
 
@@ -81,17 +90,17 @@ pub(super) fn path_of(run: &str) -> Path {
 impl Command {
     pub(super) fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
-            Self::Show { id, wait } => match wait.wait {
+            Self::Show { id, wait, watch } => match wait.wait {
                 None => {
-                    let run = session.client.get(&path_of(&id))?;
-                    session.output.show(&run, table::plan::run)
+                    let look = move |client: &Client| client.get(&path_of(&id));
+                    watch.show(session, look, table::plan::run)
                 }
                 Some(patience) => follow_and_show(session, &id, patience),
             },
-            Self::List { plan, limit } => {
+            Self::List { plan, limit, watch } => {
                 let path = Path::new("plan-runs").query_if("plan", plan.as_deref());
-                let runs = session.client.list(&path, Some(limit))?;
-                session.output.show(&runs, table::plan::runs)
+                let look = move |client: &Client| client.list(&path, Some(limit));
+                watch.show(session, look, table::plan::runs)
             }
         }
     }

@@ -86,15 +86,22 @@ impl Alert {
 }
 
 /// Alerts below each other.
-pub(crate) fn list(alerts: &Items<Alert>) -> String {
+pub(crate) fn list(alerts: &Items<Alert>) -> Grid {
     let mut grid = Grid::new(
         &[
             "ALERT", "SEVERITY", "CODE", "OBJECT", "STATE", "RAISED", "DETAIL",
         ],
         &[],
-    );
+    )
+    .wide(&[
+        "CLEARED",
+        "TIMES",
+        "ACKNOWLEDGED BY",
+        "MUTED UNTIL",
+        "CAUSE",
+    ]);
     for alert in &alerts.items {
-        grid.row([
+        let row = [
             alert.id.clone(),
             alert.severity.clone(),
             alert.code.clone(),
@@ -102,9 +109,19 @@ pub(crate) fn list(alerts: &Items<Alert>) -> String {
             alert.standing(),
             alert.raised_at.clone(),
             line(&alert.detail),
-        ]);
+        ];
+        let acknowledged = alert.acknowledged.as_ref().map(|by| by.by.as_str());
+        let muted = alert.muted.as_ref().map(|muted| muted.until.as_str());
+        let behind = [
+            or_none(alert.cleared_at.as_deref()),
+            alert.occurrences.to_string(),
+            or_none(acknowledged),
+            or_none(muted),
+            line(&alert.cause),
+        ];
+        grid.row_wide(row, behind);
     }
-    grid.to_string()
+    grid.and_more(alerts.next_cursor.as_ref())
 }
 
 /// One alert.
@@ -192,7 +209,7 @@ struct LastFailure {
 }
 
 /// Channels below each other.
-pub(crate) fn channels(channels: &Items<Channel>) -> String {
+pub(crate) fn channels(channels: &Items<Channel>) -> Grid {
     let mut grid = Grid::new(
         &[
             "CHANNEL",
@@ -225,7 +242,7 @@ pub(crate) fn channels(channels: &Items<Channel>) -> String {
             line(error.unwrap_or("-")),
         ]);
     }
-    grid.to_string()
+    grid
 }
 
 /// What came of a test.
@@ -281,7 +298,8 @@ mod tests {
         let text = list(&Items {
             items: vec![alert()],
             next_cursor: None,
-        });
+        })
+        .to_string();
         assert!(
             text.contains("disconnected") && text.contains("shop"),
             "{text}"

@@ -60,7 +60,7 @@ pub(crate) struct Verified {
 }
 
 /// `bcdr audit list`
-pub(crate) fn list(entries: &Items<Row>) -> String {
+pub(crate) fn list(entries: &Items<Row>) -> Grid {
     let headers = [
         "NUMBER", "AT", "WHO", "FROM", "ACTION", "OBJECT", "OUTCOME", "CODE", "COUNT",
     ];
@@ -82,7 +82,7 @@ pub(crate) fn list(entries: &Items<Row>) -> String {
             entry.count.to_string(),
         ]);
     }
-    format!("{grid}{}", super::and_more(entries.next_cursor.as_ref()))
+    grid.and_more(entries.next_cursor.as_ref())
 }
 
 /// `bcdr audit head`: what is to be kept is in a line of its own.
@@ -175,7 +175,7 @@ mod tests {
         }
         let text = r#"{"items":[{"sequence":1,"at":"T","actor":{"kind":"unknown","name":"a\u001b[31m"},
             "action":"authenticate","outcome":"refused","count":30}],"next_cursor":null}"#;
-        let shown = list(&serde_json::from_str(text).unwrap());
+        let shown = list(&serde_json::from_str(text).unwrap()).to_string();
         assert!(shown.contains("30") && !shown.contains('\u{1b}'), "{shown}");
     }
 }

@@ -28,22 +28,30 @@ impl Branch {
 }
 
 /// `bcdr branch list`
-pub(crate) fn list(branches: &Items<Branch>) -> String {
+pub(crate) fn list(branches: &Items<Branch>) -> Grid {
     let mut grid = Grid::new(
         &["ID", "GROUP", "REASON", "STATE", "MADE", "NEWEST POINT"],
         &[],
-    );
+    )
+    .wide(&["MADE FOR", "BEGAN AS POINT", "GENERATION", "CAUSE"]);
     for branch in &branches.items {
-        grid.row([
+        let row = [
             branch.id.clone(),
             branch.group_name.clone(),
             branch.reason.replace('_', " "),
             branch.state.clone(),
             branch.created_at.clone(),
             branch.newest(),
-        ]);
+        ];
+        let behind = [
+            or_none(branch.made_for.as_deref()),
+            branch.base_point.clone(),
+            branch.generation.to_string(),
+            or_none(branch.cause.as_deref()),
+        ];
+        grid.row_wide(row, behind);
     }
-    grid.to_string()
+    grid
 }
 
 /// `bcdr branch show`

@@ -216,7 +216,7 @@ fn seen(reason: Option<&String>, observed: Option<&String>) -> String {
 }
 
 /// `bcdr drill list`
-pub(crate) fn list(drills: &Items<Drill>) -> String {
+pub(crate) fn list(drills: &Items<Drill>) -> Grid {
     let headers = [
         "ID",
         "GROUP",
@@ -226,9 +226,9 @@ pub(crate) fn list(drills: &Items<Drill>) -> String {
         "REQUESTED",
         "REASON",
     ];
-    let mut grid = Grid::new(&headers, &[4]);
+    let mut grid = Grid::new(&headers, &[4]).wide(&["FINISHED", "POINT'S TIME", "JOB"]);
     for drill in &drills.items {
-        grid.row([
+        let row = [
             drill.id.clone(),
             or_unknown(drill.group_name.clone()),
             drill.point.id.clone(),
@@ -238,9 +238,15 @@ pub(crate) fn list(drills: &Items<Drill>) -> String {
                 .map_or_else(|| NONE.to_owned(), units::seconds),
             drill.requested_at.clone(),
             drill.reason().map(line).unwrap_or_default(),
-        ]);
+        ];
+        let behind = [
+            or_none(drill.finished_at.as_deref()),
+            or_unknown(drill.point.time.clone()),
+            drill.job.clone(),
+        ];
+        grid.row_wide(row, behind);
     }
-    format!("{grid}{}", super::and_more(drills.next_cursor.as_ref()))
+    grid.and_more(drills.next_cursor.as_ref())
 }
 
 /// One drill.

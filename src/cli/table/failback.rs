@@ -59,20 +59,26 @@ impl Failback {
 }
 
 /// `bcdr failback list`
-pub(crate) fn list(failbacks: &Items<Failback>) -> String {
+pub(crate) fn list(failbacks: &Items<Failback>) -> Grid {
     let headers = ["ID", "GROUP", "SEED", "STATE", "SENT", "REQUESTED"];
-    let mut grid = Grid::new(&headers, &[4]);
+    let mut grid = Grid::new(&headers, &[4]).wide(&["FINISHED", "BRANCH", "JOB"]);
     for failback in &failbacks.items {
-        grid.row([
+        let row = [
             failback.course.id.clone(),
             or_unknown(failback.course.group_name.clone()),
             failback.seed.clone(),
             failback.state(),
             units::bytes(failback.sent_bytes),
             failback.course.requested_at.clone(),
-        ]);
+        ];
+        let behind = [
+            or_none(failback.course.finished_at.as_deref()),
+            failback.branch.clone(),
+            failback.course.job.clone(),
+        ];
+        grid.row_wide(row, behind);
     }
-    format!("{grid}{}", super::and_more(failbacks.next_cursor.as_ref()))
+    grid.and_more(failbacks.next_cursor.as_ref())
 }
 
 /// One failback.

@@ -79,20 +79,27 @@ pub(crate) fn preview(preview: &Preview) -> String {
 }
 
 /// `bcdr failover list`
-pub(crate) fn list(failovers: &Items<Failover>) -> String {
+pub(crate) fn list(failovers: &Items<Failover>) -> Grid {
     let headers = ["ID", "GROUP", "MODE", "POINT", "STATE", "REQUESTED"];
-    let mut grid = Grid::new(&headers, &[]);
+    let mut grid = Grid::new(&headers, &[]).wide(&["FINISHED", "POINT'S TIME", "BRANCH", "JOB"]);
     for failover in &failovers.items {
-        grid.row([
+        let row = [
             failover.course.id.clone(),
             or_unknown(failover.course.group_name.clone()),
             failover.mode.clone(),
             or_none(failover.point.as_deref()),
             failover.state(),
             failover.course.requested_at.clone(),
-        ]);
+        ];
+        let behind = [
+            or_none(failover.course.finished_at.as_deref()),
+            or_none(failover.point_time.as_deref()),
+            or_none(failover.branch.as_deref()),
+            failover.course.job.clone(),
+        ];
+        grid.row_wide(row, behind);
     }
-    format!("{grid}{}", super::and_more(failovers.next_cursor.as_ref()))
+    grid.and_more(failovers.next_cursor.as_ref())
 }
 
 /// One failover.

@@ -216,7 +216,7 @@ impl Group {
 }
 
 /// `bcdr group list`, and a part of `bcdr status`
-pub(crate) fn list(groups: &[Group]) -> String {
+pub(crate) fn list(groups: &[Group]) -> Grid {
     let headers = [
         "GROUP",
         "REPLICATION",
@@ -226,10 +226,17 @@ pub(crate) fn list(groups: &[Group]) -> String {
         "DRILL",
         "VOLUMES",
     ];
-    let mut grid = Grid::new(&headers, &[3, 6]);
+    let mut grid = Grid::new(&headers, &[3, 6]).wide(&[
+        "ID",
+        "PLACEMENT",
+        "READINESS",
+        "GATEWAY",
+        "CAPTURE",
+        "JOURNAL",
+    ]);
     for group in groups {
         let drill = group.drill.as_ref().map(|drill| drill.state.clone());
-        grid.row([
+        let row = [
             group.name.clone(),
             group.replication(),
             group.health.level.clone(),
@@ -237,13 +244,32 @@ pub(crate) fn list(groups: &[Group]) -> String {
             group.latest(),
             or_unknown(drill),
             group.volumes.len().to_string(),
-        ]);
+        ];
+        grid.row_wide(row, behind(group));
     }
-    grid.to_string()
+    grid
+}
+
+/// What a list shows of a group where there is room.
+fn behind(group: &Group) -> [String; 6] {
+    let connected = |connected: Option<bool>| {
+        let known = connected.map(|is| if is { "connected" } else { "not connected" });
+        known.unwrap_or(UNKNOWN).to_owned()
+    };
+    let readiness = group.readiness.as_ref().map(|axis| axis.state.clone());
+    let capture = group.capture.as_ref();
+    [
+        group.id.clone(),
+        or_unknown(group.placement.clone()),
+        or_unknown(readiness),
+        connected(group.gateway.as_ref().map(|gateway| gateway.connected)),
+        connected(capture.map(|capture| capture.connected)),
+        bytes_or_unknown(capture.and_then(|capture| capture.journal_used_bytes)),
+    ]
 }
 
 /// A page of groups.
-pub(crate) fn page(groups: &Items<Group>) -> String {
+pub(crate) fn page(groups: &Items<Group>) -> Grid {
     list(&groups.items)
 }
 
@@ -445,7 +471,7 @@ pub(crate) mod tests {
         let with = |rpo: &str| {
             let text = GROUP.replace(r#""rpo_seconds":null,"rpo_known":false"#, rpo);
             let group: Group = serde_json::from_str(&text).unwrap();
-            list(&[group])
+            list(&[group]).to_string()
         };
         assert!(with(r#""rpo_seconds":0.5,"rpo_known":true"#).contains("0.50 s"));
         let blind = with(r#""rpo_seconds":0.0,"rpo_known":false"#);

@@ -1,6 +1,6 @@
 //! Jobs for people.
 
-use super::{Fields, Grid, or_none, point::Point};
+use super::{Fields, Grid, line, or_none, point::Point};
 use crate::cli::{client::Items, wait::JobError};
 use serde::Deserialize;
 
@@ -36,22 +36,31 @@ struct JobResult {
 }
 
 /// `bcdr job list`
-pub(crate) fn list(jobs: &Items<Job>) -> String {
+pub(crate) fn list(jobs: &Items<Job>) -> Grid {
     let mut grid = Grid::new(
         &["ID", "KIND", "SUBJECT", "STATE", "CREATED", "FINISHED"],
         &[],
-    );
+    )
+    .wide(&["GROUP", "PHASE", "STARTED", "REASON"]);
     for job in &jobs.items {
-        grid.row([
+        let row = [
             job.id.clone(),
             job.kind.clone(),
             or_none(job.subject.as_deref()),
             job.state.clone(),
             job.created_at.clone(),
             or_none(job.finished_at.as_deref()),
-        ]);
+        ];
+        let reason = job.error.as_ref().map(|error| line(&error.detail));
+        let behind = [
+            or_none(job.group.as_deref()),
+            or_none(job.phase.as_deref()),
+            or_none(job.started_at.as_deref()),
+            or_none(reason.as_deref()),
+        ];
+        grid.row_wide(row, behind);
     }
-    format!("{grid}{}", super::and_more(jobs.next_cursor.as_ref()))
+    grid.and_more(jobs.next_cursor.as_ref())
 }
 
 /// One job.

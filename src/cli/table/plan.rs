@@ -20,7 +20,7 @@ pub(crate) struct Plan {
 }
 
 /// `bcdr plan list`
-pub(crate) fn list(plans: &Items<Plan>) -> String {
+pub(crate) fn list(plans: &Items<Plan>) -> Grid {
     let headers = ["PLAN", "VERSION", "STEPS", "GROUPS", "APPLIED", "BY"];
     let mut grid = Grid::new(&headers, &[1, 2]);
     for plan in &plans.items {
@@ -33,7 +33,7 @@ pub(crate) fn list(plans: &Items<Plan>) -> String {
             plan.applied_by.clone(),
         ]);
     }
-    format!("{grid}{}", super::and_more(plans.next_cursor.as_ref()))
+    grid.and_more(plans.next_cursor.as_ref())
 }
 
 /// One plan.
@@ -356,11 +356,11 @@ impl Run {
 }
 
 /// `bcdr plan run list`
-pub(crate) fn runs(runs: &Items<Run>) -> String {
+pub(crate) fn runs(runs: &Items<Run>) -> Grid {
     let headers = ["ID", "PLAN", "VERSION", "MODE", "STATE", "BEGAN", "BY"];
-    let mut grid = Grid::new(&headers, &[2]);
+    let mut grid = Grid::new(&headers, &[2]).wide(&["ENDED", "AT", "HELD UP BY"]);
     for run in &runs.items {
-        grid.row([
+        let row = [
             run.id.clone(),
             run.plan.clone(),
             run.version.to_string(),
@@ -368,9 +368,15 @@ pub(crate) fn runs(runs: &Items<Run>) -> String {
             run.state(),
             run.began_at.clone(),
             run.operator.clone(),
-        ]);
+        ];
+        let behind = [
+            or_none(run.ended_at.as_deref()),
+            or_none(run.at.as_deref()),
+            or_none(run.holding_up().map(|(step, _)| step)),
+        ];
+        grid.row_wide(row, behind);
     }
-    format!("{grid}{}", super::and_more(runs.next_cursor.as_ref()))
+    grid.and_more(runs.next_cursor.as_ref())
 }
 
 /// One run.

@@ -1,6 +1,6 @@
 //! Points for people.
 
-use super::{Grid, NONE, and_more, or_none};
+use super::{Grid, NONE, or_none};
 use crate::cli::{client::Items, table::Fields, units};
 use serde::Deserialize;
 
@@ -50,7 +50,7 @@ impl Point {
 }
 
 /// `bcdr point list`
-pub(crate) fn list(points: &Items<Point>) -> String {
+pub(crate) fn list(points: &Items<Point>) -> Grid {
     let headers = ["ID", "TIME", "COVERS UNTIL", "KIND", "LABEL", "UNKNOWN"];
     let mut grid = Grid::new(&headers, &[5]);
     for point in &points.items {
@@ -63,7 +63,7 @@ pub(crate) fn list(points: &Items<Point>) -> String {
             point.unknown(),
         ]);
     }
-    format!("{grid}{}", and_more(points.next_cursor.as_ref()))
+    grid.and_more(points.next_cursor.as_ref())
 }
 
 /// One point.
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_list_shows_times_that_can_be_given_back_to_at() {
         assert_eq!(
-            list(&serde_json::from_str(LIST).unwrap()),
+            list(&serde_json::from_str(LIST).unwrap()).to_string(),
             "ID       TIME                         COVERS UNTIL                 KIND              LABEL           UNKNOWN\n\
              2-48211  2026-11-03T10:00:00.000001Z  2026-11-03T10:00:01.000000Z  bookmark          before-upgrade        -\n\
              2-48000  2026-11-03T09:59:59.000000Z  2026-11-03T10:00:00.000000Z  crash_consistent  -                 4 KiB\n\

@@ -88,7 +88,7 @@ fn level(level: Option<u8>) -> String {
 }
 
 /// `bcdr report list`
-pub(crate) fn list(reports: &Items<Row>) -> String {
+pub(crate) fn list(reports: &Items<Row>) -> Grid {
     let headers = [
         "NUMBER",
         "ID",
@@ -120,7 +120,7 @@ pub(crate) fn list(reports: &Items<Row>) -> String {
             report.requested_at.clone(),
         ]);
     }
-    format!("{grid}{}", super::and_more(reports.next_cursor.as_ref()))
+    grid.and_more(reports.next_cursor.as_ref())
 }
 
 /// One report.
@@ -288,7 +288,7 @@ mod tests {
     fn what_was_not_measured_is_unknown() {
         let text = r#"{"items":[{"id":"rep-1","number":3,"kind":"drill","subject":"drl-1","group_name":"lab",
             "result":"failed","requested_at":"T","rto_ms":null,"rpo_worst_ms":1200,"level":null}],"next_cursor":null}"#;
-        let shown = list(&serde_json::from_str(text).unwrap());
+        let shown = list(&serde_json::from_str(text).unwrap()).to_string();
         assert!(
             shown.contains("unknown") && shown.contains("1.20 s"),
             "{shown}"

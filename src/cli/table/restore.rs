@@ -91,20 +91,27 @@ pub(crate) fn preview(preview: &Preview) -> String {
 }
 
 /// `bcdr restore list`
-pub(crate) fn list(restores: &Items<Restore>) -> String {
+pub(crate) fn list(restores: &Items<Restore>) -> Grid {
     let headers = ["ID", "GROUP", "POINT", "UNDO WITH", "STATE", "REQUESTED"];
-    let mut grid = Grid::new(&headers, &[]);
+    let mut grid = Grid::new(&headers, &[]).wide(&["FINISHED", "POINT'S TIME", "UNDOES", "JOB"]);
     for restore in &restores.items {
-        grid.row([
+        let row = [
             restore.course.id.clone(),
             or_unknown(restore.course.group_name.clone()),
             or_none(restore.point.as_deref()),
             or_none(restore.undo_point.as_deref()),
             restore.state(),
             restore.course.requested_at.clone(),
-        ]);
+        ];
+        let behind = [
+            or_none(restore.course.finished_at.as_deref()),
+            or_none(restore.point_time.as_deref()),
+            or_none(restore.undoes.as_deref()),
+            restore.course.job.clone(),
+        ];
+        grid.row_wide(row, behind);
     }
-    format!("{grid}{}", super::and_more(restores.next_cursor.as_ref()))
+    grid.and_more(restores.next_cursor.as_ref())
 }
 
 /// One restore.

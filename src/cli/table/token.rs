@@ -37,7 +37,7 @@ impl Token {
 }
 
 /// `bcdr token list`
-pub(crate) fn list(tokens: &Items<Token>) -> String {
+pub(crate) fn list(tokens: &Items<Token>) -> Grid {
     let mut grid = Grid::new(&["ID", "NAME", "ROLE", "GROUPS", "MADE", "ENDS"], &[]);
     for token in &tokens.items {
         grid.row([
@@ -49,7 +49,7 @@ pub(crate) fn list(tokens: &Items<Token>) -> String {
             token.ends(),
         ]);
     }
-    grid.to_string()
+    grid
 }
 
 /// `bcdr token create`
@@ -80,7 +80,7 @@ mod tests {
             items: vec![kept],
             next_cursor: None,
         };
-        let listed = list(&items);
+        let listed = list(&items).to_string();
         assert!(
             !listed.contains("bcdr_00") && listed.contains(" all "),
             "{listed}"

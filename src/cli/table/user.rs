@@ -22,18 +22,20 @@ impl User {
 }
 
 /// `bcdr user list`
-pub(crate) fn list(users: &Items<User>) -> String {
-    let mut grid = Grid::new(&["NAME", "ROLE", "SIGN-IN", "MADE", "ID"], &[]);
+pub(crate) fn list(users: &Items<User>) -> Grid {
+    let mut grid =
+        Grid::new(&["NAME", "ROLE", "SIGN-IN", "MADE", "ID"], &[]).wide(&["PASSWORD SET"]);
     for user in &users.items {
-        grid.row([
+        let row = [
             user.name.clone(),
             user.role.clone(),
             user.sign_in().to_owned(),
             user.created_at.clone(),
             user.id.clone(),
-        ]);
+        ];
+        grid.row_wide(row, [user.password_set_at.clone()]);
     }
-    grid.to_string()
+    grid
 }
 
 /// One user.
@@ -58,7 +60,7 @@ mod tests {
             "created_at":"2026-11-09T09:00:00Z","password_set_at":"2026-11-10T09:00:00Z"}],"next_cursor":null}"#;
         let users: Items<User> = serde_json::from_str(text).unwrap();
         assert_eq!(
-            list(&users),
+            list(&users).to_string(),
             "NAME  ROLE      SIGN-IN  MADE                  ID\n\
              ada   operator  refused  2026-11-09T09:00:00Z  usr-1\n"
         );

@@ -43,22 +43,30 @@ impl View {
 }
 
 /// `bcdr view list`
-pub(crate) fn list(views: &Items<View>) -> String {
+pub(crate) fn list(views: &Items<View>) -> Grid {
     let mut grid = Grid::new(
         &["ID", "GROUP", "POINT", "TIME", "STATE", "LEASE ENDS"],
         &[],
-    );
+    )
+    .wide(&["BRANCH", "VOLUMES", "REASON"]);
     for view in &views.items {
-        grid.row([
+        let row = [
             view.id.clone(),
             super::or_unknown(view.group_name.clone()),
             view.point.id.clone(),
             super::or_unknown(view.point.time.clone()),
             view.state.clone(),
             view.lease(),
-        ]);
+        ];
+        let volumes: Vec<_> = view.volumes.iter().map(|one| one.name.as_str()).collect();
+        let behind = [
+            or_none(view.branch.as_deref()),
+            volumes.join(", "),
+            or_none(view.reason.as_deref()),
+        ];
+        grid.row_wide(row, behind);
     }
-    grid.to_string()
+    grid
 }
 
 /// One view.

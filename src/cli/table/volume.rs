@@ -20,7 +20,7 @@ pub(crate) struct Volume {
 }
 
 /// `bcdr volume list`
-pub(crate) fn list(volumes: &Items<Volume>) -> String {
+pub(crate) fn list(volumes: &Items<Volume>) -> Grid {
     let headers = ["GROUP", "NAME", "ID", "SIZE", "WRITTEN", "WRITES"];
     let mut grid = Grid::new(&headers, &[3, 4, 5]);
     for volume in &volumes.items {
@@ -33,7 +33,7 @@ pub(crate) fn list(volumes: &Items<Volume>) -> String {
             or_unknown(volume.writes.map(|writes| writes.to_string())),
         ]);
     }
-    grid.to_string()
+    grid
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
             {"id":"vol-2","group":"grp-1","group_name":"lab","name":"data","number":1,
             "size_bytes":512,"written_bytes":0,"writes":12}],"next_cursor":null}"#;
         assert_eq!(
-            list(&serde_json::from_str(text).unwrap()),
+            list(&serde_json::from_str(text).unwrap()).to_string(),
             "GROUP  NAME  ID      SIZE  WRITTEN   WRITES\n\
              lab    root  vol-1  1 GiB  unknown  unknown\n\
              lab    data  vol-2  512 B      0 B       12\n"
