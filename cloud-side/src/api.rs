@@ -14,6 +14,7 @@ mod answer;
 mod audit;
 mod audited;
 mod branches;
+mod configuration;
 mod console;
 mod document;
 mod drills;
@@ -86,7 +87,8 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(session::routes())
             .merge(users::routes())
             .merge(tokens::routes())
-            .merge(audit::routes()),
+            .merge(audit::routes())
+            .merge(configuration::routes()),
     )
 }
 

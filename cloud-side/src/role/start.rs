@@ -434,6 +434,7 @@ impl Opened {
             audit,
             alerts,
             events: self.events,
+            applying: tokio::sync::Mutex::default(),
         });
         let parts = Parts {
             lock: self.lock,

@@ -67,6 +67,12 @@ pub(super) async fn short_fields(
     Ok((Request::from_parts(parts, Body::from(bytes)), changes))
 }
 
+/// The short fields of a body that was read.
+pub(super) fn of(body: serde_json::Value) -> BTreeMap<String, String> {
+    let Kept(changes) = Kept::deserialize(body).unwrap_or_default();
+    changes
+}
+
 fn is_too_long(error: &axum::Error) -> bool {
     let source = std::error::Error::source(error);
     source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
