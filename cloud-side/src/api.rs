@@ -15,6 +15,7 @@ mod audit;
 mod audited;
 mod bounds;
 mod branches;
+mod configuration;
 mod console;
 mod document;
 mod drills;
@@ -88,7 +89,8 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(session::routes())
             .merge(users::routes())
             .merge(tokens::routes())
-            .merge(audit::routes()),
+            .merge(audit::routes())
+            .merge(configuration::routes()),
     )
 }
 

@@ -22,6 +22,7 @@ mod watched;
 
 pub use batches::{BatchPlace, BatchRow, MarkerRow, PageOrder, PointPage};
 pub use documents::{Document, DocumentKey, DocumentRow, TokenRecord, ViewRecord};
+pub(crate) use groups::check_names;
 pub use groups::{CreateGroupError, GroupRecord, NewVolume, VolumeRecord};
 pub use labels::ReserveLabelError;
 pub use lineages::{Checkpoint, LogPosition};

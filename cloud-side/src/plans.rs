@@ -174,7 +174,16 @@ impl Plans {
 
     /// Judges a plan, with the groups there are.
     pub(crate) fn judge(&self, plan: &Plan) -> Result<Checked, Vec<Fault>> {
-        let checked = plan.check(|name| self.parts.groups.find(name).is_some())?;
+        self.judge_with(plan, |_| false)
+    }
+
+    /// The same, with groups that are to be made before it.
+    pub(crate) fn judge_with(
+        &self,
+        plan: &Plan,
+        will_be: impl Fn(&str) -> bool,
+    ) -> Result<Checked, Vec<Fault>> {
+        let checked = plan.check(|name| self.parts.groups.find(name).is_some() || will_be(name))?;
         let groups = plan.groups();
         let of_groups = groups.filter_map(|(step, group)| launch::read(step, group).err());
         let hands = &*self.parts.outside;

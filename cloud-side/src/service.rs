@@ -73,6 +73,8 @@ pub(crate) struct Service {
     pub(crate) audit: Arc<Audit>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) events: Arc<Events>,
+    /// Held by the one configuration that is being applied.
+    pub(crate) applying: tokio::sync::Mutex<()>,
 }
 
 impl Service {

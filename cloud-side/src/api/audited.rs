@@ -12,8 +12,10 @@
 
 mod doors;
 mod fields;
+mod parts;
 
 pub(super) use doors::open;
+pub(super) use parts::{Part, Parts};
 
 use super::{bounds::Hidden, document::operations};
 use crate::audit::{AUTHENTICATE, Audit, AuditError, Stranger};
@@ -49,6 +51,9 @@ pub(super) const EMERGENCY: [&str; 7] = [
 ];
 /// What is entered also when it was only read.
 const SENSITIVE: [&str; 3] = ["read_evidence", "list_audit", "export_audit"];
+/// What does several things, each of which has entries of its own.
+const IN_PARTS: [&str; 1] = ["apply_configuration"];
+
 /// What the layers share.
 struct Witness {
     audit: Arc<Audit>,
@@ -301,7 +306,7 @@ async fn change(
     actor: Actor,
     asked: &Asked,
     changes: BTreeMap<String, String>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let mut draft = asked.draft(actor, Outcome::Begun);
@@ -335,6 +340,10 @@ async fn change(
     };
     if let Some(draft) = &mut end.draft {
         draft.began = began;
+    }
+    if asked.is_one_of(&IN_PARTS) {
+        let parts = Parts::new(Arc::clone(&witness.audit), draft);
+        request.extensions_mut().insert(parts);
     }
     let response = next.run(request).await;
     if let Some(mut draft) = end.draft.take() {
@@ -408,7 +417,7 @@ mod tests {
     fn what_is_named_here_are_operations_of_the_document() {
         let document: Value = serde_json::from_str(&crate::api::openapi_json()).unwrap();
         let text = document.to_string();
-        for action in EMERGENCY.iter().chain(&SENSITIVE) {
+        for action in EMERGENCY.iter().chain(&SENSITIVE).chain(&IN_PARTS) {
             let id = format!("\"operationId\":\"{action}\"");
             assert!(text.contains(&id), "{action}");
         }

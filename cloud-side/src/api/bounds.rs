@@ -115,6 +115,8 @@ pub(super) fn about(operation: &str) -> Option<About> {
         "show_volume" => About::Volume,
         // Alerts are also about gateways, space and clocks; plans are about several groups.
         "create_group"
+        | "export_configuration"
+        | "apply_configuration"
         | "list_alerts"
         | "show_alert"
         | "acknowledge_alert"

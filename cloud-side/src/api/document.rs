@@ -30,6 +30,7 @@ use utoipa::{
         (name = "plans", description = "Recovery of several groups in order, and its runs"),
         (name = "reports", description = "Signed reports of drills and recoveries, and runbooks"),
         (name = "audit", description = "Who did what, chained and signed"),
+        (name = "configuration", description = "Everything that is set over this API, as one document"),
         (name = "access", description = "Users, tokens, and sessions of the console"),
         (name = "alerts", description = "What is wrong, its life, and the channels that tell it"),
         (name = "events", description = "What changed, as a list and as a stream"),

@@ -7,7 +7,7 @@ use super::{
     readiness::ReadinessAxis,
 };
 use crate::{
-    catalog::{CreateGroupError, NewVolume},
+    catalog::{CreateGroupError, NewVolume, check_names},
     clock,
     drills::DrillState,
     groups::{
@@ -414,22 +414,47 @@ async fn list(
 }
 
 /// A group to be made.
-#[derive(Debug, Deserialize, ToSchema)]
-struct NewGroup {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct NewGroup {
     /// Its name: 1 to 63 letters, digits, hyphens and underscores.
-    name: String,
+    pub(super) name: String,
     /// Its volumes, in the order of the machine's disks.
-    volumes: Vec<NewVolumeBody>,
+    pub(super) volumes: Vec<NewVolumeBody>,
 }
 
 /// A volume of a group to be made.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = NewVolume)]
-struct NewVolumeBody {
+pub(super) struct NewVolumeBody {
     /// Its name, unique in the group.
-    name: String,
+    pub(super) name: String,
     /// Its size in bytes, a multiple of 512.
-    size_bytes: u64,
+    pub(super) size_bytes: u64,
+}
+
+impl NewGroup {
+    /// What the catalog is told of its volumes.
+    fn volumes(&self) -> Vec<NewVolume> {
+        let volume = |volume: &NewVolumeBody| NewVolume {
+            name: volume.name.clone(),
+            size_bytes: Some(volume.size_bytes),
+        };
+        self.volumes.iter().map(volume).collect()
+    }
+
+    /// Judges it, whatever other groups there are.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        check_volumes(&self.volumes)?;
+        check_names(&self.name, &self.volumes()).map_err(|error| not_created(error.into()))
+    }
+}
+
+/// Makes a group.
+pub(super) async fn make(service: &Api, wanted: NewGroup) -> Result<Arc<Group>, Problem> {
+    check_volumes(&wanted.volumes)?;
+    let volumes = wanted.volumes();
+    let made = service.create_group(wanted.name, volumes).await;
+    made.map_err(not_created)
 }
 
 /// Makes a group. Its id, stream and volume ids go into the capture's configuration.
@@ -454,19 +479,7 @@ async fn create(
     Problem,
 > {
     let service = State(service);
-    check_volumes(&wanted.volumes)?;
-    let volumes = wanted
-        .volumes
-        .into_iter()
-        .map(|volume| NewVolume {
-            name: volume.name,
-            size_bytes: Some(volume.size_bytes),
-        })
-        .collect();
-    let group = service
-        .create_group(wanted.name, volumes)
-        .await
-        .map_err(not_created)?;
+    let group = make(&service, wanted).await?;
     let location = answer::location(format_args!("groups/{}", group.id()));
     let body = GroupBody::read(&service, group).await?;
     Ok((StatusCode::CREATED, location, ApiJson(body)))

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an operation that is not here is refused to everybody, and a test fails. What an
 //! operation needs besides, because of what its request says, its handler asks of the principal; that
-//! is only so for runs of plans.
+//! is only so for runs of plans and for configurations.
 
 use super::{audited::EMERGENCY, document::operations};
 use axum::http::Method;
@@ -76,6 +76,10 @@ fn needed(operation: &str) -> Option<Permission> {
         | "confirm_restore_disks"
         | "retry_restore"
         | "undo_restore" => P::Recover,
+        // Each part that is in the document needs what its own route needs.
+        "apply_configuration" => P::Drill,
+        // Users are a part of it.
+        "export_configuration" => P::Audit,
         "list_users" | "show_user" | "list_tokens" => P::Audit,
         "list_audit" | "show_audit_head" | "export_audit" => P::Audit,
         "create_user" | "change_user" | "set_user_password" | "remove_user" | "create_token"

@@ -110,7 +110,7 @@ impl PlanBody {
 }
 
 /// Whether a version is expected; 0 stands for none, also in a tag.
-fn admitted(expected: Expected) -> impl Fn(u32) -> bool + Send {
+pub(super) fn admitted(expected: Expected) -> impl Fn(u32) -> bool + Send {
     move |found| match found {
         0 => expected.admits(None) || expected == Expected::Versions(vec!["0".to_owned()]),
         found => expected.admits(Some(&found)),

@@ -16,6 +16,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use bcdr_format::GroupId;
 use bcdr_http::{ApiJson, ApiPath, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -103,7 +104,7 @@ fn found(service: &Api, group: &Group) -> Result<Schedule, Problem> {
 }
 
 /// The version of a schedule: no two are set at one instant, and what it did since is none of it.
-fn version(schedule: &Schedule) -> i64 {
+pub(super) fn version(schedule: &Schedule) -> i64 {
     schedule.set_at.0
 }
 
@@ -149,22 +150,22 @@ async fn show(
 }
 
 /// A schedule to be set.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewSchedule {
+pub(super) struct NewSchedule {
     /// Seconds from one drill to the next: an hour to 731 days.
-    every_seconds: u64,
+    pub(super) every_seconds: u64,
     /// The time of the day, `HH:MM`; goes with whole days only.
     #[schema(value_type = Option<String>)]
-    at: Option<jiff::civil::Time>,
+    pub(super) at: Option<jiff::civil::Time>,
     /// The time zone of that, such as `Asia/Shanghai`; UTC by default.
-    zone: Option<String>,
+    pub(super) zone: Option<String>,
     /// Which point is booted; the latest by default.
-    point: Option<PointChoice>,
+    pub(super) point: Option<PointChoice>,
     /// Seconds for which the machine is held after its last rung; 0 by default, a day at most.
-    hold_seconds: Option<u32>,
+    pub(super) hold_seconds: Option<u32>,
     /// How the machine looks and how it is judged; every part has a default.
-    launch_settings: Option<LaunchSettings>,
+    pub(super) launch_settings: Option<LaunchSettings>,
 }
 
 /// Sets when a group is drilled, in place of what was set before. The first drill is due one cadence
@@ -193,19 +194,32 @@ async fn set(
     let service = State(service);
     let group = answer::group(&service, &name)?;
     let expected = Expected::read(&headers)?;
-    let schedule = read(&group, wanted)?;
-    let set = schedule.clone();
-    let is_as_expected = move |found: Option<&Schedule>| is_admitted(&expected, found);
-    let was = service.schedules.set(set, is_as_expected).await;
-    if !was.map_err(answer::catalog)? {
-        return Err(not_as_read(&group));
-    }
+    let schedule = put(&service, &group, wanted, expected).await?;
     let version = version(&schedule);
     let body = ScheduleBody::read(&service, &group, schedule);
     tagged_change(version, &body)
 }
 
-fn read(group: &Group, wanted: NewSchedule) -> Result<Schedule, Problem> {
+/// Sets when a group is drilled.
+pub(super) async fn put(
+    service: &Api,
+    group: &Group,
+    wanted: NewSchedule,
+    expected: Expected,
+) -> Result<Schedule, Problem> {
+    let schedule = read(group.id(), wanted)?;
+    let set = schedule.clone();
+    let is_as_expected = move |found: Option<&Schedule>| is_admitted(&expected, found);
+    let was = service.schedules.set(set, is_as_expected).await;
+    if was.map_err(answer::catalog)? {
+        Ok(schedule)
+    } else {
+        Err(not_as_read(group))
+    }
+}
+
+/// Judges a schedule to be set; what it is then.
+pub(super) fn read(group: GroupId, wanted: NewSchedule) -> Result<Schedule, Problem> {
     let now = clock::wall();
     let zone = wanted.zone.as_deref().unwrap_or("UTC");
     let cadence = Cadence::new(wanted.every_seconds, wanted.at, zone, now)
@@ -228,7 +242,7 @@ fn read(group: &Group, wanted: NewSchedule) -> Result<Schedule, Problem> {
             .map_err(|error| Problem::invalid(error.to_string()).field("launch_settings"))?;
     }
     Ok(Schedule {
-        group: group.id(),
+        group,
         cadence,
         point,
         hold_seconds,
@@ -261,12 +275,21 @@ async fn remove(
 ) -> Result<StatusCode, Problem> {
     let service = State(service);
     let group = answer::group(&service, &name)?;
-    let expected = Expected::read(&headers)?;
+    take_away(&service, &group, Expected::read(&headers)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a group's schedule.
+pub(super) async fn take_away(
+    service: &Api,
+    group: &Group,
+    expected: Expected,
+) -> Result<(), Problem> {
     let is_as_expected = move |found: &Schedule| is_admitted(&expected, Some(found));
     let removed = service.schedules.remove(group.id(), is_as_expected).await;
     if removed.map_err(answer::catalog)? {
-        return Ok(StatusCode::NO_CONTENT);
+        return Ok(());
     }
-    found(&service, &group)?;
-    Err(not_as_read(&group))
+    found(service, group)?;
+    Err(not_as_read(group))
 }

@@ -63,7 +63,7 @@ impl UserBody {
 }
 
 /// The version of a user: everything of it can be set.
-fn version(user: &UserRecord) -> String {
+pub(super) fn version(user: &UserRecord) -> String {
     let UserRecord {
         id,
         name,
@@ -77,7 +77,7 @@ fn version(user: &UserRecord) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
-fn admitted(expected: Expected) -> impl Fn(&UserRecord) -> bool + Send {
+pub(super) fn admitted(expected: Expected) -> impl Fn(&UserRecord) -> bool + Send {
     move |user| expected.admits(Some(&version(user)))
 }
 

@@ -219,7 +219,8 @@ impl Catalog {
     }
 }
 
-fn check_names(name: &str, volumes: &[NewVolume]) -> Result<(), CreateGroupError> {
+/// Judges the names of a group and its volumes, whatever other groups there are.
+pub(crate) fn check_names(name: &str, volumes: &[NewVolume]) -> Result<(), CreateGroupError> {
     let names = || volumes.iter().map(|volume| volume.name.as_str());
     if let Some(invalid) = std::iter::once(name)
         .chain(names())

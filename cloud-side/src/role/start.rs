@@ -435,6 +435,7 @@ impl Opened {
             audit,
             alerts,
             events: self.events,
+            applying: tokio::sync::Mutex::default(),
         });
         let parts = Parts {
             lock: self.lock,

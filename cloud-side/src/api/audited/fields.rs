@@ -41,6 +41,12 @@ pub(super) async fn short_fields(
     Ok((request, changes))
 }
 
+/// The short fields of a body that was read.
+pub(super) fn of(body: serde_json::Value) -> BTreeMap<String, String> {
+    let Kept(changes) = Kept::deserialize(body).unwrap_or_default();
+    changes
+}
+
 /// The short fields of an object; whatever else is in it takes no memory.
 #[derive(Default)]
 struct Kept(BTreeMap<String, String>);
