@@ -1,10 +1,11 @@
 // All pages of the console on a lab that the story was run on, and the dialogues that somebody opens from them.
 import { staged } from './staged.mjs';
 
-/** Opens a dialogue by its button. */
-const press = (key) => async (site) => {
+/** Opens a dialogue by its button, and something in it by another. */
+const press = (key, then) => async (site) => {
   await site.press(key);
   await site.dialogue.waitFor();
+  if (then) await site.press(then, site.dialogue);
 };
 
 /** Takes one of the ways of a switch. */
@@ -42,6 +43,7 @@ export async function pages({ installation }) {
     { name: 'plan', path: plan },
     { name: 'plan-edit', path: `${plan}/edit` },
     { name: 'plan-text', path: `${plan}/edit`, after: choose('plan.edit.text') },
+    { name: 'plan-machine', path: `${plan}/edit`, after: choose('plan.step.machine') },
     { name: 'plan-new', path: '/new-plan' },
     { name: 'plan-run', path: await of('plan-runs') },
     { name: 'drills', path: '/drills' },
@@ -63,6 +65,7 @@ export async function pages({ installation }) {
     { name: 'system', path: '/system' },
     { name: 'no-such-page', path: '/no-such-page' },
     { name: 'dialogue-drill', path: group, after: press('drill.do') },
+    { name: 'dialogue-machine', path: group, after: press('drill.do', 'machine.open') },
     { name: 'dialogue-failover', path: group, after: press('failover.do') },
     { name: 'dialogue-bookmark', path: group, after: press('bookmark.do') },
     { name: 'dialogue-view', path: group, after: press('view.do') },

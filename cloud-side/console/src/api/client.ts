@@ -70,6 +70,16 @@ export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
   return data as T;
 }
 
+/** The same, where it is normal that there is none: the API says so with this code. */
+export async function absent<T>(code: string, answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ApiProblem && error.problem?.code === code) return null;
+    throw error;
+  }
+}
+
 /** Whose token this is; throws why the API does not take it. */
 export async function sessionOf(token: string): Promise<Session> {
   const request = new Request(`${origin()}/api/v1/session`);

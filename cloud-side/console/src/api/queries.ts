@@ -7,7 +7,7 @@ import {
 } from '@tanstack/react-query';
 import { type AlertFilter, asked } from '../states/alerts';
 import type { AuditFilter } from '../states/audit';
-import { api, body, file } from './client';
+import { absent, api, body, file } from './client';
 import type { AlertSeverity, PlanMode, PointKind } from './types';
 
 /** Something is happening: look closely. */
@@ -16,6 +16,8 @@ export const QUICK = 1000;
 export const STEADY = 2000;
 /** What changes by somebody's doing. */
 export const SLOW = 4000;
+/** What is not there, and what only grows by the hour. */
+export const RARELY = 60_000;
 
 export const PAGE_SIZE = 50;
 /** Each drill of a list carries its whole report: fewer, and less often. */
@@ -138,12 +140,16 @@ export const preview = (name: string, at: string, interruptedAt: string | undefi
     placeholderData: keepPreviousData,
   });
 
+/** Null for a group that has none, which is no fault. */
 export const schedule = (name: string) =>
   queryOptions({
     queryKey: ['groups', name, 'schedule'],
     queryFn: ({ signal }) =>
-      body(api.GET('/api/v1/groups/{group}/drill-schedule', { params: { path: { group: name } }, signal })),
-    refetchInterval: SLOW,
+      absent(
+        'drill_schedule_not_found',
+        body(api.GET('/api/v1/groups/{group}/drill-schedule', { params: { path: { group: name } }, signal })),
+      ),
+    refetchInterval: ({ state }) => (state.data === null ? RARELY : SLOW),
     retry: false,
   });
 
@@ -363,7 +369,12 @@ export const alertsAbout = (group: string) =>
   queryOptions({
     queryKey: ['alerts', 'about', group],
     queryFn: ({ signal }) =>
-      body(api.GET('/api/v1/alerts', { params: { query: { state: 'active', object: group, limit: 1000 } }, signal })),
+      body(
+        api.GET('/api/v1/alerts', {
+          params: { query: { state: 'active', object: group, limit: 1000 } },
+          signal,
+        }),
+      ),
     refetchInterval: SLOW,
   });
 

@@ -7,6 +7,7 @@ import { groups, planRuns } from '../api/queries';
 import type { Group } from '../api/types';
 import { Direction } from '../parts/Direction';
 import { Empty } from '../parts/Empty';
+import { HealthBadge, ReplicationBadge } from '../parts/Health';
 import { Age } from '../parts/Instant';
 import { Live } from '../parts/Live';
 import { PageHead } from '../parts/PageHead';
@@ -168,11 +169,11 @@ function GroupRow({ group }: { group: Group }) {
         )}
       </Cell>
       <Cell>
-        <StateBadge kind="health" value={group.health.level} />
+        <HealthBadge group={group} />
         {reason && <div className="quiet small">{known('health', reason.code) ?? reason.code}</div>}
       </Cell>
       <Cell>
-        <StateBadge kind="replication" value={group.replication.state} />
+        <ReplicationBadge group={group} />
         {progress && progress.total_bytes > 0 && (
           <div className="quiet small number">
             {Math.floor((100 * progress.done_bytes) / progress.total_bytes)} %

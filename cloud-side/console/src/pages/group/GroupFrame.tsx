@@ -7,6 +7,7 @@ import { group as groupQuery } from '../../api/queries';
 import type { Group } from '../../api/types';
 import { ActionButton, actionOf } from '../../parts/ActionButton';
 import { Direction } from '../../parts/Direction';
+import { HealthBadge } from '../../parts/Health';
 import { Live } from '../../parts/Live';
 import { PageHead } from '../../parts/PageHead';
 import { toGroup } from '../../parts/paths';
@@ -69,7 +70,7 @@ export function GroupFrame() {
                 <>
                   <Direction placement={group.placement} />
                   {group.placement && <StateBadge kind="placement" value={group.placement} />}
-                  <StateBadge kind="health" value={group.health.level} />
+                  <HealthBadge group={group} />
                 </>
               }
               actions={
