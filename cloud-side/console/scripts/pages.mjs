@@ -29,7 +29,8 @@ export async function pages({ installation }) {
   const of = async (list) => `/${list}/${(await newest(installation, list)).id}`;
   const placement = await installation.get(`groups/${first.name}/placement`);
   return [
-    { name: 'groups', path: '/' },
+    { name: 'overview', path: '/' },
+    { name: 'groups', path: '/groups' },
     { name: 'group-now', path: group },
     { name: 'group-timeline', path: `${group}/timeline` },
     { name: 'group-points', path: `${group}/points` },

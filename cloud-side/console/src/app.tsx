@@ -1,5 +1,5 @@
 /** Which address is which page. All of them are the server's `index.html`; see the README. */
-import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router';
+import { createBrowserRouter, type RouteObject, RouterProvider } from 'react-router';
 import { useSignedIn } from './api/signedIn';
 import { AccessPage } from './pages/AccessPage';
 import { AlertsPage } from './pages/AlertsPage';
@@ -27,6 +27,7 @@ import { MovesPage } from './pages/MovesPage';
 import { FailbackPage } from './pages/move/FailbackPage';
 import { FailoverPage } from './pages/move/FailoverPage';
 import { NotFoundPage } from './pages/NotFoundPage';
+import { OverviewPage } from './pages/OverviewPage';
 import { PlansPage } from './pages/PlansPage';
 import { EditPage, NewPlanPage } from './pages/plan/EditPage';
 import { PlanPage } from './pages/plan/PlanPage';
@@ -45,8 +46,8 @@ const routes: RouteObject[] = [
     element: <Shell />,
     errorElement: <BrokenPage />,
     children: [
-      { index: true, element: <GroupsPage /> },
-      { path: 'groups', element: <Navigate to="/" replace /> },
+      { index: true, element: <OverviewPage /> },
+      { path: 'groups', element: <GroupsPage /> },
       {
         path: 'groups/:group',
         element: <GroupFrame />,

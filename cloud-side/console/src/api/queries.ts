@@ -98,6 +98,16 @@ export const allPoints = (name: string) =>
     refetchOnWindowFocus: false,
   });
 
+/** How old the newest point was, hour by hour over the last day: it grows by the hour. */
+export const samples = (name: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'samples'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/groups/{group}/samples', { params: { path: { group: name } }, signal })),
+    staleTime: RARELY,
+    refetchInterval: RARELY,
+  });
+
 export const nearest = (name: string, at: string) =>
   queryOptions({
     queryKey: ['groups', name, 'nearest', at],

@@ -6,10 +6,11 @@ import { api, body } from '../api/client';
 import { serverNow } from '../api/hearing';
 import { group as groupQuery } from '../api/queries';
 import type { Branch } from '../api/types';
-import { fromField, toField } from '../format/instants';
 import { useWords } from '../words/words';
 import { Instant } from './Instant';
 import { ProblemNotice } from './ProblemNotice';
+import { TimeField } from './TimeField';
+import { useTimes } from './times';
 
 interface Props {
   group: string;
@@ -38,6 +39,7 @@ export function firstTime(newest: string | undefined, now: number): number {
 
 export function PointField({ group, value, onChange, branch }: Props) {
   const { t } = useWords();
+  const { fromField, toField } = useTimes();
   const [way, setWay] = useState<Way>(() => wayOf(value));
   const [typed, setTyped] = useState<string | null>(() =>
     wayOf(value) === 'time' ? toField(Date.parse(value)) : null,
@@ -80,9 +82,7 @@ export function PointField({ group, value, onChange, branch }: Props) {
         ]}
       />
       {way === 'time' && (
-        <TextInput
-          type="datetime-local"
-          step={1}
+        <TimeField
           label={t('point.time.field')}
           value={time}
           onChange={(event) => {

@@ -21,7 +21,8 @@ import { staleSince } from './staleness';
 
 /** What a role may not see at all is not offered; its address says why. */
 const PLACES: { to: string; name: Key; needs?: Operation }[] = [
-  { to: '/', name: 'nav.groups' },
+  { to: '/', name: 'nav.overview' },
+  { to: '/groups', name: 'nav.groups' },
   { to: '/alerts', name: 'nav.alerts' },
   { to: '/plans', name: 'nav.plans' },
   { to: '/drills', name: 'nav.drills' },
@@ -36,7 +37,6 @@ const PLACES: { to: string; name: Key; needs?: Operation }[] = [
 ];
 
 const UNDER: Record<string, string> = {
-  '/groups': '/',
   '/failovers': '/moves',
   '/failbacks': '/moves',
   '/plan-runs': '/plans',

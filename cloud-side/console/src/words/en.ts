@@ -7,6 +7,7 @@ import { drill } from './en/drill';
 import { group } from './en/group';
 import { line } from './en/line';
 import { move } from './en/move';
+import { overview } from './en/overview';
 import { plan } from './en/plan';
 import { report } from './en/report';
 import { restore } from './en/restore';
@@ -23,6 +24,7 @@ export const en = {
   ...move,
   ...report,
   ...restore,
+  ...overview,
   ...plan,
   ...line,
 };

@@ -8,6 +8,7 @@ import { drill } from './zh/drill';
 import { group } from './zh/group';
 import { line } from './zh/line';
 import { move } from './zh/move';
+import { overview } from './zh/overview';
 import { plan } from './zh/plan';
 import { report } from './zh/report';
 import { restore } from './zh/restore';
@@ -24,6 +25,7 @@ export const zh: Record<Key, string> = {
   ...move,
   ...report,
   ...restore,
+  ...overview,
   ...plan,
   ...line,
 };

@@ -65,7 +65,7 @@ export function GroupFrame() {
           <>
             <PageHead
               title={group.name}
-              above={{ to: '/', name: t('nav.groups') }}
+              above={{ to: '/groups', name: t('nav.groups') }}
               badges={
                 <>
                   <Direction placement={group.placement} />

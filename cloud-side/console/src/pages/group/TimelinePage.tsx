@@ -2,13 +2,12 @@
  * A group over time: what its points cover, its bookmarks, drills and moves, and an instant to be chosen to the
  * second. The age of the newest point is shown as this page saw it; the API keeps no history of it.
  */
-import { Button, SegmentedControl, TextInput } from '@mantine/core';
+import { Button, SegmentedControl } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useState } from 'react';
 import { Link } from 'react-router';
 import { allPoints, drills, failbacks, failovers, points as pointsQuery, restores } from '../../api/queries';
 import type { Drill, Point } from '../../api/types';
-import { clockDay, clockTime, fromField, toField } from '../../format/instants';
 import { ActionButton, actionOf } from '../../parts/ActionButton';
 import { Empty } from '../../parts/Empty';
 import { Id } from '../../parts/Id';
@@ -19,6 +18,8 @@ import { Panel } from '../../parts/Panel';
 import { toDrill, toFailback, toFailover, toRestore } from '../../parts/paths';
 import { Badge, StateBadge } from '../../parts/StateBadge';
 import { Cell, Row, Table } from '../../parts/Table';
+import { TimeField } from '../../parts/TimeField';
+import { useTimes } from '../../parts/times';
 import { remembered, series } from '../../states/samples';
 import {
   apart,
@@ -94,6 +95,7 @@ interface LinesProps {
 
 function Lines({ points, more }: LinesProps) {
   const { t, span, wholeSpan } = useWords();
+  const { clockDay, clockTime, fromField, toField } = useTimes();
   const { group } = useGroup();
   const now = useNow();
   const [length, setLength] = useState('1h');
@@ -222,9 +224,7 @@ function Lines({ points, more }: LinesProps) {
         side={chosen === null && end === null ? <Badge tone="busy">{t('line.follows')}</Badge> : null}
       >
         <div className="chosen-line">
-          <TextInput
-            type="datetime-local"
-            step={1}
+          <TimeField
             label={t('line.field')}
             value={toField(instant)}
             onChange={(event) => {
