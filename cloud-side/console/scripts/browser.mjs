@@ -62,7 +62,8 @@ async function serveFrom(folder, context, installation) {
   const { headers } = await installation.ask('GET', '/');
   const policy = { 'content-security-policy': headers['content-security-policy'] ?? POLICY };
   await context.route(
-    (url) => url.origin === installation.origin && !url.pathname.startsWith('/api/'),
+    ({ origin, pathname }) =>
+      origin === installation.origin && !pathname.startsWith('/api/') && pathname !== '/metrics',
     async (route) => {
       const { pathname } = new URL(route.request().url());
       const file = extname(pathname) ? pathname : 'index.html';

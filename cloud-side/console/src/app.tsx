@@ -1,5 +1,5 @@
 /** Which address is which page. All of them are the server's `index.html`; see the README. */
-import { createBrowserRouter, type RouteObject, RouterProvider } from 'react-router';
+import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router';
 import { useSignedIn } from './api/signedIn';
 import { AccessPage } from './pages/AccessPage';
 import { AlertsPage } from './pages/AlertsPage';
@@ -21,6 +21,7 @@ import { GroupMovesPage } from './pages/group/GroupMovesPage';
 import { NowPage } from './pages/group/NowPage';
 import { PointsPage } from './pages/group/PointsPage';
 import { TimelinePage } from './pages/group/TimelinePage';
+import { InfrastructurePage } from './pages/InfrastructurePage';
 import { JobPage } from './pages/JobPage';
 import { JobsPage } from './pages/JobsPage';
 import { MovesPage } from './pages/MovesPage';
@@ -36,8 +37,8 @@ import { ReportsPage } from './pages/ReportsPage';
 import { RestoresPage } from './pages/RestoresPage';
 import { ReportPage } from './pages/report/ReportPage';
 import { RestorePage } from './pages/restore/RestorePage';
+import { SettingsPage } from './pages/SettingsPage';
 import { AskingPage, SignInPage } from './pages/SignInPage';
-import { SystemPage } from './pages/SystemPage';
 import { ViewsPage } from './pages/ViewsPage';
 import { Shell } from './parts/Shell';
 
@@ -84,7 +85,9 @@ const routes: RouteObject[] = [
       { path: 'reports/:id', element: <ReportPage /> },
       { path: 'access', element: <AccessPage /> },
       { path: 'audit', element: <AuditPage /> },
-      { path: 'system', element: <SystemPage /> },
+      { path: 'infrastructure', element: <InfrastructurePage /> },
+      { path: 'system', element: <Navigate to="/infrastructure" replace /> },
+      { path: 'settings', element: <SettingsPage /> },
       { path: '*', element: <NotFoundPage /> },
     ],
   },

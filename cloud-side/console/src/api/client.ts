@@ -92,6 +92,12 @@ export async function file(path: string): Promise<Blob> {
   return response.blob();
 }
 
+/** What the cloud side counts and measures, in the text form of metrics, which is not below `/api`. */
+export async function metricsText(signal: AbortSignal): Promise<string> {
+  const request = new Request(`${origin()}/metrics`, { signal });
+  return (await send(request, current(), PATIENCE_READING_MS)).text();
+}
+
 /** A key for one wish of an operator: the same wish sent twice is carried out once. */
 export function freshKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -7,7 +7,7 @@ import {
 } from '@tanstack/react-query';
 import { type AlertFilter, asked } from '../states/alerts';
 import type { AuditFilter } from '../states/audit';
-import { absent, api, body, file } from './client';
+import { absent, api, body, file, metricsText } from './client';
 import type { AlertSeverity, PlanMode, PointKind } from './types';
 
 /** Something is happening: look closely. */
@@ -30,6 +30,14 @@ export const system = () =>
     queryKey: ['system'],
     queryFn: ({ signal }) => body(api.GET('/api/v1/system', { signal })),
     refetchInterval: SLOW,
+  });
+
+export const metrics = () =>
+  queryOptions({
+    queryKey: ['metrics'],
+    queryFn: ({ signal }) => metricsText(signal),
+    staleTime: RARELY,
+    refetchInterval: RARELY,
   });
 
 export const groups = () =>
@@ -371,6 +379,15 @@ export const raisedAlerts = () =>
     queryKey: ['alerts', 'raised'],
     queryFn: ({ signal }) =>
       body(api.GET('/api/v1/alerts', { params: { query: { state: 'raised', limit: 100 } }, signal })),
+    refetchInterval: SLOW,
+  });
+
+/** All that is wrong now, as far as one page of it reaches. */
+export const activeAlerts = () =>
+  queryOptions({
+    queryKey: ['alerts', 'active'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/alerts', { params: { query: { state: 'active', limit: 1000 } }, signal })),
     refetchInterval: SLOW,
   });
 

@@ -31,9 +31,10 @@ const PLACES: { to: string; name: Key; needs?: Operation }[] = [
   { to: '/reports', name: 'nav.reports' },
   { to: '/views', name: 'nav.views' },
   { to: '/jobs', name: 'nav.jobs' },
+  { to: '/infrastructure', name: 'nav.infrastructure' },
   { to: '/access', name: 'nav.access' },
   { to: '/audit', name: 'nav.audit', needs: 'list_audit' },
-  { to: '/system', name: 'nav.system' },
+  { to: '/settings', name: 'nav.settings' },
 ];
 
 const UNDER: Record<string, string> = {

@@ -1,5 +1,5 @@
 /** Alerts: which of them a list shows, how many wait for somebody, and when a mute ends. */
-import type { Alert, AlertDelivery, AlertEntry, Page } from '../api/types';
+import type { Alert, AlertChannel, AlertDelivery, AlertEntry, Page } from '../api/types';
 
 /** What a list of alerts may be narrowed to. */
 export const FILTERS = ['active', 'raised', 'acknowledged', 'muted', 'cleared', 'all'] as const;
@@ -60,4 +60,14 @@ export function toldTo(
     ({ at, kind }) => kind === entry.told_as && Date.parse(at) === Date.parse(entry.at),
   );
   return [...new Set(its.map(({ channel }) => channel))];
+}
+
+/** How the channels stand as a whole, the worst first, and how many of them stand so. */
+export function channelsStand(channels: Pick<AlertChannel, 'failing_since' | 'last_success_at'>[]) {
+  const failing = channels.filter((channel) => channel.failing_since).length;
+  const unproven = channels.filter((channel) => !channel.failing_since && !channel.last_success_at).length;
+  if (channels.length === 0) return { state: 'none', count: 0 } as const;
+  if (failing > 0) return { state: 'failing', count: failing } as const;
+  if (unproven > 0) return { state: 'unproven', count: unproven } as const;
+  return { state: 'working', count: channels.length } as const;
 }

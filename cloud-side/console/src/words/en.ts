@@ -11,6 +11,7 @@ import { overview } from './en/overview';
 import { plan } from './en/plan';
 import { report } from './en/report';
 import { restore } from './en/restore';
+import { settings } from './en/settings';
 import { states } from './en/states';
 
 export const en = {
@@ -25,6 +26,7 @@ export const en = {
   ...report,
   ...restore,
   ...overview,
+  ...settings,
   ...plan,
   ...line,
 };

@@ -12,6 +12,7 @@ import { overview } from './zh/overview';
 import { plan } from './zh/plan';
 import { report } from './zh/report';
 import { restore } from './zh/restore';
+import { settings } from './zh/settings';
 import { states } from './zh/states';
 
 export const zh: Record<Key, string> = {
@@ -26,6 +27,7 @@ export const zh: Record<Key, string> = {
   ...report,
   ...restore,
   ...overview,
+  ...settings,
   ...plan,
   ...line,
 };

@@ -6,7 +6,6 @@ export const common = {
   'nav.reports': 'Reports',
   'nav.views': 'Views and branches',
   'nav.jobs': 'Jobs',
-  'nav.system': 'System',
   'shell.nav': 'Main navigation',
   'shell.top': 'Connection and preferences',
   'shell.skip': 'Go to the page',

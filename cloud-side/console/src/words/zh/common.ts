@@ -6,7 +6,6 @@ export const common = {
   'nav.reports': '报告',
   'nav.views': '视图与分支',
   'nav.jobs': '作业',
-  'nav.system': '系统',
   'shell.nav': '主导航',
   'shell.top': '连接与偏好',
   'shell.skip': '跳到页面内容',
