@@ -104,6 +104,8 @@ export const allPoints = (name: string) =>
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     staleTime: Number.POSITIVE_INFINITY,
     refetchOnWindowFocus: false,
+    // Comparing each of very many points with what it was takes longer than reading it.
+    structuralSharing: false,
   });
 
 /** How old the newest point was, hour by hour over the last day: it grows by the hour. */

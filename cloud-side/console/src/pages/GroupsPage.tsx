@@ -17,6 +17,7 @@ import { Rpo } from '../parts/Rpo';
 import { Spark } from '../parts/Spark';
 import { Badge, StateBadge } from '../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../parts/Table';
+import { useMore } from '../parts/useMore';
 import { byHealth } from '../states/inbox';
 import { remembered } from '../states/samples';
 import { useWords } from '../words/words';
@@ -35,9 +36,10 @@ export function GroupsPage() {
 function List({ all }: { all: Group[] }) {
   const { t } = useWords();
   const [wanted, setWanted] = useState('');
-  const shown = all
+  const found = all
     .filter((group) => group.name.toLowerCase().includes(wanted.trim().toLowerCase()))
     .sort(byHealth);
+  const { shown, more } = useMore(found);
   if (all.length === 0) return <Empty>{t('groups.none')}</Empty>;
   return (
     <Panel
@@ -71,6 +73,7 @@ function List({ all }: { all: Group[] }) {
           <GroupRow key={group.id} group={group} />
         ))}
       </Table>
+      {more}
     </Panel>
   );
 }

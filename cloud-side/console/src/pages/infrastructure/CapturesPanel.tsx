@@ -7,11 +7,13 @@ import { Panel } from '../../parts/Panel';
 import { toGroup } from '../../parts/paths';
 import { Badge } from '../../parts/StateBadge';
 import { Cell, Row, Table } from '../../parts/Table';
+import { useMore } from '../../parts/useMore';
 import { byJournal, journalShare } from '../../states/overview';
 import { useWords } from '../../words/words';
 
 export function CapturesPanel({ all }: { all: Group[] }) {
   const { t, state } = useWords();
+  const { shown, more } = useMore([...all].sort(byJournal));
   if (all.length === 0) return null;
   return (
     <Panel title={t('infra.captures')}>
@@ -26,7 +28,7 @@ export function CapturesPanel({ all }: { all: Group[] }) {
           { name: t('link.journal') },
         ]}
       >
-        {[...all].sort(byJournal).map((group) => {
+        {shown.map((group) => {
           const { capture } = group;
           const share = journalShare(group);
           return (
@@ -65,6 +67,7 @@ export function CapturesPanel({ all }: { all: Group[] }) {
           );
         })}
       </Table>
+      {more}
     </Panel>
   );
 }

@@ -32,6 +32,8 @@ export const common = {
   'common.no': 'no',
   'age.ago': '{span} ago',
   'age.in': 'in {span}',
+  'more.shown': '{shown} of {count} are shown',
+  'more.do': 'Show more',
   'pager.first': 'Newest',
   'pager.newer': 'Newer',
   'pager.older': 'Older',

@@ -31,6 +31,8 @@ export const common = {
   'common.no': '否',
   'age.ago': '{span}前',
   'age.in': '{span}后',
+  'more.shown': '显示 {count} 个中的 {shown} 个',
+  'more.do': '显示更多',
   'pager.first': '最新',
   'pager.newer': '较新',
   'pager.older': '较旧',
