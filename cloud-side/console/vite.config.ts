@@ -18,7 +18,7 @@ function toApi(): Record<string, ProxyOptions> {
     ...(authority ? { agent: new Agent({ ca: readFileSync(authority), keepAlive: true }) } : {}),
     secure: true,
   };
-  return { '/api': proxy };
+  return { '/api': proxy, '/metrics': proxy };
 }
 
 /** What the server has to send with the console; `preview` sends it too, so that a breach shows early. */

@@ -1,10 +1,11 @@
 // All pages of the console on a lab that the story was run on, and the dialogues that somebody opens from them.
 import { staged } from './staged.mjs';
 
-/** Opens a dialogue by its button. */
-const press = (key) => async (site) => {
+/** Opens a dialogue by its button, and something in it by another. */
+const press = (key, then) => async (site) => {
   await site.press(key);
   await site.dialogue.waitFor();
+  if (then) await site.press(then, site.dialogue);
 };
 
 /** Takes one of the ways of a switch. */
@@ -28,7 +29,8 @@ export async function pages({ installation }) {
   const of = async (list) => `/${list}/${(await newest(installation, list)).id}`;
   const placement = await installation.get(`groups/${first.name}/placement`);
   return [
-    { name: 'groups', path: '/' },
+    { name: 'overview', path: '/' },
+    { name: 'groups', path: '/groups' },
     { name: 'group-now', path: group },
     { name: 'group-timeline', path: `${group}/timeline` },
     { name: 'group-points', path: `${group}/points` },
@@ -60,9 +62,11 @@ export async function pages({ installation }) {
     { name: 'alert', path: await of('alerts') },
     { name: 'access', path: '/access' },
     { name: 'audit', path: '/audit' },
-    { name: 'system', path: '/system' },
+    { name: 'infrastructure', path: '/infrastructure' },
+    { name: 'settings', path: '/settings' },
     { name: 'no-such-page', path: '/no-such-page' },
     { name: 'dialogue-drill', path: group, after: press('drill.do') },
+    { name: 'dialogue-machine', path: group, after: press('drill.do', 'machine.open') },
     { name: 'dialogue-failover', path: group, after: press('failover.do') },
     { name: 'dialogue-bookmark', path: group, after: press('bookmark.do') },
     { name: 'dialogue-view', path: group, after: press('view.do') },

@@ -7,8 +7,9 @@ const focus = (before) => {
     if (Number.isFinite(moving.effect?.getComputedTiming().endTime)) moving.finish();
   }
   const looksOf = (one) => {
-    // A control may show the focus by what is around it: a card, a switch's track, a segment's label.
-    const around = [one, one.parentElement, one.nextElementSibling, ...(one.labels ?? [])].filter(Boolean);
+    // A control may show the focus by what is around it: a card, a switch's track, a segment's label, a box of chips.
+    const near = [one.parentElement, one.nextElementSibling, one.closest('.chips'), ...(one.labels ?? [])];
+    const around = [one, ...near].filter(Boolean);
     const looks = around.map((part) => {
       const { outlineStyle, outlineWidth, outlineColor, boxShadow, borderColor } = getComputedStyle(part);
       return [outlineStyle, outlineWidth, outlineColor, boxShadow, borderColor].join(' ');

@@ -21,12 +21,14 @@ import { GroupMovesPage } from './pages/group/GroupMovesPage';
 import { NowPage } from './pages/group/NowPage';
 import { PointsPage } from './pages/group/PointsPage';
 import { TimelinePage } from './pages/group/TimelinePage';
+import { InfrastructurePage } from './pages/InfrastructurePage';
 import { JobPage } from './pages/JobPage';
 import { JobsPage } from './pages/JobsPage';
 import { MovesPage } from './pages/MovesPage';
 import { FailbackPage } from './pages/move/FailbackPage';
 import { FailoverPage } from './pages/move/FailoverPage';
 import { NotFoundPage } from './pages/NotFoundPage';
+import { OverviewPage } from './pages/OverviewPage';
 import { PlansPage } from './pages/PlansPage';
 import { EditPage, NewPlanPage } from './pages/plan/EditPage';
 import { PlanPage } from './pages/plan/PlanPage';
@@ -35,8 +37,8 @@ import { ReportsPage } from './pages/ReportsPage';
 import { RestoresPage } from './pages/RestoresPage';
 import { ReportPage } from './pages/report/ReportPage';
 import { RestorePage } from './pages/restore/RestorePage';
+import { SettingsPage } from './pages/SettingsPage';
 import { AskingPage, SignInPage } from './pages/SignInPage';
-import { SystemPage } from './pages/SystemPage';
 import { ViewsPage } from './pages/ViewsPage';
 import { Shell } from './parts/Shell';
 
@@ -45,8 +47,8 @@ const routes: RouteObject[] = [
     element: <Shell />,
     errorElement: <BrokenPage />,
     children: [
-      { index: true, element: <GroupsPage /> },
-      { path: 'groups', element: <Navigate to="/" replace /> },
+      { index: true, element: <OverviewPage /> },
+      { path: 'groups', element: <GroupsPage /> },
       {
         path: 'groups/:group',
         element: <GroupFrame />,
@@ -83,7 +85,9 @@ const routes: RouteObject[] = [
       { path: 'reports/:id', element: <ReportPage /> },
       { path: 'access', element: <AccessPage /> },
       { path: 'audit', element: <AuditPage /> },
-      { path: 'system', element: <SystemPage /> },
+      { path: 'infrastructure', element: <InfrastructurePage /> },
+      { path: 'system', element: <Navigate to="/infrastructure" replace /> },
+      { path: 'settings', element: <SettingsPage /> },
       { path: '*', element: <NotFoundPage /> },
     ],
   },

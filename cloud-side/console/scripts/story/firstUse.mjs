@@ -11,6 +11,7 @@ export async function firstUse(site) {
   site.expect('GET session 401');
   await site.open('/plans');
   await site.sees('setup.what');
+  await hasFocus(site, 'setup.secret');
   await site.stop('first-use');
 
   site.expect('POST setup 403');
@@ -32,6 +33,14 @@ export async function firstUse(site) {
   await isIn(site);
   await leave(site);
   await site.sees('signin.title', {}, 30);
+  await hasFocus(site, 'signin.name');
+}
+
+/** The field with this name is the one that is typed into without anything being pressed before. */
+async function hasFocus(site, key) {
+  const field = site.page.getByLabel(site.t(key), { exact: true });
+  await field.waitFor();
+  assert.ok(await field.evaluate((one) => one === document.activeElement), `${key} has the focus`);
 }
 
 /** Name and password sign in; the session here is beside the browser's, for what is compared. */

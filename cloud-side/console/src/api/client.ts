@@ -70,6 +70,16 @@ export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
   return data as T;
 }
 
+/** The same, where it is normal that there is none: the API says so with this code. */
+export async function absent<T>(code: string, answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ApiProblem && error.problem?.code === code) return null;
+    throw error;
+  }
+}
+
 /** Whose token this is; throws why the API does not take it. */
 export async function sessionOf(token: string): Promise<Session> {
   const request = new Request(`${origin()}/api/v1/session`);
@@ -80,6 +90,12 @@ export async function sessionOf(token: string): Promise<Session> {
 export async function file(path: string): Promise<Blob> {
   const response = await send(new Request(`${origin()}/api/v1/${path}`), current(), PATIENCE_FILE_MS);
   return response.blob();
+}
+
+/** What the cloud side counts and measures, in the text form of metrics, which is not below `/api`. */
+export async function metricsText(signal: AbortSignal): Promise<string> {
+  const request = new Request(`${origin()}/metrics`, { signal });
+  return (await send(request, current(), PATIENCE_READING_MS)).text();
 }
 
 /** A key for one wish of an operator: the same wish sent twice is carried out once. */

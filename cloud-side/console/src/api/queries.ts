@@ -7,7 +7,7 @@ import {
 } from '@tanstack/react-query';
 import { type AlertFilter, asked } from '../states/alerts';
 import type { AuditFilter } from '../states/audit';
-import { api, body, file } from './client';
+import { absent, api, body, file, metricsText } from './client';
 import type { AlertSeverity, PlanMode, PointKind } from './types';
 
 /** Something is happening: look closely. */
@@ -16,6 +16,8 @@ export const QUICK = 1000;
 export const STEADY = 2000;
 /** What changes by somebody's doing. */
 export const SLOW = 4000;
+/** What is not there, and what only grows by the hour. */
+export const RARELY = 60_000;
 
 export const PAGE_SIZE = 50;
 /** Each drill of a list carries its whole report: fewer, and less often. */
@@ -28,6 +30,14 @@ export const system = () =>
     queryKey: ['system'],
     queryFn: ({ signal }) => body(api.GET('/api/v1/system', { signal })),
     refetchInterval: SLOW,
+  });
+
+export const metrics = () =>
+  queryOptions({
+    queryKey: ['metrics'],
+    queryFn: ({ signal }) => metricsText(signal),
+    staleTime: RARELY,
+    refetchInterval: RARELY,
   });
 
 export const groups = () =>
@@ -94,6 +104,18 @@ export const allPoints = (name: string) =>
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     staleTime: Number.POSITIVE_INFINITY,
     refetchOnWindowFocus: false,
+    // Comparing each of very many points with what it was takes longer than reading it.
+    structuralSharing: false,
+  });
+
+/** How old the newest point was, hour by hour over the last day: it grows by the hour. */
+export const samples = (name: string) =>
+  queryOptions({
+    queryKey: ['groups', name, 'samples'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/groups/{group}/samples', { params: { path: { group: name } }, signal })),
+    staleTime: RARELY,
+    refetchInterval: RARELY,
   });
 
 export const nearest = (name: string, at: string) =>
@@ -138,12 +160,16 @@ export const preview = (name: string, at: string, interruptedAt: string | undefi
     placeholderData: keepPreviousData,
   });
 
+/** Null for a group that has none, which is no fault. */
 export const schedule = (name: string) =>
   queryOptions({
     queryKey: ['groups', name, 'schedule'],
     queryFn: ({ signal }) =>
-      body(api.GET('/api/v1/groups/{group}/drill-schedule', { params: { path: { group: name } }, signal })),
-    refetchInterval: SLOW,
+      absent(
+        'drill_schedule_not_found',
+        body(api.GET('/api/v1/groups/{group}/drill-schedule', { params: { path: { group: name } }, signal })),
+      ),
+    refetchInterval: ({ state }) => (state.data === null ? RARELY : SLOW),
     retry: false,
   });
 
@@ -358,12 +384,26 @@ export const raisedAlerts = () =>
     refetchInterval: SLOW,
   });
 
+/** All that is wrong now, as far as one page of it reaches. */
+export const activeAlerts = () =>
+  queryOptions({
+    queryKey: ['alerts', 'active'],
+    queryFn: ({ signal }) =>
+      body(api.GET('/api/v1/alerts', { params: { query: { state: 'active', limit: 1000 } }, signal })),
+    refetchInterval: SLOW,
+  });
+
 /** What is wrong with a group or a volume of it now; one code is raised once for each, so that these are few. */
 export const alertsAbout = (group: string) =>
   queryOptions({
     queryKey: ['alerts', 'about', group],
     queryFn: ({ signal }) =>
-      body(api.GET('/api/v1/alerts', { params: { query: { state: 'active', object: group, limit: 1000 } }, signal })),
+      body(
+        api.GET('/api/v1/alerts', {
+          params: { query: { state: 'active', object: group, limit: 1000 } },
+          signal,
+        }),
+      ),
     refetchInterval: SLOW,
   });
 

@@ -102,6 +102,7 @@ export type RungResult = Schemas['RungResult'];
 export type RungVerdict = Schemas['RungVerdict'];
 export type Seed = Schemas['Seed'];
 export type SeedMethod = Schemas['SeedMethod'];
+export type Samples = Schemas['Samples'];
 export type Session = Schemas['Session'];
 export type Site = Schemas['Site'];
 export type SourceDuty = Schemas['SourceDuty'];

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { fromField, local, toField, utc } from './instants';
+import { clockDay, clockTime, fromField, local, toField, utc } from './instants';
 
 const NOON = Date.parse('2026-11-23T04:00:05.123Z');
 
@@ -14,4 +14,16 @@ it('gives a field back what it was given, to the second', () => {
   expect(fromField(toField(NOON))).toBe('2026-11-23T04:00:05.000Z');
   expect(fromField('')).toBeNull();
   expect(fromField('yesterday')).toBeNull();
+});
+
+it('means UTC by a field that is shown in UTC', () => {
+  expect(toField(NOON, true)).toBe('2026-11-23T04:00:05');
+  expect(fromField('2026-11-23T04:00:05', true)).toBe('2026-11-23T04:00:05.000Z');
+  // A field without seconds, as some browsers give a whole minute.
+  expect(fromField('2026-11-23T04:00', true)).toBe('2026-11-23T04:00:00.000Z');
+  expect(fromField('yesterday', true)).toBeNull();
+  expect(clockTime(NOON / 1000, true)).toBe('04:00:05');
+  expect(clockDay(NOON / 1000, true)).toBe('11-23 04:00');
+  const here = new Date(NOON);
+  expect(clockTime(NOON / 1000).slice(0, 2)).toBe(String(here.getHours()).padStart(2, '0'));
 });

@@ -14,18 +14,15 @@ export function local(time: number, language: string, zone?: string): string {
 }
 
 /** The time of the day, for axes. */
-export function clockTime(seconds: number): string {
-  const time = new Date(seconds * 1000);
-  return [time.getHours(), time.getMinutes(), time.getSeconds()]
-    .map((part) => String(part).padStart(2, '0'))
-    .join(':');
+export function clockTime(seconds: number, inUtc = false): string {
+  return toField(seconds * 1000, inUtc).slice(11, 19);
 }
 
 /** Day and month, for axes over weeks. */
-export function clockDay(seconds: number): string {
-  const time = new Date(seconds * 1000);
-  const day = [time.getMonth() + 1, time.getDate()].map((part) => String(part).padStart(2, '0')).join('-');
-  return `${day} ${clockTime(seconds).slice(0, 5)}`;
+export function clockDay(seconds: number, inUtc = false): string {
+  return toField(seconds * 1000, inUtc)
+    .slice(5, 16)
+    .replace('T', ' ');
 }
 
 /** To the millisecond, as logs have it. */
@@ -33,15 +30,15 @@ export function utc(time: number): string {
   return new Date(time).toISOString();
 }
 
-/** A `datetime-local` field's text, which is in the browser's zone, as an instant; null when it is none. */
-export function fromField(text: string): string | null {
+/** A `datetime-local` field's text, in the browser's zone or in UTC, as an instant; null when it is none. */
+export function fromField(text: string, inUtc = false): string | null {
   if (!text) return null;
-  const time = new Date(text).getTime();
+  const time = new Date(inUtc ? `${text}Z` : text).getTime();
   return Number.isNaN(time) ? null : new Date(time).toISOString();
 }
 
 /** The other way round, to the second. */
-export function toField(time: number): string {
-  const zoned = new Date(time - new Date(time).getTimezoneOffset() * 60_000);
-  return zoned.toISOString().slice(0, 19);
+export function toField(time: number, inUtc = false): string {
+  const zoned = inUtc ? time : time - new Date(time).getTimezoneOffset() * 60_000;
+  return new Date(zoned).toISOString().slice(0, 19);
 }

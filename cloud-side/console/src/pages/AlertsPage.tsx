@@ -20,7 +20,7 @@ import { usePages } from '../parts/usePages';
 import { type AlertFilter, FILTERS, lasted, picked } from '../states/alerts';
 import { useWords } from '../words/words';
 import { AlertObject, AlertStanding } from './alert/AlertStanding';
-import { ChannelsPanel } from './alert/ChannelsPanel';
+import { ToldBy } from './alert/ToldBy';
 
 export function AlertsPage() {
   const { t } = useWords();
@@ -28,7 +28,7 @@ export function AlertsPage() {
     <>
       <PageHead title={t('nav.alerts')} note={t('alerts.what')} />
       <AlertList />
-      <ChannelsPanel />
+      <ToldBy />
     </>
   );
 }

@@ -8,7 +8,6 @@ import { type FormEvent, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { auditLog } from '../api/queries';
 import type { AuditEntry } from '../api/types';
-import { fromField, toField } from '../format/instants';
 import { Empty } from '../parts/Empty';
 import { Instant } from '../parts/Instant';
 import { Live } from '../parts/Live';
@@ -18,6 +17,8 @@ import { Panel } from '../parts/Panel';
 import { Permitted } from '../parts/Permitted';
 import { Badge } from '../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../parts/Table';
+import { TimeField } from '../parts/TimeField';
+import { useTimes } from '../parts/times';
 import { usePages } from '../parts/usePages';
 import { type AuditFilter, addressOf, filterOf, OUTCOMES, outcomeTone } from '../states/audit';
 import { en } from '../words/en';
@@ -111,6 +112,7 @@ const ACTIONS = Object.keys(en)
 
 function FilterForm({ filter, onFilter }: Props) {
   const { t, known } = useWords();
+  const { fromField, toField } = useTimes();
   const [wanted, setWanted] = useState(filter);
   const set = (part: AuditFilter) => setWanted({ ...wanted, ...part });
   const submit = (event: FormEvent) => {
@@ -118,9 +120,7 @@ function FilterForm({ filter, onFilter }: Props) {
     onFilter(wanted);
   };
   const field = (name: 'from' | 'to') => (
-    <TextInput
-      type="datetime-local"
-      step={1}
+    <TimeField
       size="xs"
       label={t(`audit.${name}`)}
       defaultValue={wanted[name] ? toField(Date.parse(wanted[name])) : ''}

@@ -10,7 +10,7 @@ export function BrokenPage() {
     <div className="page">
       <ProblemNotice error={useRouteError()} />
       <p>
-        <Button variant="default" onClick={() => location.assign('/')}>
+        <Button variant="default" onClick={() => location.assign('/groups')}>
           {t('broken.back')}
         </Button>
       </p>

@@ -1,22 +1,24 @@
-/** All groups, the worst first, and what waits for somebody. */
+/** All groups, the worst first. */
 import { TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { groups, planRuns } from '../api/queries';
+import { groups } from '../api/queries';
 import type { Group } from '../api/types';
 import { Direction } from '../parts/Direction';
 import { Empty } from '../parts/Empty';
+import { HealthBadge, ReplicationBadge } from '../parts/Health';
 import { Age } from '../parts/Instant';
 import { Live } from '../parts/Live';
 import { PageHead } from '../parts/PageHead';
 import { Panel } from '../parts/Panel';
-import { toGroup, toPlanRun } from '../parts/paths';
+import { toGroup } from '../parts/paths';
 import { Rpo } from '../parts/Rpo';
 import { Spark } from '../parts/Spark';
 import { Badge, StateBadge } from '../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../parts/Table';
-import { byHealth, inbox } from '../states/inbox';
+import { useMore } from '../parts/useMore';
+import { byHealth } from '../states/inbox';
 import { remembered } from '../states/samples';
 import { useWords } from '../words/words';
 
@@ -26,90 +28,18 @@ export function GroupsPage() {
   return (
     <>
       <PageHead title={t('nav.groups')} />
-      <Live query={query}>
-        {(all) => (
-          <>
-            <Tally all={all} />
-            <Inbox all={all} />
-            <List all={all} />
-          </>
-        )}
-      </Live>
+      <Live query={query}>{(all) => <List all={all} />}</Live>
     </>
-  );
-}
-
-function Tally({ all }: { all: Group[] }) {
-  const { t, span } = useWords();
-  const count = (level: string) => all.filter((group) => group.health.level === level).length;
-  const known = all.filter((group) => group.rpo_known && group.rpo_seconds != null);
-  const worst = known.reduce<number | null>(
-    (most, group) => Math.max(most ?? 0, group.rpo_seconds ?? 0),
-    null,
-  );
-  const blind = all.length - known.length;
-  const ready = all.filter((group) => group.readiness.state === 'ready').length;
-  const proven = all.filter((group) => group.drill.last_passed_at).length;
-  const figures = [
-    { name: t('tally.ok'), value: String(count('ok')), tone: count('ok') === all.length ? 'good' : 'plain' },
-    { name: t('tally.warning'), value: String(count('warning')), tone: count('warning') ? 'warn' : 'plain' },
-    {
-      name: t('tally.critical'),
-      value: String(count('critical')),
-      tone: count('critical') ? 'bad' : 'plain',
-    },
-    {
-      name: t('tally.unknown'),
-      value: String(count('unknown')),
-      tone: count('unknown') ? 'unknown' : 'plain',
-    },
-    {
-      name: blind ? t('tally.rpo.blind', { count: blind }) : t('tally.rpo'),
-      value: worst === null ? t('common.unknown') : span(worst),
-      tone: blind ? 'warn' : 'plain',
-    },
-    { name: t('tally.ready'), value: `${ready} / ${all.length}`, tone: 'plain' },
-    { name: t('tally.proven'), value: `${proven} / ${all.length}`, tone: 'plain' },
-  ];
-  return (
-    <div className="tally">
-      {figures.map(({ name, value, tone }) => (
-        <div className="figure" data-tone={tone} key={name}>
-          <div className="figure-value number">{value}</div>
-          <div className="figure-name">{name}</div>
-        </div>
-      ))}
-    </div>
-  );
-}
-
-function Inbox({ all }: { all: Group[] }) {
-  const { t } = useWords();
-  // A run that waits is among the newest: a plan has one at most.
-  const runs = useQuery(planRuns(undefined, undefined, 50));
-  const items = inbox(all, runs.data?.items);
-  if (items.length === 0) return null;
-  return (
-    <Panel title={t('inbox.title')}>
-      <ul className="inbox">
-        {items.map((item) => (
-          <li key={`${item.name} ${item.run ?? ''} ${item.code}`}>
-            <Badge tone={item.tone}>{t(`inbox.${item.code}`)}</Badge>
-            <Link to={item.run ? toPlanRun(item.run) : toGroup(item.name, item.path)}>{item.name}</Link>
-            <span className="quiet">{t(`inbox.${item.code}.what`)}</span>
-          </li>
-        ))}
-      </ul>
-    </Panel>
   );
 }
 
 function List({ all }: { all: Group[] }) {
   const { t } = useWords();
   const [wanted, setWanted] = useState('');
-  const shown = all
+  const found = all
     .filter((group) => group.name.toLowerCase().includes(wanted.trim().toLowerCase()))
     .sort(byHealth);
+  const { shown, more } = useMore(found);
   if (all.length === 0) return <Empty>{t('groups.none')}</Empty>;
   return (
     <Panel
@@ -143,6 +73,7 @@ function List({ all }: { all: Group[] }) {
           <GroupRow key={group.id} group={group} />
         ))}
       </Table>
+      {more}
     </Panel>
   );
 }
@@ -168,11 +99,11 @@ function GroupRow({ group }: { group: Group }) {
         )}
       </Cell>
       <Cell>
-        <StateBadge kind="health" value={group.health.level} />
+        <HealthBadge group={group} />
         {reason && <div className="quiet small">{known('health', reason.code) ?? reason.code}</div>}
       </Cell>
       <Cell>
-        <StateBadge kind="replication" value={group.replication.state} />
+        <ReplicationBadge group={group} />
         {progress && progress.total_bytes > 0 && (
           <div className="quiet small number">
             {Math.floor((100 * progress.done_bytes) / progress.total_bytes)} %

@@ -8,7 +8,7 @@ export function NotFoundPage() {
     <>
       <PageHead title={t('notfound.title')} />
       <p>
-        {t('notfound.what')} <Link to="/">{t('nav.groups')}</Link>
+        {t('notfound.what')} <Link to="/groups">{t('nav.groups')}</Link>
       </p>
     </>
   );

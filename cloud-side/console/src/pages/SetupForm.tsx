@@ -5,11 +5,13 @@ import { type FormEvent, useState } from 'react';
 import { setUp } from '../api/session';
 import { isSet, NO_PASSWORD, PasswordFields } from '../parts/PasswordFields';
 import { ProblemNotice } from '../parts/ProblemNotice';
+import { useFirstFocus } from '../parts/useFirstFocus';
 import { isName } from '../states/access';
 import { useWords } from '../words/words';
 
 export function SetupForm() {
   const { t } = useWords();
+  const first = useFirstFocus();
   const [secret, setSecret] = useState('');
   const [name, setName] = useState('');
   const [password, setPassword] = useState(NO_PASSWORD);
@@ -32,7 +34,7 @@ export function SetupForm() {
             onChange={(event) => setSecret(event.currentTarget.value)}
             autoComplete="off"
             spellCheck={false}
-            data-autofocus
+            ref={first}
           />
           <TextInput
             label={t('signin.name')}

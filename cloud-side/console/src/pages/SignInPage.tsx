@@ -6,6 +6,7 @@ import { resume, signIn, tryToken } from '../api/session';
 import type { FirstPage } from '../api/signedIn';
 import { Preferences } from '../parts/Preferences';
 import { ProblemNotice } from '../parts/ProblemNotice';
+import { useFirstFocus } from '../parts/useFirstFocus';
 import { useWords } from '../words/words';
 import { SetupForm } from './SetupForm';
 
@@ -87,6 +88,7 @@ export function SignInPage({ why, first }: Props) {
 
 function NameForm() {
   const { t } = useWords();
+  const first = useFirstFocus();
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
   const trying = useMutation({ mutationFn: () => signIn(name.trim(), password) });
@@ -104,7 +106,7 @@ function NameForm() {
           onChange={(event) => setName(event.currentTarget.value)}
           autoComplete="username"
           spellCheck={false}
-          data-autofocus
+          ref={first}
         />
         <PasswordInput
           label={t('signin.password')}
@@ -123,6 +125,7 @@ function NameForm() {
 
 function TokenForm() {
   const { t } = useWords();
+  const first = useFirstFocus();
   const [token, setToken] = useState('');
   const trying = useMutation({ mutationFn: tryToken });
   const submit = (event: FormEvent) => {
@@ -141,7 +144,7 @@ function TokenForm() {
             onChange={(event) => setToken(event.currentTarget.value)}
             autoComplete="off"
             spellCheck={false}
-            data-autofocus
+            ref={first}
           />
           {trying.error && <ProblemNotice error={trying.error} />}
           <Button type="submit" loading={trying.isPending} disabled={token.trim() === ''}>

@@ -1,7 +1,30 @@
-/** Why a group is not well, and what to do about each reason. */
+/** How well a group is, why, and what to do about each reason. */
 import type { Group } from '../api/types';
+import { isWell, within } from '../states/answer';
+import { tone } from '../states/tones';
 import { useWords } from '../words/words';
 import { Served } from './Served';
+import { Badge } from './StateBadge';
+
+/** Its health. Where nothing is wrong with the stream but production is not protected by it, that is what is said. */
+export function HealthBadge({ group }: { group: Group }) {
+  const { t, state } = useWords();
+  const { level } = group.health;
+  const colour = within(group, tone('health', level));
+  if (level !== 'ok' || isWell(group)) return <Badge tone={colour}>{state('health', level)}</Badge>;
+  return (
+    <Badge tone={colour}>
+      {colour === 'unknown' ? state('health', 'unknown') : t('health.not_protected')}
+    </Badge>
+  );
+}
+
+/** What its replication does; it is green only where it protects production. */
+export function ReplicationBadge({ group }: { group: Group }) {
+  const { state } = useWords();
+  const { state: value } = group.replication;
+  return <Badge tone={within(group, tone('replication', value))}>{state('replication', value)}</Badge>;
+}
 
 export function HealthReasons({ health }: { health: Group['health'] }) {
   const { t, known } = useWords();

@@ -1,7 +1,8 @@
-/** An instant in the browser's zone; UTC to the millisecond when one points at it. */
-import { local, utc } from '../format/instants';
+/** An instant in the zone that was chosen; UTC to the millisecond when one points at it. */
+import { utc } from '../format/instants';
 import { useWords } from '../words/words';
 import { useNow } from './now';
+import { useTimes } from './times';
 
 interface Props {
   at: string | null | undefined;
@@ -10,12 +11,13 @@ interface Props {
 }
 
 export function Instant({ at, age = false }: Props) {
-  const { t, language } = useWords();
+  const { t } = useWords();
+  const { shown } = useTimes();
   if (!at) return <span className="quiet">{t('common.none')}</span>;
   const time = Date.parse(at);
   return (
     <time className="instant" dateTime={at} title={`${utc(time)} (UTC)`}>
-      <span className="instant-time">{local(time, language)}</span>
+      <span className="instant-time">{shown(time)}</span>
       {age && <Age at={at} plain />}
     </time>
   );

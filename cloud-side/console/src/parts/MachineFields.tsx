@@ -2,12 +2,14 @@
  * How the recovered machine looks and by which lines of its console its boot is recognised. The API keeps no
  * settings of a group, so they begin as those of the group's last drill, schedule or failover, and say which.
  */
-import { Button, Collapse, Select, Stack, Switch, TextInput } from '@mantine/core';
+import { Button, Collapse, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { drills, failovers, schedule } from '../api/queries';
-import type { LaunchSettings, RungPatterns } from '../api/types';
+import type { LaunchSettings } from '../api/types';
+import { DEFAULT_RUNGS, isOff } from '../states/launch';
 import { useWords } from '../words/words';
+import { MachineForm } from './MachineForm';
 
 export type LaunchOrigin = 'schedule' | 'drill' | 'failover' | 'defaults';
 
@@ -37,8 +39,6 @@ interface Props {
   onChange: (launch: Launch) => void;
 }
 
-const PATTERNS = ['firmware', 'kernel', 'root_mounted', 'login', 'canary'] as const;
-
 export function MachineFields({ group, value, onChange }: Props) {
   const { t } = useWords();
   const last = useLastLaunch(group);
@@ -48,24 +48,7 @@ export function MachineFields({ group, value, onChange }: Props) {
   }, [value, last, onChange]);
   if (!value) return null;
   const { settings, origin } = value;
-  const set = (part: Partial<LaunchSettings>) => onChange({ settings: { ...settings, ...part }, origin });
-  const setPattern = (name: keyof RungPatterns, text: string) => {
-    // A pattern that is cleared is the default again; an empty one would switch its rung off.
-    const { [name]: _, ...others } = settings.rungs ?? {};
-    set({ rungs: text === '' ? others : { ...others, [name]: text } });
-  };
-  const number = (name: 'memory_mib' | 'cpus' | 'boot_timeout_seconds', fallback: number) => (
-    <TextInput
-      label={t(`machine.${name}`)}
-      inputMode="numeric"
-      placeholder={String(fallback)}
-      value={settings[name] ?? ''}
-      onChange={(event) => {
-        const text = event.currentTarget.value.replace(/\D/g, '');
-        set({ [name]: text === '' ? undefined : Number(text) });
-      }}
-    />
-  );
+  const off = DEFAULT_RUNGS.filter((name) => isOff(settings.rungs, name));
   return (
     <Stack gap="xs">
       <div className="field-line">
@@ -83,54 +66,11 @@ export function MachineFields({ group, value, onChange }: Props) {
           bus: settings.disk_bus ?? 'virtio',
           timeout: settings.boot_timeout_seconds ?? 180,
         })}
+        {off.length > 0 &&
+          ` · ${t('machine.off', { rungs: off.map((name) => t(`rung.${name}`)).join(', ') })}`}
       </p>
       <Collapse in={open}>
-        <div className="field-grid">
-          {number('cpus', 2)}
-          {number('memory_mib', 1024)}
-          {number('boot_timeout_seconds', 180)}
-          <Select
-            label={t('machine.firmware')}
-            value={settings.firmware ?? 'bios'}
-            data={['bios', 'uefi']}
-            allowDeselect={false}
-            onChange={(next) => set({ firmware: next as LaunchSettings['firmware'] })}
-          />
-          <Select
-            label={t('machine.disk_bus')}
-            value={settings.disk_bus ?? 'virtio'}
-            data={['virtio', 'ahci']}
-            allowDeselect={false}
-            onChange={(next) => set({ disk_bus: next as LaunchSettings['disk_bus'] })}
-          />
-          <Select
-            label={t('machine.machine')}
-            value={settings.machine ?? 'q35'}
-            data={['q35', 'pc']}
-            allowDeselect={false}
-            onChange={(next) => set({ machine: next as LaunchSettings['machine'] })}
-          />
-        </div>
-        <p className="quiet small patterns-note">{t('machine.patterns')}</p>
-        <div className="field-grid">
-          {PATTERNS.map((name) => (
-            <TextInput
-              key={name}
-              label={t(`rung.${name}`)}
-              value={settings.rungs?.[name] ?? ''}
-              placeholder={t('machine.pattern.default')}
-              onChange={(event) => setPattern(name, event.currentTarget.value)}
-              spellCheck={false}
-              classNames={{ input: 'mono' }}
-            />
-          ))}
-        </div>
-        <Switch
-          mt="sm"
-          label={t('machine.power_off')}
-          checked={settings.power_off ?? false}
-          onChange={(event) => set({ power_off: event.currentTarget.checked })}
-        />
+        <MachineForm settings={settings} onChange={(next) => onChange({ settings: next, origin })} />
       </Collapse>
     </Stack>
   );

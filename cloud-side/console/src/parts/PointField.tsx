@@ -4,19 +4,19 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, body } from '../api/client';
 import { serverNow } from '../api/hearing';
+import { group as groupQuery } from '../api/queries';
 import type { Branch } from '../api/types';
-import { fromField, toField } from '../format/instants';
 import { useWords } from '../words/words';
 import { Instant } from './Instant';
 import { ProblemNotice } from './ProblemNotice';
+import { TimeField } from './TimeField';
+import { useTimes } from './times';
 
 interface Props {
   group: string;
   /** What the API is given: `latest`, a time, an id or a label. */
   value: string;
   onChange: (at: string) => void;
-  /** False where the newest point makes no sense. */
-  latest?: boolean;
   /** Whose own points are meant; the API resolves those of the group only. */
   branch?: Branch;
 }
@@ -28,17 +28,32 @@ function wayOf(value: string): Way {
   return /^\d{4}-\d\d-\d\dT/.test(value) ? 'time' : 'named';
 }
 
-export function PointField({ group, value, onChange, latest = true, branch }: Props) {
+/**
+ * The time that the field begins with: the newest point's, to the next whole second, so that it means that point.
+ * Some time before now may be before the first point of a young group. Pure, so that it can be tested.
+ */
+export function firstTime(newest: string | undefined, now: number): number {
+  const time = newest === undefined ? Number.NaN : Date.parse(newest);
+  return Number.isNaN(time) ? now : Math.ceil(time / 1000) * 1000;
+}
+
+export function PointField({ group, value, onChange, branch }: Props) {
   const { t } = useWords();
+  const { fromField, toField } = useTimes();
   const [way, setWay] = useState<Way>(() => wayOf(value));
-  const [time, setTime] = useState(() =>
-    toField(wayOf(value) === 'time' ? Date.parse(value) : serverNow() - 60_000),
+  const [typed, setTyped] = useState<string | null>(() =>
+    wayOf(value) === 'time' ? toField(Date.parse(value)) : null,
   );
+  // Only read for the time of the newest point; whoever opens this looks at the group already.
+  const { data: known } = useQuery({ ...groupQuery(group), refetchInterval: false });
+  const time = typed ?? toField(firstTime(known?.latest_point?.time, serverNow()));
   const choose = (next: Way) => {
     setWay(next);
     if (next === 'latest') onChange('latest');
-    else if (next === 'time') onChange(fromField(time) ?? '');
-    else onChange('');
+    else if (next === 'time') {
+      setTyped(time);
+      onChange(fromField(time) ?? '');
+    } else onChange('');
   };
   const found = useQuery({
     queryKey: ['groups', group, 'resolve', value],
@@ -61,19 +76,17 @@ export function PointField({ group, value, onChange, latest = true, branch }: Pr
         onChange={(next) => choose(next as Way)}
         aria-label={t('point.which')}
         data={[
-          ...(latest ? [{ value: 'latest', label: t('point.latest') }] : []),
+          { value: 'latest', label: t('point.latest') },
           { value: 'time', label: t('point.time') },
           { value: 'named', label: t('point.named') },
         ]}
       />
       {way === 'time' && (
-        <TextInput
-          type="datetime-local"
-          step={1}
+        <TimeField
           label={t('point.time.field')}
           value={time}
           onChange={(event) => {
-            setTime(event.currentTarget.value);
+            setTyped(event.currentTarget.value);
             onChange(fromField(event.currentTarget.value) ?? '');
           }}
         />

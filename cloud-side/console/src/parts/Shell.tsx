@@ -21,7 +21,8 @@ import { staleSince } from './staleness';
 
 /** What a role may not see at all is not offered; its address says why. */
 const PLACES: { to: string; name: Key; needs?: Operation }[] = [
-  { to: '/', name: 'nav.groups' },
+  { to: '/', name: 'nav.overview' },
+  { to: '/groups', name: 'nav.groups' },
   { to: '/alerts', name: 'nav.alerts' },
   { to: '/plans', name: 'nav.plans' },
   { to: '/drills', name: 'nav.drills' },
@@ -30,13 +31,13 @@ const PLACES: { to: string; name: Key; needs?: Operation }[] = [
   { to: '/reports', name: 'nav.reports' },
   { to: '/views', name: 'nav.views' },
   { to: '/jobs', name: 'nav.jobs' },
+  { to: '/infrastructure', name: 'nav.infrastructure' },
   { to: '/access', name: 'nav.access' },
   { to: '/audit', name: 'nav.audit', needs: 'list_audit' },
-  { to: '/system', name: 'nav.system' },
+  { to: '/settings', name: 'nav.settings' },
 ];
 
 const UNDER: Record<string, string> = {
-  '/groups': '/',
   '/failovers': '/moves',
   '/failbacks': '/moves',
   '/plan-runs': '/plans',

@@ -1,10 +1,12 @@
 /** The points of a page of the list on a line of time: where they are dense, and where they are missing. */
 import type { Point } from '../api/types';
-import { local, utc } from '../format/instants';
+import { utc } from '../format/instants';
 import { useWords } from '../words/words';
+import { useTimes } from './times';
 
 export function Timeline({ points }: { points: Point[] }) {
-  const { t, language } = useWords();
+  const { t } = useWords();
+  const { shown } = useTimes();
   const times = points.map((point) => Date.parse(point.time));
   const [from, to] = [Math.min(...times), Math.max(...times)];
   if (points.length < 3 || from === to) return null;
@@ -32,8 +34,8 @@ export function Timeline({ points }: { points: Point[] }) {
         ))}
       </svg>
       <figcaption className="quiet small number">
-        <span>{local(from, language)}</span>
-        <span>{local(to, language)}</span>
+        <span>{shown(from)}</span>
+        <span>{shown(to)}</span>
       </figcaption>
     </figure>
   );

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cardsOf } from './CardFields';
+import { firstTime } from './PointField';
 import { policyOf } from './PolicyField';
 import { toGroup } from './paths';
 import { sparkPath } from './Spark';
@@ -72,5 +73,14 @@ describe('a spark line', () => {
 describe('addresses', () => {
   it('escape what comes from outside', () => {
     expect(toGroup('a/../b?c#d', 'points')).toBe('/groups/a%2F..%2Fb%3Fc%23d/points');
+  });
+});
+
+describe('the time that a point is first asked for by', () => {
+  it('is not before the newest point, so that the youngest group has one', () => {
+    const now = Date.parse('2026-11-23T17:40:00Z');
+    expect(firstTime('2026-11-23T17:39:58.400Z', now)).toBe(Date.parse('2026-11-23T17:39:59Z'));
+    expect(firstTime('2026-11-23T17:39:58Z', now)).toBe(Date.parse('2026-11-23T17:39:58Z'));
+    expect(firstTime(undefined, now)).toBe(now);
   });
 });

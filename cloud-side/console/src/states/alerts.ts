@@ -1,5 +1,5 @@
 /** Alerts: which of them a list shows, how many wait for somebody, and when a mute ends. */
-import type { Alert, Page } from '../api/types';
+import type { Alert, AlertChannel, AlertDelivery, AlertEntry, Page } from '../api/types';
 
 /** What a list of alerts may be narrowed to. */
 export const FILTERS = ['active', 'raised', 'acknowledged', 'muted', 'cleared', 'all'] as const;
@@ -46,4 +46,28 @@ export function isMuteEnd(until: number, now: number): boolean {
 export function lasted({ raised_at, cleared_at }: Pick<Alert, 'raised_at' | 'cleared_at'>, now: number) {
   const end = cleared_at ? Date.parse(cleared_at) : now;
   return Math.max(0, (end - Date.parse(raised_at)) / 1000);
+}
+
+/**
+ * To whom an entry of the history that says `told` was addressed: the channels, each once. The server makes the entry
+ * when it is time to tell, also when no channel takes it; then there is nobody.
+ */
+export function toldTo(
+  entry: Pick<AlertEntry, 'at' | 'told_as'>,
+  deliveries: Pick<AlertDelivery, 'at' | 'kind' | 'channel'>[],
+): string[] {
+  const its = deliveries.filter(
+    ({ at, kind }) => kind === entry.told_as && Date.parse(at) === Date.parse(entry.at),
+  );
+  return [...new Set(its.map(({ channel }) => channel))];
+}
+
+/** How the channels stand as a whole, the worst first, and how many of them stand so. */
+export function channelsStand(channels: Pick<AlertChannel, 'failing_since' | 'last_success_at'>[]) {
+  const failing = channels.filter((channel) => channel.failing_since).length;
+  const unproven = channels.filter((channel) => !channel.failing_since && !channel.last_success_at).length;
+  if (channels.length === 0) return { state: 'none', count: 0 } as const;
+  if (failing > 0) return { state: 'failing', count: failing } as const;
+  if (unproven > 0) return { state: 'unproven', count: unproven } as const;
+  return { state: 'working', count: channels.length } as const;
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { PlacementState, ReplicationState } from '../api/types';
-import { answer } from './answer';
+import { answer, isWell, within } from './answer';
 import { TONES } from './tones';
 
 const well = {
@@ -50,4 +50,14 @@ it('does not call lost what is only not known yet', () => {
   const silent = { ...well, replication: { state: 'disconnected' as const } };
   expect(answer({ ...silent, health: { level: 'unknown', reasons: [] } }).tone).toBe('unknown');
   expect(answer({ ...silent, health: { level: 'critical', reasons: [] } }).tone).toBe('bad');
+});
+
+it('lets no part of a group be green while the group is not', () => {
+  expect(within(well, 'good')).toBe('good');
+  expect(within({ ...well, placement: 'target_active' }, 'good')).toBe('warn');
+  expect(within({ ...well, placement: null }, 'good')).toBe('unknown');
+  // What is bad for itself stays bad.
+  expect(within({ ...well, placement: 'target_active' }, 'bad')).toBe('bad');
+  expect(isWell(well)).toBe(true);
+  expect(isWell({ ...well, placement: 'target_active' })).toBe(false);
 });

@@ -74,3 +74,16 @@ export function answer({ placement, replication, rpo_known, health }: Asked): An
   if (!rpo_known) return { code: 'no_age', tone: 'unknown' };
   return { code: 'protected', tone: 'good' };
 }
+
+/**
+ * The colour of a part of a group's state: nothing of it is green while the answer as a whole is not. A stream that
+ * goes on is no protection while production is at the other site.
+ */
+export function within(group: Asked, wanted: Tone): Tone {
+  return wanted === 'good' ? answer(group).tone : wanted;
+}
+
+/** Whether the group is well by its health, and protected. */
+export function isWell(group: Asked): boolean {
+  return group.health.level === 'ok' && answer(group).tone === 'good';
+}

@@ -1,5 +1,14 @@
 import { expect, it } from 'vitest';
-import { addressOf, exportPath, filterOf, OUTCOME_TONES, OUTCOMES, outcomeTone, verifyLine } from './audit';
+import {
+  addressOf,
+  exportPath,
+  filterOf,
+  headState,
+  OUTCOME_TONES,
+  OUTCOMES,
+  outcomeTone,
+  verifyLine,
+} from './audit';
 
 const from = '2026-11-01T00:00:00.000Z';
 const head = { sequence: 7, hash: 'ab12' };
@@ -32,4 +41,10 @@ it('has a colour for each outcome, and green for no other', () => {
   expect(Object.keys(OUTCOME_TONES)).toEqual([...OUTCOMES]);
   expect(outcomeTone('pardoned')).toBe('unknown');
   expect(OUTCOMES.filter((outcome) => outcomeTone(outcome) === 'good')).toEqual(['allowed']);
+});
+
+it('calls a log written only while it is, and is whole', () => {
+  expect(headState({ trouble: null, damage: [] })).toBe('written');
+  expect(headState({ trouble: null, damage: ['entry 3 is not as it was'] })).toBe('damaged');
+  expect(headState({ trouble: 'no space', damage: ['x'] })).toBe('trouble');
 });

@@ -67,3 +67,9 @@ export function verifyLine({ from, to }: AuditFilter, head: Pick<AuditHead, 'seq
   if (!to) parts.push(`--head ${head.sequence}:${head.hash}`);
   return parts.join(' ');
 }
+
+/** Whether the log can be written and is as it was written. */
+export function headState({ trouble, damage }: Pick<AuditHead, 'trouble' | 'damage'>) {
+  if (trouble) return 'trouble';
+  return damage.length > 0 ? 'damaged' : 'written';
+}

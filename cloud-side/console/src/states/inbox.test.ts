@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { Group } from '../api/types';
-import { byHealth, inbox } from './inbox';
+import type { Alert, Group } from '../api/types';
+import { alertsBeside, byHealth, inbox } from './inbox';
 
 function group(name: string, part: Partial<Group> = {}): Group {
   return {
@@ -53,4 +53,27 @@ it('sorts the worst first, and by name among equals', () => {
     group('split', { placement: 'split_brain_suspected' }),
   ];
   expect(all.sort(byHealth).map(({ name }) => name)).toEqual(['split', 'critical', 'unknown', 'a', 'b']);
+});
+
+it('adds the alerts that it does not tell of by itself, the critical first', () => {
+  const alert = (code: string, name: string, severity: Alert['severity'], at: string, muted = false) => ({
+    code,
+    severity,
+    raised_at: at,
+    muted: muted ? ({} as NonNullable<Alert['muted']>) : null,
+    object: { kind: 'group', id: name, name },
+  });
+  const items = inbox([group('split', { placement: 'split_brain_suspected', ...may('keep_source') })]);
+  const alerts = [
+    alert('rpo_breach', 'split', 'warning', '2026-11-23T02:00:00Z'),
+    alert('split_brain_suspected', 'split', 'critical', '2026-11-23T01:00:00Z'),
+    alert('split_brain_suspected', 'another', 'critical', '2026-11-23T01:00:00Z'),
+    alert('rpo_breach', 'newer', 'warning', '2026-11-23T03:00:00Z'),
+    alert('stalled', 'muted', 'critical', '2026-11-23T03:00:00Z', true),
+  ];
+  expect(alertsBeside(items, alerts).map(({ code, object }) => [code, object.name])).toEqual([
+    ['split_brain_suspected', 'another'],
+    ['rpo_breach', 'newer'],
+    ['rpo_breach', 'split'],
+  ]);
 });

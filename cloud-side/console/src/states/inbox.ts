@@ -1,5 +1,5 @@
 /** What waits for somebody, over all groups, the most urgent first. Read from what the API says may be done. */
-import type { Group, PlanRun } from '../api/types';
+import type { Alert, Group, PlanRun } from '../api/types';
 import type { Tone } from './tones';
 
 export type InboxCode =
@@ -69,6 +69,31 @@ function ofRun({ id, plan, state }: PlanRun): InboxItem[] {
 export function inbox(groups: Group[], runs: PlanRun[] = []): InboxItem[] {
   const items = [...groups.flatMap(ofGroup), ...runs.flatMap(ofRun)];
   return items.sort((one, other) => ORDER.indexOf(one.code) - ORDER.indexOf(other.code));
+}
+
+/** The alerts that say of a group what an item says of it already. */
+const SAME: Partial<Record<InboxCode, string[]>> = {
+  split: ['split_brain_suspected'],
+  failover_decide: ['commit_pending'],
+  failback_decide: ['commit_pending'],
+  health_critical: ['disconnected', 'stalled', 'unprotected', 'untracked'],
+  cleanup_failed: ['cleanup_pending'],
+  drill_overdue: ['drill_overdue'],
+};
+
+type Shown = Pick<Alert, 'code' | 'muted' | 'object' | 'severity' | 'raised_at'>;
+
+/** The alerts that nobody took on or muted, and that no item tells of; the critical first, then the newest. */
+export function alertsBeside<Item extends Shown>(items: InboxItem[], alerts: Item[]): Item[] {
+  const told = (alert: Item) =>
+    alert.object.kind === 'group' &&
+    items.some(
+      ({ name, run, code }) => !run && name === alert.object.name && SAME[code]?.includes(alert.code),
+    );
+  const rank = ({ severity }: Item) => (severity === 'critical' ? 0 : 1);
+  return alerts
+    .filter((alert) => !alert.muted && !told(alert))
+    .sort((one, other) => rank(one) - rank(other) || Date.parse(other.raised_at) - Date.parse(one.raised_at));
 }
 
 const LEVELS = ['critical', 'warning', 'unknown', 'ok'];

@@ -7,10 +7,43 @@ export interface Stretch {
   to: number;
 }
 
+/**
+ * Points, newest first, with their times read once: a group may have a hundred thousand of them, and what is drawn of
+ * them is worked out each second.
+ */
+export interface Track {
+  points: Point[];
+  /** Milliseconds, of the point at the same place. */
+  time: Float64Array;
+  /** What it covers; never before its time. */
+  until: Float64Array;
+}
+
+export function trackOf(points: Point[]): Track {
+  const time = Float64Array.from(points, (point) => Date.parse(point.time));
+  const until = Float64Array.from(points, (point, at) =>
+    Math.max(Date.parse(point.covers_until), time[at] ?? 0),
+  );
+  return { points, time, until };
+}
+
 /** Newest first, each once, as the API lists them: what was read before and what is new since. */
-export function merged(newer: Point[], older: Point[]): Point[] {
-  const known = new Set(newer.map((point) => point.id));
-  return [...newer, ...older.filter((point) => !known.has(point.id))];
+export function merged(newer: Track, older: Track): Track {
+  const known = new Set(newer.points.map((point) => point.id));
+  const kept = older.points.map((point) => !known.has(point.id));
+  const is = (_: unknown, at: number) => kept[at] === true;
+  return {
+    points: [...newer.points, ...older.points.filter(is)],
+    time: Float64Array.from([...newer.time, ...older.time.filter(is)]),
+    until: Float64Array.from([...newer.until, ...older.until.filter(is)]),
+  };
+}
+
+/** Those of a track that are wanted. */
+export function picked({ points, time, until }: Track, is: (point: Point) => boolean): Track {
+  const kept = points.map(is);
+  const here = (_: unknown, at: number) => kept[at] === true;
+  return { points: points.filter(here), time: time.filter(here), until: until.filter(here) };
 }
 
 /** Whether two readings of a list meet, so that nothing between them is missing. */
@@ -21,33 +54,24 @@ export function meet(newer: Point[], older: Point[]): boolean {
 }
 
 /** The newest of points, newest first, that is not after an instant; null if there is none among them. */
-export function pointAt(points: Point[], instant: number): Point | null {
+export function pointAt({ points, time }: Track, instant: number): Point | null {
   let [low, high] = [0, points.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (timeOf(points[middle]) <= instant) high = middle;
+    if ((time[middle] ?? Number.NEGATIVE_INFINITY) <= instant) high = middle;
     else low = middle + 1;
   }
   return points[low] ?? null;
-}
-
-function timeOf(point: Point | undefined): number {
-  return point ? Date.parse(point.time) : Number.NEGATIVE_INFINITY;
 }
 
 /**
  * The times whose state can be had back: each point stands for the time from it to what it covers. Holes too
  * short to be seen at this scale are closed, longer ones never.
  */
-export function covered(points: Point[], { from, to }: Stretch, smallest: number): Stretch[] {
+export function covered({ time, until }: Track, { from, to }: Stretch, smallest: number): Stretch[] {
   const made: Stretch[] = [];
-  for (let at = points.length - 1; at >= 0; at -= 1) {
-    const point = points[at];
-    if (!point) continue;
-    const [begin, end] = [
-      Date.parse(point.time),
-      Math.max(Date.parse(point.covers_until), Date.parse(point.time)),
-    ];
+  for (let at = time.length - 1; at >= 0; at -= 1) {
+    const [begin, end] = [time[at] ?? 0, until[at] ?? 0];
     if (end < from || begin > to) continue;
     const last = made.at(-1);
     if (last && begin - last.to <= smallest) last.to = Math.max(last.to, end);
@@ -57,8 +81,8 @@ export function covered(points: Point[], { from, to }: Stretch, smallest: number
 }
 
 /** The longest time in which no point could be had, between the first and the last of them; null without any. */
-export function longestHole(points: Point[], within: Stretch): Stretch | null {
-  const parts = covered(points, within, 0);
+export function longestHole(track: Track, within: Stretch): Stretch | null {
+  const parts = covered(track, within, 0);
   let longest: Stretch | null = null;
   for (let at = 1; at < parts.length; at += 1) {
     const [before, after] = [parts[at - 1], parts[at]];
@@ -77,10 +101,14 @@ export function place(time: number, { from, to }: Stretch): number {
 }
 
 /** Marks thinned to what can be told apart: of those that fall on one place only the first is drawn. */
-export function apart<Item>(items: Item[], at: (item: Item) => number, within: Stretch): Item[] {
+export function apart<Item>(
+  items: Item[],
+  at: (item: Item, index: number) => number,
+  within: Stretch,
+): Item[] {
   const taken = new Set<number>();
-  return items.filter((item) => {
-    const time = at(item);
+  return items.filter((item, index) => {
+    const time = at(item, index);
     if (time < within.from || time > within.to) return false;
     const spot = Math.round(place(time, within));
     if (taken.has(spot)) return false;
@@ -94,6 +122,15 @@ export function shownStretch(length: number | null, end: number, oldest: number)
   const from = length === null ? oldest : Math.max(oldest, end - length);
   // A group that was just made has no width yet.
   return { from: Math.min(from, end - 60_000), to: end };
+}
+
+/**
+ * The present, as far as a drawing of so long a stretch can show it: it moves on by what can be told apart, so that very
+ * many points are not drawn anew for nothing.
+ */
+export function drawnNow(now: number, length: number): number {
+  const grain = Math.max(1000, Math.floor(length / WIDTH));
+  return Math.floor(now / grain) * grain;
 }
 
 /** A line of values over time, in pieces where something is not known or nobody looked. */

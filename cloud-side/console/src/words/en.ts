@@ -7,9 +7,11 @@ import { drill } from './en/drill';
 import { group } from './en/group';
 import { line } from './en/line';
 import { move } from './en/move';
+import { overview } from './en/overview';
 import { plan } from './en/plan';
 import { report } from './en/report';
 import { restore } from './en/restore';
+import { settings } from './en/settings';
 import { states } from './en/states';
 
 export const en = {
@@ -23,6 +25,8 @@ export const en = {
   ...move,
   ...report,
   ...restore,
+  ...overview,
+  ...settings,
   ...plan,
   ...line,
 };

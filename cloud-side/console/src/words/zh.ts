@@ -8,9 +8,11 @@ import { drill } from './zh/drill';
 import { group } from './zh/group';
 import { line } from './zh/line';
 import { move } from './zh/move';
+import { overview } from './zh/overview';
 import { plan } from './zh/plan';
 import { report } from './zh/report';
 import { restore } from './zh/restore';
+import { settings } from './zh/settings';
 import { states } from './zh/states';
 
 export const zh: Record<Key, string> = {
@@ -24,6 +26,8 @@ export const zh: Record<Key, string> = {
   ...move,
   ...report,
   ...restore,
+  ...overview,
+  ...settings,
   ...plan,
   ...line,
 };

@@ -16,6 +16,7 @@ import { Panel } from '../../parts/Panel';
 import { Served } from '../../parts/Served';
 import { StateBadge } from '../../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../../parts/Table';
+import { toldTo } from '../../states/alerts';
 import { useWords } from '../../words/words';
 import { AcknowledgeDialogue, MuteDialogue } from '../dialogues/AlertDialogues';
 import { VerbDialogue } from '../dialogues/VerbDialogue';
@@ -72,7 +73,7 @@ export function AlertPage() {
             }
           />
           <Meaning alert={alert} />
-          <History entries={alert.history} />
+          <History alert={alert} />
           <Deliveries deliveries={alert.deliveries} />
           {verb === 'acknowledge' && <AcknowledgeDialogue alert={alert} onClose={close} />}
           {verb === 'mute' && <MuteDialogue alert={alert} onClose={close} />}
@@ -164,8 +165,8 @@ function Meaning({ alert }: { alert: AlertDetail }) {
   );
 }
 
-function History({ entries }: { entries: AlertEntry[] }) {
-  const { t, known } = useWords();
+function History({ alert: { history: entries, deliveries } }: { alert: AlertDetail }) {
+  const { t } = useWords();
   return (
     <Panel title={t('alert.history')}>
       <Table
@@ -185,10 +186,7 @@ function History({ entries }: { entries: AlertEntry[] }) {
               <Instant at={entry.at} />
             </Cell>
             <Cell>
-              {known('alertEvent', entry.event) ?? entry.event}
-              {entry.told_as && (
-                <span className="quiet"> · {known('alertTold', entry.told_as) ?? entry.told_as}</span>
-              )}
+              <Happened entry={entry} deliveries={deliveries} />
             </Cell>
             <Cell>{entry.by ?? <span className="quiet">{t('common.none')}</span>}</Cell>
             <Cell className="observed">{entry.note}</Cell>
@@ -196,6 +194,26 @@ function History({ entries }: { entries: AlertEntry[] }) {
         ))}
       </Table>
     </Panel>
+  );
+}
+
+/** What an entry says. That it was time to tell somebody is not that somebody was told. */
+function Happened({ entry, deliveries }: { entry: AlertEntry; deliveries: AlertDelivery[] }) {
+  const { t, known } = useWords();
+  if (!entry.told_as) return known('alertEvent', entry.event) ?? entry.event;
+  const channels = toldTo(entry, deliveries);
+  const kind = known('alertTold', entry.told_as) ?? entry.told_as;
+  if (channels.length === 0) {
+    return (
+      <>
+        {t('alertEvent.told.nobody')} <span className="quiet"> · {kind}</span>
+      </>
+    );
+  }
+  return (
+    <>
+      {t('alertEvent.told')} <span className="quiet">{`· ${kind} · ${channels.join(', ')}`}</span>
+    </>
   );
 }
 

@@ -10,7 +10,7 @@ import { Live } from '../../parts/Live';
 import { Panel } from '../../parts/Panel';
 import { Served } from '../../parts/Served';
 import { Badge } from '../../parts/StateBadge';
-import { type AuditFilter, exportPath, verifyLine } from '../../states/audit';
+import { type AuditFilter, exportPath, headState, verifyLine } from '../../states/audit';
 import { useWords } from '../../words/words';
 
 export function VerifyPanel({ filter }: { filter: AuditFilter }) {
@@ -56,14 +56,8 @@ export function VerifyPanel({ filter }: { filter: AuditFilter }) {
             )}
             <Facts>
               <Fact name={t('audit.state')}>
-                <Badge tone={head.trouble || head.damage.length > 0 ? 'bad' : 'good'}>
-                  {t(
-                    head.trouble
-                      ? 'audit.state.trouble'
-                      : head.damage.length > 0
-                        ? 'audit.state.damaged'
-                        : 'audit.state.written',
-                  )}
+                <Badge tone={headState(head) === 'written' ? 'good' : 'bad'}>
+                  {t(`audit.state.${headState(head)}`)}
                 </Badge>
               </Fact>
               <Fact name={t('audit.head')}>

@@ -4,8 +4,9 @@ import { useState } from 'react';
 import { api, body } from '../../api/client';
 import { serverNow } from '../../api/hearing';
 import type { Alert, AlertMuteScope } from '../../api/types';
-import { fromField, toField } from '../../format/instants';
 import { Dialogue } from '../../parts/Dialogue';
+import { TimeField } from '../../parts/TimeField';
+import { useTimes } from '../../parts/times';
 import { useWish } from '../../parts/useWish';
 import { isMuteEnd, MUTES } from '../../states/alerts';
 import { useWords } from '../../words/words';
@@ -59,6 +60,7 @@ const SCOPES: AlertMuteScope[] = ['alert', 'code', 'object'];
 
 export function MuteDialogue({ alert, onClose }: Props) {
   const { t, wholeSpan } = useWords();
+  const { fromField, toField } = useTimes();
   const [length, setLength] = useState<string>(String(MUTES[1]));
   const [time, setTime] = useState(() => toField(serverNow() + MUTES[2] * 1000));
   const [scope, setScope] = useState<AlertMuteScope>('alert');
@@ -100,8 +102,7 @@ export function MuteDialogue({ alert, onClose }: Props) {
         />
       </div>
       {length === 'time' && (
-        <TextInput
-          type="datetime-local"
+        <TimeField
           label={t('alert.mute.time.field')}
           value={time}
           onChange={(event) => setTime(event.currentTarget.value)}

@@ -2,14 +2,13 @@
  * Starting a failover, in the order in which somebody under stress should think: which kind, which point, what
  * is lost, what happens when nobody decides, and then the group's name.
  */
-import { Checkbox, Radio, Stack, TextInput } from '@mantine/core';
+import { Checkbox, Radio, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { api, body } from '../../api/client';
 import { preview as previewQuery } from '../../api/queries';
 import type { CommitPolicy, FailoverMode, Group, NewFailover } from '../../api/types';
-import { fromField } from '../../format/instants';
 import { type CardDraft, CardFields, cardsOf } from '../../parts/CardFields';
 import { Consequences } from '../../parts/Consequences';
 import { Dialogue } from '../../parts/Dialogue';
@@ -21,7 +20,9 @@ import { type Launch, MachineFields } from '../../parts/MachineFields';
 import { PointField } from '../../parts/PointField';
 import { PolicyField } from '../../parts/PolicyField';
 import { toFailover } from '../../parts/paths';
+import { TimeField } from '../../parts/TimeField';
 import { TypedName } from '../../parts/TypedName';
+import { useTimes } from '../../parts/times';
 import { useWish } from '../../parts/useWish';
 import { useWords } from '../../words/words';
 
@@ -33,6 +34,7 @@ interface Props {
 
 export function FailoverDialogue({ group, at: first, onClose }: Props) {
   const { t, state } = useWords();
+  const { fromField } = useTimes();
   const navigate = useNavigate();
   // A point that was chosen can be booted by an emergency failover only; a source that is silent cannot be asked.
   const [mode, setMode] = useState<FailoverMode>(
@@ -116,9 +118,7 @@ export function FailoverDialogue({ group, at: first, onClose }: Props) {
       {emergency && (
         <Stack gap="xs">
           <PointField group={group.name} value={at} onChange={setAt} />
-          <TextInput
-            type="datetime-local"
-            step={1}
+          <TimeField
             label={t('failover.interrupted')}
             description={t('failover.interrupted.what')}
             value={stopped}

@@ -7,7 +7,6 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { api, body } from '../../api/client';
-import { serverNow } from '../../api/hearing';
 import { restorePreview } from '../../api/queries';
 import type { Group, RestorePreview } from '../../api/types';
 import { actionOf } from '../../parts/ActionButton';
@@ -35,10 +34,7 @@ interface Props {
 export function RestoreDialogue({ group, at: first, onClose }: Props) {
   const { t, state } = useWords();
   const navigate = useNavigate();
-  // The newest point is where the volumes are already; a minute ago is a time to begin with.
-  const [at, setAt] = useState(() =>
-    first === 'latest' ? new Date(Math.floor(serverNow() / 1000) * 1000 - 60_000).toISOString() : first,
-  );
+  const [at, setAt] = useState(first);
   const [down, setDown] = useState(false);
   const [typed, setTyped] = useState('');
   const shown = useQuery({ ...restorePreview(group.name, at), enabled: at !== '' });
@@ -70,7 +66,8 @@ export function RestoreDialogue({ group, at: first, onClose }: Props) {
       onClose={onClose}
     >
       <p>{t('restore.what')}</p>
-      <PointField group={group.name} value={at} onChange={setAt} latest={false} />
+      <PointField group={group.name} value={at} onChange={setAt} />
+      {at === 'latest' && <p className="quiet small">{t('restore.newest')}</p>}
       {at !== '' && (
         <div className="preview">
           <strong>{t('restore.preview')}</strong>

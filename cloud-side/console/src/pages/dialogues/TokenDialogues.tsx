@@ -15,11 +15,12 @@ import { api, body } from '../../api/client';
 import { serverNow } from '../../api/hearing';
 import { groups as groupsQuery } from '../../api/queries';
 import type { MadeToken, Role } from '../../api/types';
-import { fromField, toField } from '../../format/instants';
 import { Dialogue } from '../../parts/Dialogue';
 import { Fact, Facts } from '../../parts/Facts';
 import { Instant } from '../../parts/Instant';
 import { RoleField } from '../../parts/RoleField';
+import { TimeField } from '../../parts/TimeField';
+import { useTimes } from '../../parts/times';
 import { useWish } from '../../parts/useWish';
 import { useWords } from '../../words/words';
 
@@ -34,6 +35,7 @@ interface NewProps {
 
 export function NewTokenDialogue({ onMade, onClose }: NewProps) {
   const { t, wholeSpan } = useWords();
+  const { fromField, toField } = useTimes();
   const [name, setName] = useState('');
   const [role, setRole] = useState<Role>('viewer');
   const [bound, setBound] = useState<string[]>([]);
@@ -104,8 +106,7 @@ export function NewTokenDialogue({ onMade, onClose }: NewProps) {
         />
       </div>
       {length === 'time' && (
-        <TextInput
-          type="datetime-local"
+        <TimeField
           label={t('tokens.length.field')}
           value={time}
           onChange={(event) => setTime(event.currentTarget.value)}

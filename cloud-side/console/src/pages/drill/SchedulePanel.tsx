@@ -1,7 +1,6 @@
 /** When a group is drilled by itself, and the dialogues to change that. */
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { ApiProblem } from '../../api/problem';
 import { schedule as scheduleQuery } from '../../api/queries';
 import type { DrillSchedule, Group } from '../../api/types';
 import { Fact, Facts } from '../../parts/Facts';
@@ -18,8 +17,7 @@ export function SchedulePanel({ group }: { group: Group }) {
   const { t } = useWords();
   const [asked, setAsked] = useState<'set' | 'remove' | null>(null);
   const query = useQuery(scheduleQuery(group.name));
-  // An answer that says no schedule outdates one that was read before it was removed.
-  const none = query.error instanceof ApiProblem && query.error.status === 404;
+  const { data } = query;
   return (
     <Panel
       title={t('schedule.title')}
@@ -27,11 +25,11 @@ export function SchedulePanel({ group }: { group: Group }) {
         <div className="button-row">
           <GuardedButton
             operation="set_drill_schedule"
-            label={t(none ? 'schedule.set' : 'schedule.change')}
+            label={t(data ? 'schedule.change' : 'schedule.set')}
             size="compact-sm"
             onClick={() => setAsked('set')}
           />
-          {!none && query.data && (
+          {data && (
             <GuardedButton
               operation="remove_drill_schedule"
               label={t('schedule.remove')}
@@ -42,13 +40,12 @@ export function SchedulePanel({ group }: { group: Group }) {
         </div>
       }
     >
-      {none ? (
-        <p className="quiet">{t('schedule.none')}</p>
-      ) : (
-        <Live query={query}>{(set) => <Shown set={set} />}</Live>
-      )}
+      {/* That there is none is asked for rarely, and does not grow old in between. */}
+      <Live query={query} polled={data !== null}>
+        {(set) => (set ? <Shown set={set} /> : <p className="quiet">{t('schedule.none')}</p>)}
+      </Live>
       {asked === 'set' && (
-        <ScheduleDialogue group={group} set={none ? undefined : query.data} onClose={() => setAsked(null)} />
+        <ScheduleDialogue group={group} set={data ?? undefined} onClose={() => setAsked(null)} />
       )}
       {asked === 'remove' && <RemoveScheduleDialogue group={group} onClose={() => setAsked(null)} />}
     </Panel>

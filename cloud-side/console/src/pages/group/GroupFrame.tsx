@@ -7,6 +7,7 @@ import { group as groupQuery } from '../../api/queries';
 import type { Group } from '../../api/types';
 import { ActionButton, actionOf } from '../../parts/ActionButton';
 import { Direction } from '../../parts/Direction';
+import { HealthBadge } from '../../parts/Health';
 import { Live } from '../../parts/Live';
 import { PageHead } from '../../parts/PageHead';
 import { toGroup } from '../../parts/paths';
@@ -64,12 +65,12 @@ export function GroupFrame() {
           <>
             <PageHead
               title={group.name}
-              above={{ to: '/', name: t('nav.groups') }}
+              above={{ to: '/groups', name: t('nav.groups') }}
               badges={
                 <>
                   <Direction placement={group.placement} />
                   {group.placement && <StateBadge kind="placement" value={group.placement} />}
-                  <StateBadge kind="health" value={group.health.level} />
+                  <HealthBadge group={group} />
                 </>
               }
               actions={

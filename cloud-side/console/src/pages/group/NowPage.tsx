@@ -3,7 +3,7 @@ import { Link } from 'react-router';
 import type { Group } from '../../api/types';
 import { Bytes } from '../../parts/Bytes';
 import { Fact, Facts } from '../../parts/Facts';
-import { HealthReasons } from '../../parts/Health';
+import { HealthReasons, ReplicationBadge } from '../../parts/Health';
 import { Id } from '../../parts/Id';
 import { Age, Instant } from '../../parts/Instant';
 import { toGroup } from '../../parts/paths';
@@ -48,7 +48,7 @@ function AnswerPanel({ group }: { group: Group }) {
       <div className="answer-grid">
         <div>
           <h2>{t('answer.replication')}</h2>
-          <StateBadge kind="replication" value={group.replication.state} />
+          <ReplicationBadge group={group} />
           {reason && (
             <p>
               <Served>{reason}</Served>

@@ -1,10 +1,9 @@
 /** Recovery points: what can be had back, newest first. */
-import { Button, Group as Line, Menu, SegmentedControl, TextInput } from '@mantine/core';
+import { Button, Group as Line, Menu, SegmentedControl } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { nearest, points } from '../../api/queries';
 import type { Point, PointKind } from '../../api/types';
-import { fromField } from '../../format/instants';
 import { ActionButton, actionOf } from '../../parts/ActionButton';
 import { ActionItem } from '../../parts/ActionItem';
 import { Empty } from '../../parts/Empty';
@@ -16,7 +15,9 @@ import { Panel } from '../../parts/Panel';
 import { ProblemNotice } from '../../parts/ProblemNotice';
 import { Badge } from '../../parts/StateBadge';
 import { Cell, Row, Table } from '../../parts/Table';
+import { TimeField } from '../../parts/TimeField';
 import { Timeline } from '../../parts/Timeline';
+import { useTimes } from '../../parts/times';
 import { usePages } from '../../parts/usePages';
 import { useWords } from '../../words/words';
 import { ReadinessDialogue } from '../dialogues/ReadinessDialogue';
@@ -175,14 +176,13 @@ function PointTable({ items, onInspect }: ListProps) {
 
 function FindPoint({ group, onInspect }: { group: string; onInspect: (point: Point) => void }) {
   const { t } = useWords();
+  const { fromField } = useTimes();
   const [text, setText] = useState('');
   const at = fromField(text);
   const found = useQuery({ ...nearest(group, at ?? ''), enabled: at !== null });
   return (
     <Panel title={t('points.find')}>
-      <TextInput
-        type="datetime-local"
-        step={1}
+      <TimeField
         maw={320}
         label={t('points.find.field')}
         description={t('points.find.what')}

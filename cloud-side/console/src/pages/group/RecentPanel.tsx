@@ -1,14 +1,15 @@
 /** The last minutes as this page saw them. */
 import type { Group } from '../../api/types';
 import { bytes } from '../../format/bytes';
-import { clockTime } from '../../format/instants';
 import { Panel } from '../../parts/Panel';
 import { Plot } from '../../parts/Plot';
+import { useTimes } from '../../parts/times';
 import { remembered, series } from '../../states/samples';
 import { useWords } from '../../words/words';
 
 export function RecentPanel({ group }: { group: Group }) {
   const { t, span } = useWords();
+  const { clockTime } = useTimes();
   const { at, rpo, rate, spooled } = series(remembered(group.id));
   const last = (values: (number | null)[], format: (value: number) => string) => {
     const value = values.at(-1);

@@ -1,14 +1,14 @@
 /**
  * A group over time: what its points cover, its bookmarks, drills and moves, and an instant to be chosen to the
- * second. The age of the newest point is shown as this page saw it; the API keeps no history of it.
+ * second. The age of the newest point is shown as this page saw it; the API keeps the worst of each
+ * hour only, which the overview shows.
  */
-import { Button, SegmentedControl, TextInput } from '@mantine/core';
+import { Button, SegmentedControl } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import { Link } from 'react-router';
 import { allPoints, drills, failbacks, failovers, points as pointsQuery, restores } from '../../api/queries';
 import type { Drill, Point } from '../../api/types';
-import { clockDay, clockTime, fromField, toField } from '../../format/instants';
 import { ActionButton, actionOf } from '../../parts/ActionButton';
 import { Empty } from '../../parts/Empty';
 import { Id } from '../../parts/Id';
@@ -19,22 +19,25 @@ import { Panel } from '../../parts/Panel';
 import { toDrill, toFailback, toFailover, toRestore } from '../../parts/paths';
 import { Badge, StateBadge } from '../../parts/StateBadge';
 import { Cell, Row, Table } from '../../parts/Table';
+import { TimeField } from '../../parts/TimeField';
+import { useTimes } from '../../parts/times';
 import { remembered, series } from '../../states/samples';
 import {
   apart,
-  covered,
+  drawnNow,
   linePath,
-  longestHole,
   meet,
   merged,
   place,
   pointAt,
   type Stretch,
   shownStretch,
-  WIDTH,
+  type Track,
+  trackOf,
 } from '../../states/timeline';
 import { useWords } from '../../words/words';
 import { useGroup } from './GroupFrame';
+import { BookmarksLane, CoveredLane, Lane, PointsLane } from './PointLanes';
 
 const MINUTE = 60_000;
 const LENGTHS: Record<string, number | null> = {
@@ -51,9 +54,14 @@ export function TimelinePage() {
   const { group } = useGroup();
   const read = useInfiniteQuery(allPoints(group.name));
   const newest = useQuery(pointsQuery(group.name, undefined, undefined));
-  const older = read.data?.pages.flatMap((page) => page.items) ?? [];
-  const fresh = newest.data?.items ?? [];
-  const apartFrom = read.data !== undefined && !meet(fresh, older);
+  // There may be very many: they are gone through when there are others, not whenever the clock ticks.
+  const older = useMemo(() => trackOf(read.data?.pages.flatMap((page) => page.items) ?? []), [read.data]);
+  const fresh = useMemo(() => trackOf(newest.data?.items ?? []), [newest.data]);
+  const apartFrom = useMemo(
+    () => read.data !== undefined && !meet(fresh.points, older.points),
+    [read.data, fresh, older],
+  );
+  const track = useMemo(() => (apartFrom ? older : merged(fresh, older)), [apartFrom, fresh, older]);
   // Nobody looked for so long that points between the two readings are missing.
   const { refetch } = read;
   useEffect(() => {
@@ -62,11 +70,11 @@ export function TimelinePage() {
   return (
     <Live query={newest}>
       {() =>
-        read.data === undefined ? null : older.length + fresh.length === 0 ? (
+        read.data === undefined ? null : track.points.length === 0 ? (
           <Empty>{t('points.none')}</Empty>
         ) : (
           <Lines
-            points={apartFrom ? older : merged(fresh, older)}
+            track={track}
             more={
               read.hasNextPage && (
                 <Button
@@ -88,27 +96,29 @@ export function TimelinePage() {
 
 interface LinesProps {
   /** Newest first, without a hole. */
-  points: Point[];
+  track: Track;
   more: ReactNode;
 }
 
-function Lines({ points, more }: LinesProps) {
+function Lines({ track, more }: LinesProps) {
   const { t, span, wholeSpan } = useWords();
+  const { clockDay, clockTime, fromField, toField } = useTimes();
   const { group } = useGroup();
   const now = useNow();
   const [length, setLength] = useState('1h');
   /** Null: the present, which goes on. */
   const [chosen, setChosen] = useState<number | null>(null);
   const [end, setEnd] = useState<number | null>(null);
-  const oldest = Date.parse(points.at(-1)?.time ?? '');
-  const newest = Date.parse(points[0]?.time ?? '');
-  const within = shownStretch(LENGTHS[length] ?? null, end ?? now, oldest);
-  const instant = Math.min(Math.max(chosen ?? within.to, within.from), within.to);
-  const point = pointAt(points, instant);
-  const hole = longestHole(points, within);
+  const { time } = track;
+  const oldest = time.at(-1) ?? Number.NaN;
+  const newest = time[0] ?? Number.NaN;
+  const lasts = LENGTHS[length] ?? null;
+  const { from, to } = shownStretch(lasts, end ?? drawnNow(now, lasts ?? now - oldest), oldest);
+  const within = useMemo(() => ({ from, to }), [from, to]);
+  const instant = chosen === null && end === null ? now : Math.min(Math.max(chosen ?? to, from), to);
+  const point = pointAt(track, instant);
   const { at, rpo } = series(remembered(group.id));
   const line = linePath(at, rpo, within, 40);
-  const bookmarks = points.filter((one) => one.kind !== 'crash_consistent');
   const half = (within.to - within.from) / 2;
   const write = within.to - within.from > 2 * 1440 * MINUTE ? clockDay : clockTime;
 
@@ -151,45 +161,15 @@ function Lines({ points, more }: LinesProps) {
         }
       >
         <div className="lanes">
-          <Lane name={t('line.points')} note={t('line.points.what', { count: points.length })}>
-            <Marks
-              items={apart(points, (one) => Date.parse(one.time), within)}
-              within={within}
-              look={(one) => `lane-point kind-${one.kind}`}
-            />
-          </Lane>
-          <Lane
-            name={t('line.covered')}
-            note={
-              hole && hole.to - hole.from >= 1000
-                ? t('line.hole', { span: span((hole.to - hole.from) / 1000) })
-                : t('line.no_hole')
-            }
-          >
-            {covered(points, within, (within.to - within.from) / WIDTH).map((part) => (
-              <rect
-                key={part.from}
-                className="lane-covered"
-                x={place(part.from, within)}
-                width={Math.max(1, place(part.to, within) - place(part.from, within))}
-                y={12}
-                height={16}
-              />
-            ))}
-          </Lane>
+          <PointsLane track={track} within={within} />
+          <CoveredLane track={track} within={within} />
           <Lane
             name={t('line.rpo')}
             note={line.path === '' ? t('line.rpo.none') : t('line.rpo.most', { span: span(line.highest) })}
           >
             <path className="lane-line" d={line.path} />
           </Lane>
-          <Lane name={t('line.bookmarks')} note={t('line.count', { count: bookmarks.length })}>
-            <Marks
-              items={apart(bookmarks, (one) => Date.parse(one.time), within)}
-              within={within}
-              look={() => 'lane-bookmark'}
-            />
-          </Lane>
+          <BookmarksLane track={track} within={within} />
           <HappenedLanes within={within} now={now} />
           <span className="lane-name">
             <label htmlFor="instant">{t('line.instant')}</label>
@@ -201,7 +181,7 @@ function Lines({ points, more }: LinesProps) {
               min={Math.ceil(within.from / 1000)}
               max={Math.floor(within.to / 1000)}
               step={1}
-              value={Math.floor(instant / 1000)}
+              value={Math.min(Math.floor(instant / 1000), Math.floor(within.to / 1000))}
               aria-valuetext={new Date(instant).toISOString()}
               onChange={(event) => {
                 const seconds = Number(event.currentTarget.value);
@@ -222,9 +202,7 @@ function Lines({ points, more }: LinesProps) {
         side={chosen === null && end === null ? <Badge tone="busy">{t('line.follows')}</Badge> : null}
       >
         <div className="chosen-line">
-          <TextInput
-            type="datetime-local"
-            step={1}
+          <TimeField
             label={t('line.field')}
             value={toField(instant)}
             onChange={(event) => {
@@ -239,7 +217,7 @@ function Lines({ points, more }: LinesProps) {
             variant="default"
             disabled={!point || Date.parse(point.time) <= oldest}
             onClick={() => {
-              const before = point && pointAt(points, Date.parse(point.time) - 1);
+              const before = point && pointAt(track, Date.parse(point.time) - 1);
               if (before) setChosen(Date.parse(before.time));
             }}
           >
@@ -314,43 +292,6 @@ function Chosen({ point, instant, newest }: { point: Point; instant: number; new
       </div>
     </>
   );
-}
-
-function Lane({ name, note, children }: { name: string; note: string; children: ReactNode }) {
-  return (
-    <>
-      <span className="lane-name">
-        {name}
-        <span className="quiet small">{note}</span>
-      </span>
-      <svg
-        className="lane"
-        viewBox={`0 0 ${WIDTH} 40`}
-        preserveAspectRatio="none"
-        role="img"
-        aria-label={`${name}: ${note}`}
-      >
-        {children}
-      </svg>
-    </>
-  );
-}
-
-interface MarksProps {
-  items: Point[];
-  within: Stretch;
-  look: (point: Point) => string;
-}
-
-function Marks({ items, within, look }: MarksProps) {
-  return items.map((point) => {
-    const x = place(Date.parse(point.time), within);
-    return (
-      <line key={point.id} className={look(point)} x1={x} x2={x} y1={6} y2={34}>
-        <title>{`${point.label ?? point.id} · ${point.time}`}</title>
-      </line>
-    );
-  });
 }
 
 /** The newest drills and moves of the group; null while some of them are not known yet. */

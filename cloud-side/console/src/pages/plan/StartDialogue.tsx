@@ -10,13 +10,14 @@ import { api, body } from '../../api/client';
 import { serverNow } from '../../api/hearing';
 import { planCheck, planForecast } from '../../api/queries';
 import type { Plan, PlanMode } from '../../api/types';
-import { fromField, toField } from '../../format/instants';
 import { Consequences } from '../../parts/Consequences';
 import { Dialogue } from '../../parts/Dialogue';
 import { Live } from '../../parts/Live';
 import { toPlanRun } from '../../parts/paths';
 import { Badge } from '../../parts/StateBadge';
+import { TimeField } from '../../parts/TimeField';
 import { TypedName } from '../../parts/TypedName';
+import { useTimes } from '../../parts/times';
 import { useRefusal } from '../../parts/useRefusal';
 import { useWish } from '../../parts/useWish';
 import { forRun } from '../../states/permission';
@@ -36,6 +37,7 @@ interface Props {
 
 export function StartDialogue({ plan, mode: first, onClose }: Props) {
   const { t, wholeSpan } = useWords();
+  const { fromField, toField } = useTimes();
   const navigate = useNavigate();
   const refusal = useRefusal();
   const { steps } = plan.document as unknown as PlanText;
@@ -125,9 +127,7 @@ export function StartDialogue({ plan, mode: first, onClose }: Props) {
             description={t('plan.at.what')}
           />
           {timed && (
-            <TextInput
-              type="datetime-local"
-              step={1}
+            <TimeField
               label={t('plan.at.field')}
               value={time}
               onChange={(event) => setTime(event.currentTarget.value)}
@@ -176,9 +176,7 @@ export function StartDialogue({ plan, mode: first, onClose }: Props) {
       />
       {emergency && (
         <Stack gap="xs">
-          <TextInput
-            type="datetime-local"
-            step={1}
+          <TimeField
             label={t('failover.interrupted')}
             description={t('failover.interrupted.what')}
             value={stopped}

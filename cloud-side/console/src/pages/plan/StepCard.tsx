@@ -1,6 +1,9 @@
 /** A step of a plan as fields: what is done, after what, and what its failure means. */
 import { Button, MultiSelect, Select, Switch, TextInput } from '@mantine/core';
+import type { LaunchSettings } from '../../api/types';
+import { MachineForm } from '../../parts/MachineForm';
 import { Faults } from '../../parts/SourceField';
+import { kept } from '../../states/launch';
 import { type Fault, FORM_KINDS, kindOf, type PlanStep } from '../../states/plan';
 import { useWords } from '../../words/words';
 
@@ -42,6 +45,7 @@ export function StepCard(props: Props) {
           value={(step.after ?? []).filter((name) => others.includes(name))}
           onChange={(after) => onChange({ ...step, after })}
           placeholder={step.after?.length ? undefined : t('plan.after.none')}
+          classNames={{ input: 'chips' }}
           searchable={others.length > 8}
         />
         <TextInput
@@ -95,21 +99,23 @@ function Inside({ step, groups, onChange }: Props) {
       // A group that this console does not see stays what the text says.
       const data = name === '' || groups.includes(name) ? groups : [name, ...groups];
       return (
-        <Select
-          label={t('common.group')}
-          data={data}
-          value={name === '' ? null : name}
-          allowDeselect={false}
-          placeholder={t('plan.step.choose')}
-          searchable={data.length > 8}
-          maw={360}
-          description={
-            inside.launch_settings || inside.networks
-              ? t('plan.step.machine')
-              : t('plan.step.machine.default')
-          }
-          onChange={(next) => next && set({ name: next })}
-        />
+        <>
+          <Select
+            label={t('common.group')}
+            data={data}
+            value={name === '' ? null : name}
+            allowDeselect={false}
+            placeholder={t('plan.step.choose')}
+            searchable={data.length > 8}
+            maw={360}
+            description={inside.networks ? t('plan.step.networks') : t('plan.step.networks.none')}
+            onChange={(next) => next && set({ name: next })}
+          />
+          <StepMachine
+            settings={inside.launch_settings as LaunchSettings | undefined}
+            onChange={(launch_settings) => set({ launch_settings })}
+          />
+        </>
       );
     }
     case 'wait':
@@ -148,4 +154,28 @@ function Inside({ step, groups, onChange }: Props) {
       );
     }
   }
+}
+
+interface MachineProps {
+  settings: LaunchSettings | undefined;
+  onChange: (settings: LaunchSettings | undefined) => void;
+}
+
+/** The machine of a group's step: the default one, or one that is described here. */
+function StepMachine({ settings, onChange }: MachineProps) {
+  const { t } = useWords();
+  return (
+    <div>
+      <Switch
+        label={t('plan.step.machine')}
+        description={t('plan.step.machine.what')}
+        checked={settings !== undefined}
+        onChange={(event) => onChange(event.currentTarget.checked ? {} : undefined)}
+      />
+      {settings !== undefined && (
+        // What is left empty is not written into the plan; the switch says that it has a machine of its own.
+        <MachineForm settings={settings} onChange={(next) => onChange(kept(next) ?? {})} />
+      )}
+    </div>
+  );
 }

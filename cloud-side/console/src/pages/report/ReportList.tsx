@@ -2,7 +2,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import { reports, trend } from '../../api/queries';
-import { clockDay } from '../../format/instants';
 import { Empty } from '../../parts/Empty';
 import { FileButton } from '../../parts/FileButton';
 import { Id } from '../../parts/Id';
@@ -14,6 +13,7 @@ import { Plot } from '../../parts/Plot';
 import { toGroup, toReport } from '../../parts/paths';
 import { Badge } from '../../parts/StateBadge';
 import { Cell, NumberCell, Row, Table } from '../../parts/Table';
+import { useTimes } from '../../parts/times';
 import { usePages } from '../../parts/usePages';
 import { useWords } from '../../words/words';
 import { type TrendRow, trendRows } from './document';
@@ -106,6 +106,7 @@ export function ReportList({ group }: { group?: string }) {
 /** Of drills alone, oldest first. One is no trend. */
 function Trend({ group }: { group?: string }) {
   const { t, span, language } = useWords();
+  const { clockDay } = useTimes();
   const query = useQuery(trend(group));
   const rows = trendRows(query.data);
   if (rows.length < 2) return null;

@@ -1,13 +1,5 @@
 /** Groups, their points, views and jobs. */
 export const group = {
-  'tally.ok': 'well',
-  'tally.warning': 'warning',
-  'tally.critical': 'critical',
-  'tally.unknown': 'unknown',
-  'tally.rpo': 'worst RPO now',
-  'tally.rpo.blind': 'worst known RPO; {count} unknown',
-  'tally.ready': 'would boot, by inspection',
-  'tally.proven': 'proven by a drill',
   'inbox.title': 'Waits for you',
   'inbox.split': 'Split brain suspected',
   'inbox.split.what': "Say which site's data is kept.",

@@ -12,6 +12,8 @@ export const restore = {
   'restore.what':
     "All volumes of the group are put back to one point, on the source's own disks. There is no second machine.",
   'restore.preview': 'What is taken back',
+  'restore.newest':
+    'The newest point is what the volumes hold already, but for what was written since. Choose an earlier time or a bookmark to have something back.',
   'restore.point': 'Put back to',
   'restore.undo_point': 'Bookmark to undo with',
   'restore.undoes': 'Undoes',

@@ -201,6 +201,7 @@ export const states = {
   'step.hold_source.what': 'The source is told to take no more writes.',
   'step.adopt_generation': 'Adopt the generation',
   'step.adopt_generation.what': 'Branch and machine go on under a new generation.',
+  'health.not_protected': 'not protected now',
   'health.unprotected': 'Not protected',
   'health.initial_sync': 'The first copy is on its way',
   'health.catching_up': 'Catching up',

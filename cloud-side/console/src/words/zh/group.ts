@@ -1,13 +1,5 @@
 /** Groups, their points, views and jobs. */
 export const group = {
-  'tally.ok': '正常',
-  'tally.warning': '警告',
-  'tally.critical': '严重',
-  'tally.unknown': '未知',
-  'tally.rpo': '当前最差 RPO',
-  'tally.rpo.blind': '已知最差 RPO；{count} 个未知',
-  'tally.ready': '检查为可启动',
-  'tally.proven': '已由演练证实',
   'inbox.title': '待处理',
   'inbox.split': '疑似脑裂',
   'inbox.split.what': '请决定保留哪一端的数据。',

@@ -11,6 +11,7 @@ export const restore = {
   'restore.is_undo': '撤销另一次还原',
   'restore.what': '在源端自身的磁盘上，把组内所有卷一起还原到同一恢复点。不产生第二台机器。',
   'restore.preview': '将被收回的内容',
+  'restore.newest': '除最近的写入外，最新恢复点就是各卷现在的内容。若要找回旧内容，请选择较早的时间或书签。',
   'restore.point': '还原到',
   'restore.undo_point': '用于撤销的书签',
   'restore.undoes': '撤销的还原',

@@ -200,6 +200,7 @@ export const states = {
   'step.hold_source.what': '指令源端不再接受写入。',
   'step.adopt_generation': '采用新代次',
   'step.adopt_generation.what': '分支与机器在新代次下继续。',
+  'health.not_protected': '当前不受保护',
   'health.unprotected': '未受保护',
   'health.initial_sync': '初始同步进行中',
   'health.catching_up': '追赶中',
