@@ -4,10 +4,9 @@ mod verify;
 
 use super::{
     Failure,
-    client::{Client, Path},
+    client::Path,
     global::{GlobalArguments, Session},
     table,
-    watch::WatchArgument,
 };
 use clap::{Args, Subcommand};
 use std::{fs::File, io::Write, path::PathBuf};
@@ -77,8 +76,6 @@ pub(super) struct ListArguments {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
-    #[command(flatten)]
-    watch: WatchArgument,
 }
 
 impl Command {
@@ -113,8 +110,8 @@ impl ListArguments {
             .query_if("from", self.from.as_deref())
             .query_if("to", self.to.as_deref())
             .query_if("order", order);
-        let look = move |client: &Client| client.list(&path, Some(self.limit));
-        self.watch.show(session, look, table::audit::list)
+        let entries = session.client.list(&path, Some(self.limit))?;
+        session.output.show(&entries, table::audit::list)
     }
 }
 

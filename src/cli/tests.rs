@@ -261,8 +261,9 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn what_the_api_lists_and_shows_can_be_watched() {
-    // These do not ask the API, or what they show can never change.
-    const ONCE: [&str; 3] = ["context list", "context show", "report show"];
+    // The first two do not ask the API; what the third shows can never change; and looking at the
+    // fourth is entered there, so a watch of it would watch itself.
+    const ONCE: [&str; 4] = ["context list", "context show", "report show", "audit list"];
     fn check(command: &clap::Command, path: &str, seen: &mut Vec<String>) {
         let is_shown = matches!(command.get_name(), "list" | "show");
         let has = command.get_arguments().any(|one| one.get_id() == "watch");

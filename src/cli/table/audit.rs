@@ -21,6 +21,14 @@ pub(crate) struct Row {
     #[serde(default)]
     code: Option<String>,
     count: u64,
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(default)]
+    request: Option<String>,
+    #[serde(default)]
+    session: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,13 +72,14 @@ pub(crate) fn list(entries: &Items<Row>) -> Grid {
     let headers = [
         "NUMBER", "AT", "WHO", "FROM", "ACTION", "OBJECT", "OUTCOME", "CODE", "COUNT",
     ];
-    let mut grid = Grid::new(&headers, &[0, 8]);
+    let wide = ["STATUS", "REQUEST", "SESSION", "DETAIL"];
+    let mut grid = Grid::new(&headers, &[0, 8]).wide(&wide);
     for entry in &entries.items {
         let object = match (&entry.object_kind, &entry.object) {
             (Some(kind), Some(object)) => format!("{kind} {object}"),
             (kind, object) => or_none(kind.as_deref().or(object.as_deref())),
         };
-        grid.row([
+        let row = [
             entry.sequence.to_string(),
             entry.at.clone(),
             line(&format!("{} ({})", entry.actor.name, entry.actor.kind)),
@@ -80,7 +89,18 @@ pub(crate) fn list(entries: &Items<Row>) -> Grid {
             entry.outcome.clone(),
             or_none(entry.code.as_deref()),
             entry.count.to_string(),
-        ]);
+        ];
+        let status = entry.status.map(|status| status.to_string());
+        let behind = [
+            or_none(status.as_deref()),
+            or_none(entry.request.as_deref()),
+            or_none(entry.session.as_deref()),
+            entry
+                .detail
+                .as_deref()
+                .map_or_else(|| NONE.to_owned(), line),
+        ];
+        grid.row_wide(row, behind);
     }
     grid.and_more(entries.next_cursor.as_ref())
 }
