@@ -10,10 +10,14 @@ use crate::{
     testing::{
         gateway::Gateway,
         site::Site,
-        source::{Source, VOLUME_BYTES},
+        source::{Extra, Source, VOLUME_BYTES},
     },
 };
 use bcdr_alert::{AlertCode, Severity};
+use bcdr_format::{
+    SyncId,
+    sync::{SyncEvent, SyncReason},
+};
 use receiver::{Answer, Receiver, SECRET};
 use serde_json::{Value, json};
 use std::{
@@ -266,7 +270,8 @@ async fn alerts_are_acknowledged_muted_and_listed() {
         .problem(404, "alert_not_found");
 }
 
-/// A group `name` of the volumes `root` and `data`, of which its source serves the first alone.
+/// A group `name` of the volumes `root` and `data`, of which its source has told the first alone: what
+/// begins its history says nothing of the other, and no point may follow that.
 async fn half_served(site: &Site, name: &str) -> Gateway {
     let volume = |name: &str| json!({"name": name, "size_bytes": VOLUME_BYTES});
     let wanted = json!({"name": name, "volumes": [volume("root"), volume("data")]});
@@ -279,7 +284,15 @@ async fn half_served(site: &Site, name: &str) -> Gateway {
         text(&group["volumes"][0]["id"]).parse().unwrap(),
     );
     let mut gateway = Gateway::connect(site, &source).await;
-    let batch = source.batch(0, 1);
+    let begin = SyncEvent::Begin {
+        sync: SyncId::from_u128(5),
+        reason: SyncReason::Initial,
+    };
+    let extra = Extra {
+        sync_events: vec![begin],
+        ..Extra::default()
+    };
+    let batch = source.batch_with(None, extra);
     gateway.ship(&batch).await;
     gateway.durable(source.end()).await;
     gateway.report(&source).await;

@@ -1722,7 +1722,7 @@ export interface components {
         AlertDeliveryState: "pending" | "delivered" | "given_up";
         /** @description An alert with what happened to it and how it was told. */
         AlertDetail: components["schemas"]["Alert"] & {
-            /** @description Its messages, the oldest first. */
+            /** @description Its messages, the oldest first; the oldest 1000. */
             deliveries: components["schemas"]["AlertDelivery"][];
             /** @description What happened to it, the oldest first; the newest 64 entries. */
             history: components["schemas"]["AlertEntry"][];
@@ -2246,7 +2246,10 @@ export interface components {
         DrillState: "queued" | "preparing" | "running" | "cleaning" | "passed" | "failed" | "cancelled" | "cleanup_failed";
         /** @description Something changed about an object: read it again. */
         Event: {
-            /** @description The group it belongs to; null when it belongs to none, or to several. */
+            /**
+             * @description The group it belongs to; null when it belongs to none or to several, and for an alert of a
+             *     volume, whose sentence names the volume with its group.
+             */
             group?: string | null;
             /** @description The name of that group. */
             group_name?: string | null;
@@ -2576,7 +2579,12 @@ export interface components {
         HealthLevel: "ok" | "unknown" | "warning" | "critical";
         /** @description One reason for a health level. */
         HealthReason: {
-            /** @description The stable code that programs match on. */
+            /**
+             * @description The stable code that programs match on: `unprotected`, `initial_sync`, `catching_up`,
+             *     `disconnected`, `source_state_unknown`, `stalled`, `rpo_unknown`, `production_at_target`,
+             *     `production_being_moved`, `placement_unknown`, `split_brain_suspected`, `volume_not_followed`,
+             *     `replica_damaged`, `cleanup_failed` or `drill_overdue`.
+             */
             code: string;
             /** @description The reason in words. */
             detail: string;
@@ -3214,7 +3222,10 @@ export interface components {
         Page_Event: {
             /** @description The items. */
             items: {
-                /** @description The group it belongs to; null when it belongs to none, or to several. */
+                /**
+                 * @description The group it belongs to; null when it belongs to none or to several, and for an alert of a
+                 *     volume, whose sentence names the volume with its group.
+                 */
                 group?: string | null;
                 /** @description The name of that group. */
                 group_name?: string | null;
