@@ -44,6 +44,7 @@ export async function pages({ installation }) {
     { name: 'plan', path: plan },
     { name: 'plan-edit', path: `${plan}/edit` },
     { name: 'plan-text', path: `${plan}/edit`, after: choose('plan.edit.text') },
+    { name: 'plan-machine', path: `${plan}/edit`, after: (site) => site.press('machine.open') },
     { name: 'plan-new', path: '/new-plan' },
     { name: 'plan-run', path: await of('plan-runs') },
     { name: 'drills', path: '/drills' },

@@ -1,5 +1,6 @@
-/** A field for an instant, to the second, which says so when it is typed in UTC. */
+/** A field for an instant, to the second, which says in which zone it is typed. */
 import { TextInput, type TextInputProps } from '@mantine/core';
+import { useWords } from '../words/words';
 import { useTimes } from './times';
 
 interface Props extends Omit<TextInputProps, 'type' | 'step' | 'label'> {
@@ -7,8 +8,9 @@ interface Props extends Omit<TextInputProps, 'type' | 'step' | 'label'> {
 }
 
 export function TimeField({ label, ...others }: Props) {
+  const { t } = useWords();
   const { zone } = useTimes();
   return (
-    <TextInput type="datetime-local" step={1} label={zone === 'utc' ? `${label} (UTC)` : label} {...others} />
+    <TextInput type="datetime-local" step={1} label={t(`time.in.${zone}`, { name: label })} {...others} />
   );
 }

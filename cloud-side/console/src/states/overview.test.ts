@@ -27,9 +27,10 @@ it('counts each group once, and none as protected that is not', () => {
     group('torn', { placement: 'split_brain_suspected' }),
     group('ill', { health: { level: 'critical', reasons: [] } }),
     group('lost', { placement: null }),
+    group('late', { replication: { state: 'catching_up' } }),
   ];
-  expect(standing(all)).toEqual({ total: 6, protectedNow: 1, partly: 1, unknown: 2, bad: 2 });
-  expect(standing([])).toEqual({ total: 0, protectedNow: 0, partly: 0, unknown: 0, bad: 0 });
+  expect(standing(all)).toEqual({ total: 7, protectedNow: 1, away: 1, partly: 1, unknown: 2, bad: 2 });
+  expect(standing([])).toEqual({ total: 0, protectedNow: 0, away: 0, partly: 0, unknown: 0, bad: 0 });
 });
 
 it('takes an overdue proof for none', () => {

@@ -1,23 +1,30 @@
 /** What an installation's groups are in a few figures, and which of them come first. Pure. */
 import type { Group, Samples } from '../api/types';
-import { answer, isWell } from './answer';
+import { type AnswerCode, answer, isWell } from './answer';
 
 export interface Standing {
   total: number;
   protectedNow: number;
-  /** What is bad, what is on its way or has a gap, and what nobody knows; with the protected they are all. */
+  /**
+   * What is bad, what has its production at the target or on the move, what follows with a gap, and what nobody knows;
+   * with the protected they are all.
+   */
   bad: number;
+  away: number;
   partly: number;
   unknown: number;
 }
 
+const AWAY: ReadonlySet<AnswerCode> = new Set(['at_target', 'decide', 'moving', 'restoring']);
+
 export function standing(groups: Group[]): Standing {
-  const made: Standing = { total: groups.length, protectedNow: 0, bad: 0, partly: 0, unknown: 0 };
+  const made: Standing = { total: groups.length, protectedNow: 0, bad: 0, away: 0, partly: 0, unknown: 0 };
   for (const group of groups) {
-    const { tone } = answer(group);
+    const { tone, code } = answer(group);
     if (isWell(group)) made.protectedNow += 1;
     else if (tone === 'unknown' || group.health.level === 'unknown') made.unknown += 1;
     else if (tone === 'bad' || group.health.level === 'critical') made.bad += 1;
+    else if (AWAY.has(code)) made.away += 1;
     else made.partly += 1;
   }
   return made;

@@ -185,7 +185,6 @@ function FindPoint({ group, onInspect }: { group: string; onInspect: (point: Poi
       <TimeField
         maw={320}
         label={t('points.find.field')}
-        description={t('points.find.what')}
         value={text}
         onChange={(event) => setText(event.currentTarget.value)}
       />

@@ -38,7 +38,7 @@ export function GatewaysPanel({ all }: { all: Group[] }) {
                 {peer ? (
                   <>
                     <span className="name">{shortPeer(peer)}</span>
-                    <div className="small">
+                    <div className="small observed">
                       <Id value={peer} whole />
                     </div>
                   </>

@@ -17,7 +17,7 @@ export function Headline({ all }: { all: Group[] }) {
   const blind = all.length - ages.length;
   const worst = ages.length === 0 ? null : Math.max(...ages);
   const replicationTone: Tone =
-    now.bad > 0 ? 'bad' : now.unknown > 0 ? 'unknown' : now.partly > 0 ? 'warn' : 'good';
+    now.bad > 0 ? 'bad' : now.unknown > 0 ? 'unknown' : now.away + now.partly > 0 ? 'warn' : 'good';
   const readinessTone: Tone = proved.notReady > 0 ? 'bad' : proved.proven < proved.total ? 'warn' : 'good';
   return (
     <div className="columns">
@@ -30,6 +30,7 @@ export function Headline({ all }: { all: Group[] }) {
         <Counts
           counts={[
             ['overview.bad', now.bad, 'bad'],
+            ['overview.away', now.away, 'warn'],
             ['overview.partly', now.partly, 'warn'],
             ['overview.unknown', now.unknown, 'unknown'],
           ]}

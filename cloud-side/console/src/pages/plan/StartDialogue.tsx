@@ -43,7 +43,7 @@ export function StartDialogue({ plan, mode: first, onClose }: Props) {
   const { steps } = plan.document as unknown as PlanText;
   const [mode, setMode] = useState<PlanMode>(first);
   const [timed, setTimed] = useState(false);
-  const [time, setTime] = useState(() => toField(serverNow() - 60_000));
+  const [time, setTime] = useState(() => toField(serverNow()));
   const [part, setPart] = useState<string[] | null>(null);
   const [priority, setPriority] = useState('');
   const [stopped, setStopped] = useState('');

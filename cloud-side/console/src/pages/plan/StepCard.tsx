@@ -1,5 +1,6 @@
 /** A step of a plan as fields: what is done, after what, and what its failure means. */
 import { Button, MultiSelect, Select, Switch, TextInput } from '@mantine/core';
+import { useState } from 'react';
 import type { LaunchSettings } from '../../api/types';
 import { MachineForm } from '../../parts/MachineForm';
 import { Faults } from '../../parts/SourceField';
@@ -164,15 +165,27 @@ interface MachineProps {
 /** The machine of a group's step: the default one, or one that is described here. */
 function StepMachine({ settings, onChange }: MachineProps) {
   const { t } = useWords();
+  const [open, setOpen] = useState(false);
   return (
     <div>
-      <Switch
-        label={t('plan.step.machine')}
-        description={t('plan.step.machine.what')}
-        checked={settings !== undefined}
-        onChange={(event) => onChange(event.currentTarget.checked ? {} : undefined)}
-      />
-      {settings !== undefined && (
+      <div className="step-machine">
+        <Switch
+          label={t('plan.step.machine')}
+          description={t('plan.step.machine.what')}
+          checked={settings !== undefined}
+          onChange={(event) => {
+            const { checked } = event.currentTarget;
+            setOpen(checked);
+            onChange(checked ? {} : undefined);
+          }}
+        />
+        {settings !== undefined && (
+          <Button size="compact-xs" variant="subtle" onClick={() => setOpen(!open)} aria-expanded={open}>
+            {t(open ? 'machine.close' : 'machine.open')}
+          </Button>
+        )}
+      </div>
+      {settings !== undefined && open && (
         // What is left empty is not written into the plan; the switch says that it has a machine of its own.
         <MachineForm settings={settings} onChange={(next) => onChange(kept(next) ?? {})} />
       )}

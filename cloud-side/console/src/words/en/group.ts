@@ -115,7 +115,7 @@ export const group = {
   'point.which': 'Recovery point',
   'point.latest': 'Newest',
   'point.time': 'At a time',
-  'point.time.field': "Newest point not after (this browser's zone)",
+  'point.time.field': 'Newest point not after',
   'point.named': 'By label or id',
   'point.named.field': 'Label or id',
   'points.title': 'Recovery points',
@@ -137,7 +137,6 @@ export const group = {
   'points.line': '{count} points over time',
   'points.find': 'Find a point',
   'points.find.field': 'Newest point not after',
-  'points.find.what': "In this browser's zone",
   'bookmark.do': 'Create bookmark',
   'bookmark.title': 'Bookmark of {group}',
   'bookmark.what':

@@ -24,7 +24,7 @@ export const line = {
   'line.instant': 'Instant',
   'line.chosen': 'The point of this instant',
   'line.follows': 'follows the present',
-  'line.field': "Instant, in this browser's zone",
+  'line.field': 'Instant',
   'line.before': 'Point before it',
   'line.present': 'The present',
   'line.none': 'No point that was read is so old.',

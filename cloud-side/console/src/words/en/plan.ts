@@ -135,7 +135,7 @@ export const plan = {
   'plan.at': 'To one time',
   'plan.at.what':
     'Each group from its newest point that is not after it. Otherwise from the newest point of each.',
-  'plan.at.field': "Time, in this browser's zone",
+  'plan.at.field': 'Time',
   'plan.loss': 'What would be lost is shown by the failover dialogue of each group.',
   'plan.only': 'Only some steps',
   'plan.only.what': 'The others are not run and count as settled, approvals too.',

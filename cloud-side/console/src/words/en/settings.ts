@@ -14,6 +14,8 @@ export const settings = {
     'Times that are typed mean the same zone. Pointing at a time shows it in UTC to the millisecond.',
   'settings.zone.browser': 'Local ({zone})',
   'settings.zone.utc': 'UTC, coordinated universal time',
+  'time.in.browser': '{name} (local time)',
+  'time.in.utc': '{name} (UTC)',
   'settings.session': 'Signed in until',
   'settings.access': 'What your role allows, users and tokens',
   'settings.verify': 'Verifying without trusting this server',

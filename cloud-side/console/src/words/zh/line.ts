@@ -24,7 +24,7 @@ export const line = {
   'line.instant': '时刻',
   'line.chosen': '此时刻的恢复点',
   'line.follows': '跟随当前',
-  'line.field': '时刻（浏览器时区）',
+  'line.field': '时刻',
   'line.before': '前一个恢复点',
   'line.present': '回到当前',
   'line.none': '已读取的恢复点都没有这么早。',

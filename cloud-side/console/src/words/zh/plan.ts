@@ -134,7 +134,7 @@ export const plan = {
   'plan.mode.emergency.what': '隔离源端且不询问，恢复点之后的写入丢失。',
   'plan.at': '到同一时刻',
   'plan.at.what': '各组取不晚于该时刻的最新恢复点；否则取各组的最新恢复点。',
-  'plan.at.field': '时刻（浏览器时区）',
+  'plan.at.field': '时刻',
   'plan.loss': '各组的丢失量见其故障切换对话框。',
   'plan.only': '只执行部分步骤',
   'plan.only.what': '其余步骤不执行并视为已了结，审批也是如此。',

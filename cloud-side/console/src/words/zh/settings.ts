@@ -13,6 +13,8 @@ export const settings = {
   'settings.zone.what': '输入的时间采用同一时区。指向时间可查看精确到毫秒的 UTC。',
   'settings.zone.browser': '本地（{zone}）',
   'settings.zone.utc': 'UTC（协调世界时）',
+  'time.in.browser': '{name}（本地时间）',
+  'time.in.utc': '{name}（UTC 时间）',
   'settings.session': '登录有效期至',
   'settings.access': '角色权限、用户与令牌',
   'settings.verify': '独立验证',
