@@ -13,6 +13,7 @@ mod branch;
 mod capture;
 pub(crate) mod client;
 mod cloud;
+mod configuration;
 mod confirm;
 pub(crate) mod context;
 mod document;
@@ -135,6 +136,9 @@ enum Command {
     /// Show, export and verify who did what
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Keep what is set over the API as a file, and make it so again
+    #[command(subcommand)]
+    Configuration(configuration::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -200,6 +204,7 @@ impl Cli {
             Command::Report(command) => command.run(&global),
             Command::Alert(command) => command.run(&global),
             Command::Audit(command) => command.run(&global),
+            Command::Configuration(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
             Command::User(command) => command.run(&global),
             Command::Token(command) => command.run(&global),

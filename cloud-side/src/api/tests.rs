@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod conditions;
+mod configuration;
 mod console;
 mod events;
 mod gone;
