@@ -14,6 +14,7 @@ mod capture;
 pub(crate) mod client;
 mod cloud;
 mod completions;
+mod configuration;
 mod confirm;
 pub(crate) mod context;
 mod document;
@@ -146,6 +147,9 @@ enum Command {
     /// Show what changed, and tell what changes
     #[command(subcommand)]
     Event(event::Command),
+    /// Keep what is set over the API as a file, and make it so again
+    #[command(subcommand)]
+    Configuration(configuration::Command),
     /// Show and await jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -222,6 +226,7 @@ impl Cli {
             Command::Man(arguments) => arguments.run(&global, Self::command()),
             Command::Context(command) => command.run(&global),
             Command::Event(command) => command.run(&global),
+            Command::Configuration(command) => command.run(&global),
             Command::Job(command) => command.run(&global),
             Command::User(command) => command.run(&global),
             Command::Token(command) => command.run(&global),

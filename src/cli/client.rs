@@ -212,6 +212,20 @@ impl Client {
         self.document(self.send(self.agent.post(self.url(path)), body)?)
     }
 
+    /// Asks for something to be done, if what it is done to still has this ETag.
+    pub(super) fn post_if(
+        &self,
+        path: &Path,
+        body: &impl Serialize,
+        tag: Option<&str>,
+    ) -> Result<Document, Failure> {
+        let mut request = self.agent.post(self.url(path));
+        if let Some(tag) = tag {
+            request = request.header("if-match", tag);
+        }
+        self.document(self.send(request, body)?)
+    }
+
     /// Asks for something that is answered with nothing.
     pub(super) fn post_unanswered(
         &self,

@@ -4,7 +4,7 @@
 //! stand on lines of their own, so that they are found.
 
 use super::exit;
-use bcdr_http::Problem;
+use bcdr_http::{Problem, ProblemFault};
 use std::fmt;
 
 /// Whether a request can have had an effect.
@@ -62,7 +62,7 @@ impl Failure {
     /// What the API refused, in its own words.
     pub(crate) fn problem(problem: &Problem) -> Self {
         let mut failure = Self::new(exit_of(problem), problem.detail.clone());
-        failure.0.cause.clone_from(&problem.cause);
+        failure.0.cause = listed(problem).or_else(|| problem.cause.clone());
         failure.0.remedy.clone_from(&problem.remedy);
         failure.0.code = Some(problem.code.clone());
         failure.0.request.clone_from(&problem.request_id);
@@ -140,6 +140,20 @@ impl Failure {
     }
 }
 
+/// The faults of a problem, each on a line of its own; none of one that has fewer than two.
+fn listed(problem: &Problem) -> Option<String> {
+    let faults = problem
+        .faults
+        .as_deref()
+        .filter(|faults| faults.len() > 1)?;
+    let line = |fault: &ProblemFault| match &fault.part {
+        Some(part) => format!("{part}: {}; {}", fault.cause, fault.remedy),
+        None => format!("{}; {}", fault.cause, fault.remedy),
+    };
+    let lines: Vec<_> = faults.iter().map(line).collect();
+    Some(lines.join("\n       "))
+}
+
 /// The exit code of an API's refusal.
 fn exit_of(problem: &Problem) -> u8 {
     match problem.status {
@@ -207,6 +221,27 @@ mod tests {
             "error: group lab has a point a already\ncause: labels are unique\n\
              remedy: use another label\ncode: label_taken (req-7)\n"
         );
+    }
+
+    #[test]
+    fn several_faults_stand_on_lines_of_their_own() {
+        let fault = |part: Option<&str>, cause: &str| ProblemFault {
+            part: part.map(str::to_owned),
+            code: "x".to_owned(),
+            cause: cause.to_owned(),
+            remedy: format!("mend {cause}"),
+        };
+        let faults = vec![fault(Some("users/ada"), "one"), fault(None, "two")];
+        let problem = |faults| {
+            let problem = Problem::conflict("c", "it has faults").cause("all");
+            Failure::problem(&problem.faults(faults)).text()
+        };
+        assert_eq!(
+            problem(faults.clone()),
+            "error: it has faults\ncause: users/ada: one; mend one\n       two; mend two\ncode: c\n"
+        );
+        let one = "error: it has faults\ncause: all\ncode: c\n";
+        assert_eq!(problem(faults[..1].to_vec()), one);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub(super) mod alert;
 pub(super) mod audit;
 pub(super) mod branch;
 pub(super) mod cloud;
+pub(super) mod configuration;
 pub(super) mod context;
 pub(super) mod drill;
 pub(super) mod event;

@@ -297,3 +297,6 @@ fn faulty(faults: &[ProblemFault]) -> Problem {
     .remedy("put right what each of the faults names; nothing was applied")
     .faults(faults.to_vec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod bounds;
 mod conditions;
+mod configuration;
 mod console;
 mod events;
 mod gone;

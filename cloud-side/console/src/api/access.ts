@@ -5,6 +5,7 @@ import type { Permission, Role } from './types';
 /** The permission that each operation needs. */
 export const NEEDS = {
   acknowledge_alert: 'handle_alerts',
+  apply_configuration: 'drill',
   apply_plan: 'plan',
   approve_plan_step: 'approve',
   cancel_failback: 'recover',
@@ -26,6 +27,7 @@ export const NEEDS = {
   create_user: 'manage_access',
   cut_over_failback: 'recover',
   export_audit: 'audit',
+  export_configuration: 'audit',
   follow_events: 'read',
   forecast_plan: 'read',
   keep_source: 'recover',

@@ -245,6 +245,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows the configuration: groups, drill schedules, plans and users, each in the order of names. It
+         *     holds no secret, and nothing that an apply would refuse.
+         */
+        get: operations["export_configuration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configuration/actions/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes the configuration what a document says. Everything that is wrong with the document is told at
+         *     once, and then nothing is changed. The same document again changes nothing. Each part of the document
+         *     needs what its own route needs: `protect` for groups, `drill` for drill schedules, `plan` for plans,
+         *     `manage_access` for users; `If-Match` needs what an export needs.
+         */
+        post: operations["apply_configuration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/drills": {
         parameters: {
             query?: never;
@@ -2033,6 +2075,105 @@ export interface components {
                  */
                 after_seconds: number;
             };
+        };
+        /**
+         * @description Everything that is set over the API. A part that is left out is left alone by an apply, whatever
+         *     else is asked for.
+         */
+        Configuration: {
+            /** @description When groups are drilled, at most one schedule for each. */
+            drill_schedules?: components["schemas"]["ConfigurationDrillSchedule"][] | null;
+            /** @description Groups. One that is not there is made; none is changed or removed. */
+            groups?: components["schemas"]["NewGroup"][] | null;
+            /** @description Recovery plans, as they are applied one by one. */
+            plans?: Record<string, never>[] | null;
+            /** @description Users, without their passwords. None is made. */
+            users?: components["schemas"]["ConfigurationUser"][] | null;
+            /**
+             * Format: int32
+             * @description The version of this form: 1.
+             */
+            version: number;
+        };
+        /** @description What came of a document. */
+        ConfigurationApplied: {
+            /** @description Every object of the document, and those that are removed, in the order in which changes are made. */
+            changes: components["schemas"]["ConfigurationChange"][];
+            /** @description Whether nothing failed. */
+            complete: boolean;
+            /** @description Whether nothing was to be changed. */
+            dry_run: boolean;
+            /** @description The ETag of the configuration as it is now; null for who may not export it. */
+            etag?: string | null;
+        };
+        /** @description An object, and what became of it. */
+        ConfigurationChange: {
+            /** @description What the document asks for. */
+            change: components["schemas"]["ConfigurationChangeKind"];
+            /** @description The fields that differ, of one that is updated. */
+            fields: components["schemas"]["ConfigurationField"][];
+            /** @description Its name. */
+            name: string;
+            /** @description What it is. */
+            object: components["schemas"]["ConfigurationObject"];
+            /** @description What came of it. */
+            outcome: components["schemas"]["ConfigurationOutcome"];
+            problem?: components["schemas"]["Problem"] | null;
+        };
+        /**
+         * @description What becomes of an object.
+         * @enum {string}
+         */
+        ConfigurationChangeKind: "create" | "update" | "remove" | "unchanged";
+        /** @description When a group is drilled. */
+        ConfigurationDrillSchedule: {
+            /** @description The time of the day, `HH:MM`; goes with whole days only. */
+            at?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds from one drill to the next: an hour to 731 days.
+             */
+            every_seconds: number;
+            /** @description The name of the group. */
+            group: string;
+            /**
+             * Format: int32
+             * @description Seconds for which the machine is held after its last rung; 0 by default, a day at most.
+             */
+            hold_seconds?: number;
+            launch_settings?: components["schemas"]["LaunchSettings"] | null;
+            /** @description Which point is booted; the latest by default. */
+            point?: components["schemas"]["PointChoice"];
+            /** @description The time zone of that, such as `Asia/Shanghai`; UTC by default. */
+            zone?: string;
+        };
+        /** @description A field that is not as it was. */
+        ConfigurationField: {
+            /** @description What it is then; null where there is nothing. */
+            after: unknown;
+            /** @description What it is before the change; null where there is nothing. */
+            before: unknown;
+            /** @description Its name, as a dotted path; a step of a plan is named by its id. */
+            name: string;
+        };
+        /**
+         * @description What a change is of.
+         * @enum {string}
+         */
+        ConfigurationObject: "group" | "drill_schedule" | "plan" | "user";
+        /**
+         * @description What came of a change.
+         * @enum {string}
+         */
+        ConfigurationOutcome: "nothing" | "planned" | "applied" | "failed" | "not_applied";
+        /** @description Somebody who signs in. */
+        ConfigurationUser: {
+            /** @description Whether signing in is refused; false by default. */
+            disabled?: boolean;
+            /** @description The name. */
+            name: string;
+            /** @description What the user may do. */
+            role: components["schemas"]["Role"];
         };
         /** @description The typed confirmation of a live verb. */
         Confirmation: {
@@ -6063,6 +6204,116 @@ export interface operations {
                 };
             };
             /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_configuration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of an answer that is known */
+                "If-None-Match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configuration"];
+                };
+            };
+            /** @description It is the answer that is known */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    apply_configuration: {
+        parameters: {
+            query?: {
+                /** @description With true nothing is changed: the answer is what would be, or why it would be refused. */
+                dry_run?: boolean;
+                /**
+                 * @description With true what is not in a part of the document is removed, but for groups; false by default. A
+                 *     part that is left out is left alone.
+                 */
+                prune?: boolean;
+            };
+            header?: {
+                /** @description The ETag of the configuration as it was read */
+                "If-Match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Configuration"];
+            };
+        };
+        responses: {
+            /** @description It is as the document says, or would be */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationApplied"];
+                };
+            };
+            /** @description A part of it was applied: the body says which, and why not the rest */
+            207: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationApplied"];
+                };
+            };
+            /** @description It was changed meanwhile; nothing was applied */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The document has faults; faults lists each with its part, cause and remedy. Nothing was applied */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused; nothing was applied */
             default: {
                 headers: {
                     [name: string]: unknown;

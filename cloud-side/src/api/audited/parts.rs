@@ -36,7 +36,7 @@ pub(in crate::api) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn new(audit: Arc<Audit>, mut asked: Draft) -> Self {
+    pub(in crate::api) fn new(audit: Arc<Audit>, mut asked: Draft) -> Self {
         asked.changes = BTreeMap::new();
         // The key is that of the whole.
         asked.idempotency = None;
