@@ -36,6 +36,7 @@ mod reports;
 mod restores;
 mod samples;
 mod schedules;
+mod screens;
 mod session;
 mod setup;
 mod system;
@@ -78,6 +79,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(plans::routes())
             .merge(plan_runs::routes())
             .merge(schedules::routes())
+            .merge(screens::routes())
             .merge(reports::routes())
             .merge(jobs::routes())
             .merge(alerts::routes())
