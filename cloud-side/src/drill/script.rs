@@ -238,5 +238,8 @@ pub(super) async fn end_all_left(evidence: &Evidence, proof: &mut Proof) {
 pub(crate) async fn end_left_in(storage: Arc<dyn Storage>, directory: PathBuf) -> Proof {
     let mut proof = Proof::default();
     end_all_left(&Evidence::new(storage, directory), &mut proof).await;
+    if proof.items.is_empty() {
+        proof.note("scripts", true, "none was left");
+    }
     proof
 }
