@@ -40,6 +40,7 @@ mod progress;
 mod readiness;
 mod report;
 mod restore;
+mod screen;
 mod settle;
 mod status;
 mod table;

@@ -38,6 +38,7 @@ mod reports;
 mod restores;
 mod samples;
 mod schedules;
+mod screens;
 mod session;
 mod setup;
 mod system;
@@ -81,6 +82,7 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
             .merge(plans::routes())
             .merge(plan_runs::routes())
             .merge(schedules::routes())
+            .merge(screens::routes())
             .merge(reports::routes())
             .merge(jobs::routes())
             .merge(alerts::routes())

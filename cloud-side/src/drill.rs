@@ -16,6 +16,7 @@ mod console_text;
 mod engine;
 pub(crate) mod evidence;
 mod ladder;
+mod passage;
 mod patterns;
 mod phase;
 mod probe;
@@ -23,19 +24,24 @@ mod prober;
 mod report;
 mod request;
 mod rung;
+pub(crate) mod script;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use canary::CanaryReport;
+pub(crate) use cleanup::instance_of;
 pub use cleanup::{LeftoverError, clean_up_leftover};
 pub use engine::run_drill;
 pub use evidence::{EvidenceError, EvidenceFile};
 pub use ladder::{Ladder, LadderState};
 pub use patterns::{CompiledPatterns, PatternError};
 pub use phase::{Phase, PhaseOutcome, PhaseReport};
+pub(crate) use prober::Prober;
 pub use report::{
     CleanupReport, DrillReport, DrillResult, IsolationReport, RecoveryTimes, ReplicaReport,
 };
 pub use request::{DrillContext, DrillProgress, DrillRequest, PointDescription, ReplicaDigest};
 pub use rung::{ProbeResult, Rung, RungResult, RungVerdict};
+pub(crate) use script::Scripts;
+pub use script::{RungScripts, ScriptFuture, ScriptRun, ScriptTrouble};

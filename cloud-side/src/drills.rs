@@ -16,7 +16,9 @@ pub(crate) use record::{DrillRecord, DrillState};
 use crate::{
     catalog::{BatchRow, Catalog, CatalogError, DocumentRow},
     clock,
-    drill::{DrillProgress, LeftoverError, clean_up_leftover},
+    drill::{
+        DrillProgress, EvidenceError, LeftoverError, RungScripts, clean_up_leftover, instance_of,
+    },
     groups::{Group, Groups},
     idempotency::FirstAttempt,
     jobs::{JobError, JobKind, JobRecord, JobState, Jobs, select},
@@ -25,7 +27,7 @@ use crate::{
     reports::{Reports, runbook::Places},
     rpo_history::RpoHistory,
     schedules::Schedules,
-    target::{LaunchSettings, LaunchSettingsError, Target},
+    target::{InstanceRecord, LaunchSettings, LaunchSettingsError, Target},
     views::{OpenViewError, Views},
 };
 use bcdr_disk::Storage;
@@ -101,6 +103,8 @@ pub(crate) struct DrillParts {
     pub(crate) schedules: Arc<Schedules>,
     /// For runbooks.
     pub(crate) places: Places,
+    /// Runs the scripts that judge machines.
+    pub(crate) scripts: Arc<dyn RungScripts>,
     /// A permit for each machine that may run at once.
     pub(crate) machines: Arc<Semaphore>,
     /// How many drills of one group may run or wait at once.
@@ -187,6 +191,18 @@ impl Drills {
 
     pub(crate) fn evidence_of(&self, id: DrillId) -> PathBuf {
         self.parts.evidence_directory.join(id.to_string())
+    }
+
+    /// The instance of a drill that runs, once it was planned.
+    pub(crate) async fn instance(
+        &self,
+        group: GroupId,
+        id: DrillId,
+    ) -> Result<Option<InstanceRecord>, EvidenceError> {
+        if self.board().running(group, id).is_none() {
+            return Ok(None);
+        }
+        instance_of(self.storage(), &self.evidence_of(id)).await
     }
 
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {

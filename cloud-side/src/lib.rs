@@ -42,6 +42,7 @@ pub mod returns;
 pub mod role;
 mod rpo_history;
 mod schedules;
+mod screens;
 mod service;
 mod state_files;
 pub mod target;

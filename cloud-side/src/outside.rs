@@ -4,7 +4,8 @@
 //! to what is done. Invariants: a plan can only name what was configured, never bring it; secrets are
 //! read at the start, and are in no answer, record, log or error; a header's secret goes to the hosts
 //! that were configured for it alone; addresses are called only as far as the destinations allow.
-//! What was observed is told as a note of the run, and kept in full beside the evidence.
+//! What was observed is told as a note of the run, and kept in full beside the evidence. Scripts of rungs
+//! are run here too; what they observed is kept by who asked for them.
 
 mod call;
 mod config;
@@ -56,6 +57,7 @@ struct HeaderSecret {
 /// Who acts outside.
 pub(crate) struct Outside {
     programs: Option<PathBuf>,
+    rung_programs: Option<PathBuf>,
     trust: Trust,
     destinations: Option<Networks>,
     dns_keys: BTreeMap<String, TsigKey>,
@@ -78,6 +80,7 @@ impl Outside {
         } = parts;
         Ok(Self {
             programs: config.programs()?,
+            rung_programs: config.rung_programs()?,
             trust: config.trust()?,
             destinations: config.destinations()?,
             dns_keys: config.dns_keys()?,

@@ -31,6 +31,7 @@ use crate::{
     audit::Audit,
     branches::Branches,
     catalog::{Catalog, CatalogError},
+    drill::RungScripts,
     groups::{Group, Groups},
     idempotency::FirstAttempt,
     jobs::{JobKind, JobRecord, Jobs, select},
@@ -98,6 +99,8 @@ pub(crate) struct PlacementParts {
     pub(crate) runtime_directory: PathBuf,
     pub(crate) evidence_directory: PathBuf,
     pub(crate) audit: Arc<Audit>,
+    /// Runs the scripts that judge machines.
+    pub(crate) scripts: Arc<dyn RungScripts>,
 }
 
 struct Known {

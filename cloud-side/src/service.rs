@@ -23,6 +23,7 @@ use crate::{
     returns::Returns,
     rpo_history::RpoHistory,
     schedules::Schedules,
+    screens::Screens,
     views::Views,
 };
 use bcdr_disk::{DiskError, Space};
@@ -63,6 +64,7 @@ pub(crate) struct Service {
     pub(crate) returns: Arc<Returns>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) drills: Arc<Drills>,
+    pub(crate) screens: Arc<Screens>,
     pub(crate) placements: Arc<Placements>,
     pub(crate) plans: Arc<Plans>,
     pub(crate) inspections: Arc<Inspections>,

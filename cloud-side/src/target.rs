@@ -39,7 +39,7 @@ pub use launch_settings::{DiskBus, Firmware, LaunchSettings, LaunchSettingsError
 pub(crate) use network::check as check_networks;
 pub use network::{NetworkCard, NetworkConnection, PortForward};
 pub use precheck::{PrecheckItem, PrecheckReport, PrecheckVerdict};
-pub use probes::{PageProbe, PortProbe, ProbeKind, Probes, ProbesError};
+pub use probes::{PageProbe, PortProbe, ProbeKind, Probes, ProbesError, ScriptProbe};
 pub use proof::{Proof, ProofItem};
 pub use rung_patterns::RungPatterns;
 pub use station::{AddressOrigin, CardAddress, GuestNetwork, GuestNetworkError, StationPlan};
@@ -52,7 +52,7 @@ pub type TargetFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TargetError
 ///
 /// The order of calls is: `precheck`, `plan`, `prepare_disks`, `prepare_network`, `launch`, in a
 /// drill `isolation` until it says isolated, `release`, then any number of `observe`, `console`,
-/// `isolation`, `screenshot` and `describe`, then `destroy` and `prove_destroyed`. The last two are
+/// `isolation`, `screenshot`, `screen` and `describe`, then `destroy` and `prove_destroyed`. The last two are
 /// allowed at any time after `plan`, by any process, any number of times; `adopt` takes the place of
 /// everything up to `release` in a process that comes later. Every method ends by a deadline of its
 /// own.
@@ -131,6 +131,9 @@ pub trait Target: Send + Sync {
     /// Writes a PNG picture of the instance's screen to `path`.
     fn screenshot<'a>(&'a self, record: &'a InstanceRecord, path: &'a Path)
     -> TargetFuture<'a, ()>;
+
+    /// A PNG picture of the instance's screen as it is now, of a bounded size.
+    fn screen<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Vec<u8>>;
 
     /// Texts worth keeping as evidence, such as the command that started the instance.
     fn describe<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Vec<EvidenceText>>;

@@ -11,6 +11,7 @@ use super::{
     failure::Delivery,
     global::{GlobalArguments, Session},
     progress::Activity,
+    screen,
     table::{self, drill::Drill},
     view::whole_seconds,
     wait::{self, Patience},
@@ -32,7 +33,8 @@ pub(super) enum Command {
             by rung what is seen and returns when the drill has ended: exit code 6 unless it passed.",
         after_help = "Examples:\n  bcdr drill start lab --at latest --wait\n  \
             bcdr drill start lab --at before-upgrade --hold 15m --launch uefi.toml\n  \
-            bcdr drill start lab --at latest --probe port:22=SSH --probe http:80/health --wait"
+            bcdr drill start lab --at latest --probe port:22=SSH --probe http:80/health --wait\n  \
+            bcdr drill start lab --at latest --script check-shop:5432 --wait"
     )]
     Start(StartArguments),
     /// List drills, the newest first
@@ -55,6 +57,11 @@ pub(super) enum Command {
         #[command(flatten)]
         watch: WatchArgument,
     },
+    /// Save a picture of the machine's screen as it is now
+    #[command(
+        after_help = "Example:\n  bcdr drill screen drl-01hv3c9wn2m5k8r7e6t4x0y1za --output screen.png"
+    )]
+    Screen(screen::Arguments),
     /// Drill groups by a calendar
     #[command(subcommand)]
     Schedule(schedule::Command),
@@ -84,6 +91,11 @@ pub(super) struct StartArguments {
     /// say first. May be given several times
     #[arg(long = "probe", value_name = "PROBE", value_parser = probes::read)]
     probes: Vec<probes::Asked>,
+    /// Have a program of the cloud side's host judge the machine, after everything else: its name among
+    /// those that its operator allows to rungs, and the ports of the machine that it is to reach. May be
+    /// given several times
+    #[arg(long = "script", value_name = "NAME[:PORT,...]", value_parser = probes::script)]
+    scripts: Vec<probes::Asked>,
     /// Return when the drill has ended; wait at most TIME (an hour and the hold when none is given)
     #[arg(
         long,
@@ -100,6 +112,7 @@ impl Command {
         let session = global.session()?;
         match self {
             Self::Start(arguments) => arguments.run(&session),
+            Self::Screen(arguments) => arguments.run(&session, "drills"),
             Self::Schedule(command) => command.run(&session),
             Self::List {
                 group,
@@ -132,7 +145,8 @@ impl StartArguments {
         if let Some(launch) = self.launch.or_else(|| session.context.launch.clone()) {
             body["launch_settings"] = launch_settings(&launch)?;
         }
-        probes::add(&mut body["launch_settings"], self.probes);
+        let asked = self.probes.into_iter().chain(self.scripts);
+        probes::add(&mut body["launch_settings"], asked);
         let hold = self.hold.unwrap_or_default();
         let patience = self
             .wait

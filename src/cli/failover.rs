@@ -6,7 +6,9 @@ use super::{
     confirm::confirmation,
     document::Document,
     drill::launch_settings,
+    exit,
     global::{GlobalArguments, Session},
+    screen,
     settle::{failed, follow},
     table::{
         self,
@@ -40,7 +42,8 @@ pub(super) enum Command {
         long_about = "Fence the source, boot a point of it here, and wait for a decision.\n\n\
             A planned failover stops the source's writes first and loses nothing. An emergency one \
             does not ask the source. Until it is committed it can be rolled back: the source is the \
-            authority again, and what the machine wrote here is kept as a branch.",
+            authority again, and what the machine wrote here is kept as a branch. With --wait the exit \
+            code is 6 when its machine did not pass the verification ladder; it runs on all the same.",
         after_help = "Examples:\n  bcdr failover start shop --mode planned --confirm shop --wait\n  \
             bcdr failover start shop --mode emergency --at 2026-11-03T09:59:00Z --interrupted-at 2026-11-03T10:02:00Z"
     )]
@@ -65,6 +68,11 @@ pub(super) enum Command {
         #[command(flatten)]
         watch: WatchArgument,
     },
+    /// Save a picture of the machine's screen as it is now
+    #[command(
+        after_help = "Example:\n  bcdr failover screen fov-01hv3c9wn2m5k8r7e6t4x0y1za --output screen.png"
+    )]
+    Screen(screen::Arguments),
     /// Make it final: production belongs here from then on
     #[command(
         after_help = "Example:\n  bcdr failover commit fov-01hv3c9wn2m5k8r7e6t4x0y1za --confirm shop"
@@ -182,6 +190,7 @@ impl Command {
                 let look = move |client: &Client| client.get(&path_of(&id));
                 watch.show(&session, look, table::failover::show)
             }
+            Self::Screen(arguments) => arguments.run(&session, "failovers"),
             Self::Commit(arguments) => arguments.run(&session, "commit"),
             Self::Rollback(arguments) => arguments.run(&session, "rollback"),
             Self::Cancel { id } => act(&session, &id, "cancel"),
@@ -270,11 +279,28 @@ impl StartArguments {
         )?;
         let failover: Failover = settled.read()?;
         session.output.show(&settled, table::failover::show)?;
-        if failover.awaits_decision() {
-            return Ok(());
+        if !failover.awaits_decision() {
+            return Err(failed(&failover));
         }
-        Err(failed(&failover))
+        ladder_passed(&failover)
     }
+}
+
+/// A ladder that failed ends nothing, and whoever waited must not take it for one that did not.
+fn ladder_passed(failover: &Failover) -> Result<(), Failure> {
+    let Some(why) = failover.failed_ladder() else {
+        return Ok(());
+    };
+    let id = &failover.course.id;
+    Err(Failure::new(
+        exit::JOB_FAILED,
+        format!("the machine of failover {id} did not pass its verification ladder"),
+    )
+    .cause(table::plain(why))
+    .remedy(format!(
+        "it runs all the same, and a decision is awaited: look at it with bcdr failover show {id}, then \
+         commit it or roll it back"
+    )))
 }
 
 impl DecisionArguments {
@@ -325,4 +351,25 @@ fn cards(path: &std::path::Path) -> Result<serde_json::Value, Failure> {
     let cards: Cards =
         toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
     serde_json::to_value(cards.card).map_err(|error| wrong(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use table::failover::tests::WAITING;
+
+    #[test]
+    fn a_ladder_that_failed_is_told_by_the_exit_code_and_one_that_passed_is_not() {
+        let passed: Failover = serde_json::from_str(WAITING).unwrap();
+        ladder_passed(&passed).unwrap();
+        let text = WAITING
+            .replace(r#""passed":true"#, r#""passed":false"#)
+            .replace("5 rungs passed", "rung login failed: it gave up");
+        let failed: Failover = serde_json::from_str(&text).unwrap();
+        assert!(failed.awaits_decision());
+        let failure = ladder_passed(&failed).unwrap_err();
+        assert_eq!(failure.code(), exit::JOB_FAILED);
+        let told = failure.to_string();
+        assert!(told.contains("rung login failed: it gave up"), "{told}");
+    }
 }

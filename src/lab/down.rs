@@ -47,6 +47,7 @@ pub(crate) fn run(directory: &Path) -> anyhow::Result<LabReport> {
     }
     store_roles(&layout, &roles)?;
     instances::remove(&layout, MACHINE_PATIENCE)?;
+    layout.remove_idle_runtime()?;
     LabReport::new(&layout, &state)
 }
 

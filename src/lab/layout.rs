@@ -5,8 +5,11 @@
 
 use anyhow::{Context, bail};
 use std::{
-    fs,
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    fs, io,
+    os::unix::{
+        fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
 };
 
@@ -53,6 +56,20 @@ impl Layout {
             private_directory(directory)?;
         }
         Ok(())
+    }
+
+    /// Removes the directory of sockets when it is one in the temporary directory and nobody uses it: of what
+    /// processes that are gone left, sockets are removed; anything else keeps it.
+    pub(crate) fn remove_idle_runtime(&self) -> anyhow::Result<()> {
+        if self.runtime.starts_with(&self.directory) {
+            return Ok(());
+        }
+        remove_if_idle(&self.runtime).with_context(|| {
+            format!(
+                "cannot remove the directory of sockets {}: remove it by hand",
+                self.runtime.display()
+            )
+        })
     }
 
     pub(crate) fn state_file(&self) -> PathBuf {
@@ -114,6 +131,37 @@ fn runtime_directory(directory: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("bcdr-{}", &hash[..12]))
 }
 
+/// Removes a directory of ours with the sockets in it, unless something else is in it or a socket is
+/// answered; one that is not there is fine.
+fn remove_if_idle(directory: &Path) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    // The temporary directory is everyone's, and the name alone does not say whose it is.
+    if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let mut sockets = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_socket() || is_answered(&entry.path()) {
+            return Ok(());
+        }
+        sockets.push(entry.path());
+    }
+    for socket in sockets {
+        fs::remove_file(socket)?;
+    }
+    fs::remove_dir(directory)
+}
+
+/// Whether somebody may listen there; only a refusal says that nobody does.
+fn is_answered(socket: &Path) -> bool {
+    let tried = UnixStream::connect(socket);
+    !tried.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 /// Creates a directory that only we can enter, or checks that an existing one is ours: the
 /// temporary directory is everyone's.
 fn private_directory(path: &Path) -> anyhow::Result<()> {
@@ -141,6 +189,7 @@ fn private_directory(path: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn sockets_of_a_long_directory_are_short() {
@@ -156,5 +205,35 @@ mod tests {
             runtime_directory(Path::new("/lab")),
             PathBuf::from("/lab/run")
         );
+    }
+
+    #[test]
+    fn a_directory_of_sockets_goes_when_nobody_answers_and_nothing_else_is_in_it() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("sockets");
+        remove_if_idle(&directory).unwrap();
+        fs::create_dir(&directory).unwrap();
+        let listening = UnixListener::bind(directory.join("living.sock")).unwrap();
+        drop(UnixListener::bind(directory.join("dead.sock")).unwrap());
+        remove_if_idle(&directory).unwrap();
+        assert!(directory.join("living.sock").exists(), "somebody listens");
+        assert!(directory.join("dead.sock").exists());
+        drop(listening);
+        fs::write(directory.join("kept"), "somebody's").unwrap();
+        remove_if_idle(&directory).unwrap();
+        assert!(directory.join("kept").exists(), "a file is no socket");
+        fs::remove_file(directory.join("kept")).unwrap();
+        remove_if_idle(&directory).unwrap();
+        assert!(!directory.exists(), "nobody uses it");
+    }
+
+    #[test]
+    fn a_lab_keeps_the_sockets_directory_that_is_its_own_anyway() {
+        let place = tempfile::tempdir_in("/tmp").unwrap();
+        let layout = Layout::create(&place.path().join("lab")).unwrap();
+        layout.create_directories().unwrap();
+        assert!(layout.runtime.starts_with(&layout.directory));
+        layout.remove_idle_runtime().unwrap();
+        assert!(layout.runtime.exists());
     }
 }

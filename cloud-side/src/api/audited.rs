@@ -5,7 +5,7 @@
 //! with which an action begins is durable before its handler runs, and the entry with its outcome
 //! before its answer is sent, so a kill at any moment leaves no action without an entry; a request that
 //! was carried out has one of each, and what was only refused has one. What is read successfully is not
-//! entered, except what [`SENSITIVE`] names. Of a request's body only the fields that
+//! entered, except what [`SENSITIVE`] and [`WATCHED`] name. Of a request's body only the fields that
 //! [`fields::SHORT_FIELDS`] names are kept.
 //!
 //! While the log cannot be written, what changes something is refused, except [`EMERGENCY`].
@@ -34,8 +34,8 @@ use bcdr_report::Digest;
 use fields::short_fields;
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 use utoipa::openapi::OpenApi;
 
@@ -53,10 +53,16 @@ pub(super) const EMERGENCY: [&str; 7] = [
 const SENSITIVE: [&str; 3] = ["read_evidence", "list_audit", "export_audit"];
 /// What does several things, each of which has entries of its own.
 const IN_PARTS: [&str; 1] = ["apply_configuration"];
+/// What is looked at again and again: entered when somebody begins to, and once in a while from then on.
+const WATCHED: [&str; 2] = ["show_drill_screen", "show_failover_screen"];
+/// How long somebody's look at something stands for those that follow.
+const WATCHED_FOR: Duration = Duration::from_secs(600);
 
 /// What the layers share.
 struct Witness {
     audit: Arc<Audit>,
+    /// Who looks at what, and since when that is entered.
+    watching: Mutex<HashMap<(String, Option<String>), Instant>>,
     /// The operation of each method and route.
     operations: HashMap<(Method, String), String>,
 }
@@ -93,10 +99,25 @@ impl Witness {
     fn new(audit: Arc<Audit>, document: &OpenApi) -> Self {
         Self {
             audit,
+            watching: Mutex::default(),
             operations: operations(document)
                 .map(|(method, path, id)| ((method, path.to_owned()), id.to_owned()))
                 .collect(),
         }
+    }
+
+    /// Whether this look at something is one that is entered.
+    fn begins_to_watch(&self, actor: &Actor, asked: &Asked) -> bool {
+        let now = Instant::now();
+        let object = asked.object.as_ref().and_then(|object| object.id.clone());
+        let who = actor.id.clone().unwrap_or_else(|| actor.name.clone());
+        let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
+        watching.retain(|_, since| now - *since < WATCHED_FOR);
+        let is_known = watching.contains_key(&(who.clone(), object.clone()));
+        if !is_known {
+            watching.insert((who, object), now);
+        }
+        !is_known
     }
 }
 
@@ -279,7 +300,9 @@ async fn act(State(witness): State<Arc<Witness>>, request: Request, next: Next) 
     let asked = Asked::read(&witness, &request);
     let mut response = if asked.changes_nothing() {
         let response = next.run(request).await;
-        let is_read = response.status().is_success() && asked.is_one_of(&SENSITIVE);
+        let is_read = response.status().is_success()
+            && (asked.is_one_of(&SENSITIVE)
+                || asked.is_one_of(&WATCHED) && witness.begins_to_watch(&actor, &asked));
         if is_read || is_refusal(response.status()) {
             let mut draft = asked.draft(actor, Outcome::Allowed);
             answered(&mut draft, &response);

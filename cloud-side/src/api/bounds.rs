@@ -93,8 +93,12 @@ pub(super) fn about(operation: &str) -> Option<About> {
         "start_drill" | "start_failback" | "start_failover" | "start_restore" | "open_view" => {
             About::Body
         }
-        "show_drill" | "stop_drill" | "read_evidence" => About::Drill,
-        "show_failover" | "cancel_failover" | "commit_failover" | "retry_failover"
+        "show_drill" | "stop_drill" | "read_evidence" | "show_drill_screen" => About::Drill,
+        "show_failover"
+        | "show_failover_screen"
+        | "cancel_failover"
+        | "commit_failover"
+        | "retry_failover"
         | "rollback_failover" => About::Failover,
         "show_failback"
         | "cancel_failback"

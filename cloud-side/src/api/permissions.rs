@@ -41,7 +41,12 @@ fn needed(operation: &str) -> Option<Permission> {
         | "list_samples"
         | "list_events"
         | "follow_events" => P::Read,
-        "list_drills" | "show_drill" | "read_evidence" | "show_drill_schedule" => P::Read,
+        "list_drills"
+        | "show_drill"
+        | "read_evidence"
+        | "show_drill_schedule"
+        | "show_drill_screen"
+        | "show_failover_screen" => P::Read,
         "show_placement" | "preview_failover" | "preview_restore" | "list_failovers"
         | "show_failover" | "list_failbacks" | "show_failback" | "list_restores"
         | "show_restore" => P::Read,

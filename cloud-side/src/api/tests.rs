@@ -492,6 +492,26 @@ async fn a_failed_boot_is_a_failed_job_and_a_running_drill_can_be_stopped() {
     );
     site.until(&shown, |drill| drill["progress"]["phase"] == "hold")
         .await;
+    let screen = format!("{shown}/screen");
+    let entered = || async {
+        let log = site
+            .get("/api/v1/audit?action=show_drill_screen")
+            .await
+            .expect(200);
+        log["items"].as_array().unwrap().len()
+    };
+    for _ in 0..3 {
+        let picture = site.get(&screen).await;
+        assert_eq!(
+            (
+                picture.status,
+                picture.headers["cache-control"].to_str().unwrap()
+            ),
+            (200, "no-store")
+        );
+        assert!(picture.body.windows(3).any(|part| part == b"PNG"));
+    }
+    assert_eq!(entered().await, 1, "each look is entered");
     let group = site.get("/api/v1/groups/lab").await.expect(200);
     assert_eq!(group["drill"]["state"], "running");
     assert_eq!(group["drill"]["running"], 1);
@@ -512,6 +532,14 @@ async fn a_failed_boot_is_a_failed_job_and_a_running_drill_can_be_stopped() {
     );
     let ended = site.get(&shown).await.expect(200);
     assert_eq!(ended["report"]["cleanup"]["complete"], true);
+    let gone = site.get(&screen).await.problem(409, "machine_not_running");
+    assert!(
+        gone["remedy"].as_str().unwrap().contains("screenshot.png"),
+        "{gone}"
+    );
+    site.get("/api/v1/drills/drl-00000000000000000000000000/screen")
+        .await
+        .expect(404);
 }
 
 #[tokio::test]

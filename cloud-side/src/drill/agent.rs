@@ -198,6 +198,10 @@ mod tests {
             Box::pin(async { Err("there is no network".to_owned()) })
         }
 
+        fn sockets(&self) -> std::path::PathBuf {
+            "/nonexistent".into()
+        }
+
         fn agent(&self) -> WayFuture {
             let stream = self.0.lock().unwrap().take().unwrap();
             Box::pin(async move { Ok(Box::new(stream) as Box<dyn GuestStream>) })

@@ -13,6 +13,7 @@ use super::{
     engine::{Halt, judge},
     evidence::{Evidence, RECORD_NAME, REPORT_NAME},
     report::{CleanupReport, IsolationLog, IsolationReport, REPORT_VERSION},
+    script,
 };
 use crate::target::{InstanceRecord, Proof, Target, TargetError};
 
@@ -39,6 +40,19 @@ pub enum LeftoverError {
     /// Its record or report cannot be read or written.
     #[error("cannot clean up after a drill: {0}")]
     Evidence(#[from] EvidenceError),
+}
+
+/// The instance of a drill, once it was planned.
+///
+/// # Errors
+/// When its record cannot be read.
+pub(crate) async fn instance_of(
+    storage: Arc<dyn Storage>,
+    evidence_directory: &Path,
+) -> Result<Option<InstanceRecord>, EvidenceError> {
+    let evidence = Evidence::new(storage, evidence_directory.to_owned());
+    let record = evidence.read_json::<DrillRecord>(RECORD_NAME).await?;
+    Ok(record.map(|record| record.instance))
 }
 
 /// Destroys the instance; a failed attempt is repeated once, since its cause may have passed.
@@ -97,6 +111,7 @@ pub async fn clean_up_leftover(
     if let Err(error) = destroyed {
         proof.note("destroying the instance", false, error.to_string());
     }
+    script::end_all_left(&evidence, &mut proof).await;
     let finished = evidence.read_json::<DrillReport>(REPORT_NAME).await?;
     if let Some(report) = finished.filter(|report| proof.holds() && report.cleanup.complete) {
         return Ok(Some(report));

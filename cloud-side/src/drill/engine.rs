@@ -4,19 +4,20 @@
 //! destroyed, the clean-up is proven, the report is written. The record of what the target creates is
 //! durable before the target creates it, so a killed process leaves nothing that nobody knows of.
 
-use std::{future::Future, time::Duration};
+use std::{collections::BTreeMap, future::Future, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
     CompiledPatterns, DrillContext, DrillProgress, DrillReport, DrillRequest, DrillResult, Ladder,
-    Phase, PhaseOutcome, PhaseReport, RecoveryTimes, ReplicaReport, RungResult,
+    Phase, PhaseOutcome, PhaseReport, RecoveryTimes, ReplicaReport, RungResult, Scripts,
     cleanup::{self, DrillRecord},
     evidence::{Evidence, RECORD_NAME, REPORT_NAME, SCREENSHOT_NAME},
     probe,
     report::{CleanupReport, IsolationLog, IsolationReport, REPORT_VERSION},
     rung::seconds,
+    script,
 };
 use crate::target::{
     InstancePurpose, InstanceRecord, IsolationVerdict, LaunchRequest, NetworkCard, PrecheckReport,
@@ -55,6 +56,7 @@ pub(super) struct Drill<'a> {
     pub(super) overlay_bytes: u64,
     digest_before: Option<String>,
     replica: Option<ReplicaReport>,
+    pub(super) scripts: Scripts,
 }
 
 /// Runs a drill from its request to its report.
@@ -80,6 +82,12 @@ pub async fn run_drill(
 impl<'a> Drill<'a> {
     fn new(request: &'a DrillRequest, target: &'a dyn Target, context: &'a DrillContext) -> Self {
         let evidence = Evidence::new(context.storage.clone(), request.evidence_directory.clone());
+        let scripts = Scripts::new(
+            context.scripts.clone(),
+            facts(request),
+            context.storage.clone(),
+            request.evidence_directory.clone(),
+        );
         Self {
             request,
             target,
@@ -96,6 +104,7 @@ impl<'a> Drill<'a> {
             overlay_bytes: 0,
             digest_before: None,
             replica: None,
+            scripts,
         }
     }
 
@@ -152,7 +161,8 @@ impl<'a> Drill<'a> {
             .await
             .map_err(Halt::failed)?;
         let precheck = self.target.precheck(settings, &self.request.disks);
-        let report = self.unless_stopped(precheck).await?.map_err(Halt::failed)?;
+        let mut report = self.unless_stopped(precheck).await?.map_err(Halt::failed)?;
+        script::precheck(&*self.context.scripts, &settings.probes, &mut report);
         let obstacles = report.obstacles();
         self.evidence
             .keep_json("precheck.json", &report)
@@ -319,7 +329,10 @@ impl<'a> Drill<'a> {
         };
         self.leave_phase(destroyed.as_ref().err());
         self.begin(Phase::VerifyDestroyed).await;
-        let proof = cleanup::prove(self.target, self.record.as_ref()).await;
+        let mut proof = cleanup::prove(self.target, self.record.as_ref()).await;
+        if !self.request.settings.probes.scripts.is_empty() {
+            script::end_all_left(&self.evidence, &mut proof).await;
+        }
         if let Err(reason) = self.compare_replica().await
             && halt.is_none()
         {
@@ -404,6 +417,22 @@ impl<'a> Drill<'a> {
         }
         report
     }
+}
+
+/// What scripts are told of a drill.
+fn facts(request: &DrillRequest) -> BTreeMap<String, String> {
+    let point_time = request.point.time.map(|time| time.to_string());
+    let facts = [
+        ("BCDR_MODE", Some("drill".to_owned())),
+        ("BCDR_DRILL", Some(request.drill.to_string())),
+        ("BCDR_GROUP", Some(request.group.clone())),
+        ("BCDR_POINT", Some(request.point.id.clone())),
+        ("BCDR_POINT_TIME", point_time),
+    ];
+    facts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 /// The result: an unproven clean-up outweighs everything, a leak all the rest, and nothing passes

@@ -84,13 +84,9 @@ impl Evidence {
     }
 
     /// Keeps a text durably.
-    pub(super) async fn keep_text(
-        &self,
-        name: &'static str,
-        text: String,
-    ) -> Result<(), EvidenceError> {
+    pub(super) async fn keep_text(&self, name: &str, text: String) -> Result<(), EvidenceError> {
+        let path = self.path(name);
         self.off_thread(move |evidence| {
-            let path = evidence.path(name);
             Ok(replace_atomically(
                 &*evidence.storage,
                 &path,
@@ -103,7 +99,7 @@ impl Evidence {
     /// Keeps a value as JSON durably.
     pub(super) async fn keep_json(
         &self,
-        name: &'static str,
+        name: &str,
         value: &(impl Serialize + Sync),
     ) -> Result<(), EvidenceError> {
         let mut text =
@@ -118,10 +114,10 @@ impl Evidence {
     /// Reads a JSON file back; `None` when it does not exist.
     pub(super) async fn read_json<T: DeserializeOwned + Send + 'static>(
         &self,
-        name: &'static str,
+        name: &str,
     ) -> Result<Option<T>, EvidenceError> {
+        let path = self.path(name);
         self.off_thread(move |evidence| {
-            let path = evidence.path(name);
             let bytes = match read_whole(&*evidence.storage, &path, JSON_BYTES_MAX) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == DiskErrorKind::NotFound => return Ok(None),
@@ -133,6 +129,16 @@ impl Evidence {
                 .map_err(|source| EvidenceError::Json { path, source })
         })
         .await
+    }
+
+    /// The names of the files; none when there is no directory.
+    pub(super) async fn names(&self) -> Result<Vec<String>, EvidenceError> {
+        let list = |evidence: &Self| match evidence.storage.list(&evidence.directory) {
+            Ok(names) => Ok(names),
+            Err(error) if error.kind() == DiskErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        };
+        self.off_thread(list).await
     }
 
     /// Makes every file durable, hashes it, writes the list, and returns all with the list itself.

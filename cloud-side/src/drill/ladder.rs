@@ -433,10 +433,10 @@ impl Ladder {
                     if self.awaited_probe().is_some() {
                         return;
                     }
-                    let why = if self.is_connected {
-                        "probes are made in drills"
-                    } else {
-                        "no probe is asked for"
+                    let why = match awaited {
+                        Rung::Script => "no script is asked for",
+                        _ if self.is_connected => "probes are made in drills",
+                        _ => "no probe is asked for",
                     };
                     self.results[awaited as usize].reason = Some(why.to_owned());
                     self.step_above(awaited);

@@ -135,6 +135,7 @@ impl CompiledPatterns {
             | Rung::Ports
             | Rung::Http
             | Rung::GuestAgent
+            | Rung::Script
             | Rung::Isolation => None,
         }
     }

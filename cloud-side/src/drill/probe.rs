@@ -176,7 +176,10 @@ async fn look(drill: &mut Drill<'_>, record: &InstanceRecord, schedule: &mut Sch
     let ways = || drill.target.ways_in(record);
     let timeout = drill.request.settings.probes.timeout();
     if let Some(ladder) = drill.ladder.as_mut() {
-        schedule.prober.go_on(ladder, ways, timeout, now).await;
+        let prober = &mut schedule.prober;
+        prober
+            .go_on(ladder, ways, &drill.scripts, timeout, now)
+            .await;
         ladder.handle_time(now);
     }
 }

@@ -1,7 +1,7 @@
 //! Asks the machine what the ladder awaits: one probe at a time, in a task beside the other looks.
 //!
 //! A probe is tried again until it passes or its time is over; the last try says why it failed. A
-//! probe ends with the drill that began it.
+//! script is run once: it may well try several times itself. Both end with the drill that began them.
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{Ladder, agent, ladder::Probed};
+use super::{Ladder, Scripts, agent, ladder::Probed};
 use crate::target::{AddressOrigin, CardAddress, ProbeKind, WaysIn};
 
 /// Pause between two tries.
@@ -21,7 +21,7 @@ const TRY_LIMIT: Duration = Duration::from_secs(15);
 
 /// The probe that is being made.
 #[derive(Default)]
-pub(super) struct Prober {
+pub(crate) struct Prober {
     running: Option<Running>,
 }
 
@@ -38,10 +38,11 @@ impl Drop for Running {
 
 impl Prober {
     /// Begins the probe that is awaited, or tells the ladder what came of it.
-    pub(super) async fn go_on(
+    pub(crate) async fn go_on(
         &mut self,
         ladder: &mut Ladder,
         ways: impl FnOnce() -> Option<Arc<dyn WaysIn>>,
+        scripts: &Scripts,
         timeout: Duration,
         now: Duration,
     ) {
@@ -51,7 +52,11 @@ impl Prober {
         };
         let Some(running) = &mut self.running else {
             let (began, probe, ways) = (now, probe.clone(), ways());
+            let scripts = scripts.clone();
             let task = tokio::spawn(async move {
+                if let ProbeKind::Script(script) = &probe {
+                    return scripts.run(script, ways).await;
+                }
                 let ways = ways.ok_or("there is no way into the machine")?;
                 ask(&probe, &*ways, Instant::now() + timeout).await
             });
@@ -83,6 +88,8 @@ async fn ask(probe: &ProbeKind, ways: &dyn WaysIn, deadline: Instant) -> Result<
                 within(limit, reached(ways, page.port, |at| page.at(at), limit)).await
             }
             ProbeKind::GuestAgent => within(limit, agent::ask(ways)).await,
+            // It is not asked over the network, and never twice.
+            ProbeKind::Script(_) => Err("a script is run, not asked".to_owned()),
         };
         let reason = match tried {
             Ok(observed) => return Ok(observed),

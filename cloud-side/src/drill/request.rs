@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Phase, RungResult};
+use super::{Phase, RungResult, RungScripts};
 use crate::target::{DiskSource, InstanceId, LaunchSettings};
 
 /// Computes a digest of the replica at the drill's point, or says why it cannot.
@@ -61,6 +61,8 @@ pub struct DrillContext {
     pub progress: Option<mpsc::Sender<DrillProgress>>,
     /// Asks the drill to stop. The clean-up follows at once.
     pub stop: CancellationToken,
+    /// Runs the scripts that judge the machine.
+    pub scripts: Arc<dyn RungScripts>,
     /// Compares the replica before and after, if set.
     pub replica_digest: Option<ReplicaDigest>,
 }

@@ -32,13 +32,15 @@ pub enum Rung {
     Http,
     /// The guest agent answered.
     GuestAgent,
+    /// The operator's scripts were content with the machine.
+    Script,
     /// The instance was observed to reach no network.
     Isolation,
 }
 
 impl Rung {
     /// All rungs, lowest first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InstanceRunning,
         Self::Firmware,
         Self::Kernel,
@@ -49,6 +51,7 @@ impl Rung {
         Self::Ports,
         Self::Http,
         Self::GuestAgent,
+        Self::Script,
         Self::Isolation,
     ];
 
@@ -65,6 +68,7 @@ impl Rung {
             Self::Ports => "ports",
             Self::Http => "http",
             Self::GuestAgent => "guest_agent",
+            Self::Script => "script",
             Self::Isolation => "isolation",
         }
     }
@@ -76,14 +80,15 @@ impl Rung {
             ProbeKind::Port(_) => Self::Ports,
             ProbeKind::Page(_) => Self::Http,
             ProbeKind::GuestAgent => Self::GuestAgent,
+            ProbeKind::Script(_) => Self::Script,
         }
     }
 
     /// Whether it is climbed by probes.
-    pub(super) fn is_probed(self) -> bool {
+    pub(crate) fn is_probed(self) -> bool {
         matches!(
             self,
-            Self::NetworkAddress | Self::Ports | Self::Http | Self::GuestAgent
+            Self::NetworkAddress | Self::Ports | Self::Http | Self::GuestAgent | Self::Script
         )
     }
 

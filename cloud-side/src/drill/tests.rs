@@ -13,6 +13,7 @@ use crate::target::{InstanceId, InstanceState, IsolationVerdict, LaunchSettings}
 use scripted_target::ScriptedTarget;
 
 pub(crate) mod scripted_target;
+pub(crate) mod scripts;
 
 const GOOD_BOOT: &str = "SeaBIOS\r\nLinux version 6\r\nEXT4-fs (vda1): mounted filesystem\r\n\
     CANARY sequence=5 time=2026-11-03T10:00:00Z\r\nhost login: ";
@@ -56,6 +57,7 @@ impl Bench {
             storage: Arc::new(RealStorage::new()),
             progress: Some(sender),
             stop: target.stop.clone(),
+            scripts: scripts::from(None),
             replica_digest: None,
         };
         Self {

@@ -67,6 +67,7 @@ impl Attempt {
             storage: self.drills.storage(),
             progress: Some(steps),
             stop: self.stop.clone(),
+            scripts: Arc::clone(&self.drills.parts.scripts),
             replica_digest: self.replica_digest(&view).await,
         };
         let target = Arc::clone(&self.drills.parts.target);

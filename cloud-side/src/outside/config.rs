@@ -1,4 +1,4 @@
-//! The part of the configuration that says what plans may use outside. Files of secrets are read here,
+//! The part of the configuration that says what plans and rungs may use outside. Files of secrets are read here,
 //! once, at the start.
 
 use super::{
@@ -27,6 +27,10 @@ pub struct OutsideConfig {
     /// like all above it, and nobody else may write there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub programs_directory: Option<PathBuf>,
+    /// The directory whose programs rungs of the verification ladder may run, under the same rules. Whoever
+    /// may start drills may have them run, so they only look at the machine that they are told of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rung_programs_directory: Option<PathBuf>,
     /// Authorities whose certificates are believed, as PEM; by default those that the system knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_authorities: Option<PathBuf>,
@@ -95,13 +99,14 @@ impl OutsideConfig {
     }
 
     pub(super) fn programs(&self) -> Result<Option<PathBuf>, OutsideError> {
-        let Some(directory) = &self.programs_directory else {
-            return Ok(None);
-        };
-        let checked = files::programs_directory(directory);
-        checked
-            .map(Some)
-            .map_err(|wrong| OutsideError::new("programs_directory", wrong))
+        directory("programs_directory", self.programs_directory.as_deref())
+    }
+
+    pub(super) fn rung_programs(&self) -> Result<Option<PathBuf>, OutsideError> {
+        directory(
+            "rung_programs_directory",
+            self.rung_programs_directory.as_deref(),
+        )
     }
 
     pub(super) fn trust(&self) -> Result<Trust, OutsideError> {
@@ -194,6 +199,11 @@ impl OutsideConfig {
             Ok(Zeroizing::new(text.to_owned()))
         })
     }
+}
+
+fn directory(setting: &str, given: Option<&Path>) -> Result<Option<PathBuf>, OutsideError> {
+    let checked = given.map(files::programs_directory).transpose();
+    checked.map_err(|wrong| OutsideError::new(setting, wrong))
 }
 
 fn read_all<Read>(

@@ -1,24 +1,20 @@
-//! Scripts: programs of one directory that this host's operator filled.
+//! Scripts: programs of directories that this host's operator filled, one for plans and one for rungs.
 
 use super::{Outside, files, not_configured, note, stopped};
 use crate::{
+    drill::{RungScripts, ScriptFuture, ScriptRun, ScriptTrouble},
     plans::{Errand, LeftBehind},
-    target::qemu::ProcessIdentity,
+    target::{
+        ScriptProbe,
+        qemu::{GroupEnd, ProcessIdentity},
+    },
 };
 use bcdr_plan::{Failure, ScriptStep};
 use bcdr_reach::script::{Command, End, Script, ScriptError, ScriptResult, run};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use tokio::{
-    sync::oneshot,
-    time::{sleep, timeout},
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-
-/// How long a script that was killed may take to be gone.
-const END_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks whether it is.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What is kept of an attempt while its script runs, and what is read of that in another process.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +38,21 @@ impl Outside {
                 "set outside.programs_directory in the cloud side's configuration",
             )
         })?;
+        self.script_of(directory, step)
+    }
+
+    /// What a rung runs, without the facts of a drill.
+    fn rung_script(&self, probe: &ScriptProbe) -> Result<Script, Failure> {
+        let directory = self.rung_programs.as_ref().ok_or_else(|| {
+            not_configured(
+                "no program may be run by rungs here".to_owned(),
+                "set outside.rung_programs_directory in the cloud side's configuration",
+            )
+        })?;
+        self.script_of(directory, &probe.step())
+    }
+
+    fn script_of(&self, directory: &PathBuf, step: &ScriptStep) -> Result<Script, Failure> {
         // A look at a directory of this host; it is asked again whenever the program is run.
         let program = files::program(directory, &step.program).map_err(|wrong| Failure {
             code: "no_program".to_owned(),
@@ -81,36 +92,27 @@ impl Outside {
             }) => process,
             _ => return LeftBehind::Unknown,
         };
-        match process.kill_group() {
-            Ok(false) => return LeftBehind::Orphaned,
-            Ok(true) => {}
+        let ended = match process.end_group().await {
+            Ok(GroupEnd::WasGone) => return LeftBehind::Orphaned,
+            Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(errand = errand.name, pid = process.pid, %error, "a script that outlived the cloud side cannot be ended");
                 return LeftBehind::Unknown;
             }
-        }
+        };
         tracing::warn!(
             errand = errand.name,
             pid = process.pid,
             "a script that outlived the cloud side was ended"
         );
-        let gone = async {
-            while process.lives() {
-                sleep(LOOK_AGAIN).await;
-            }
-        };
-        match timeout(END_PATIENCE, gone).await {
-            Ok(()) => LeftBehind::Ended,
-            Err(_) => LeftBehind::Unknown,
+        match ended {
+            GroupEnd::LivesOn => LeftBehind::Unknown,
+            _ => LeftBehind::Ended,
         }
     }
 
     pub(super) fn look_at_script(&self, step: &ScriptStep) -> Result<String, Failure> {
-        let script = self.script(step)?;
-        let Command::Argv(argv) = script.command else {
-            return Ok(String::new());
-        };
-        Ok(format!("{} may be run", argv[0]))
+        Ok(may_be_run(&self.script(step)?))
     }
 
     pub(super) async fn run_script(
@@ -139,38 +141,82 @@ impl Outside {
             error => note::failure("script_not_run", &error.to_string()),
         })?;
         let kept = self.evidence.keep(&errand.facts, &result).await;
-        let said = said(&result);
-        let remedy = "look at what it did; then retry the step, or skip it";
-        let failed = |code: &str, what: String| Failure {
-            code: code.to_owned(),
-            cause: format!("{what}{said}"),
-            remedy: format!("{remedy}{kept}"),
-        };
-        match result.end {
-            End::Exited(0) => {
-                let took = note::seconds(result.took_ms);
-                Ok(format!("ended with status 0 after {took}{said}{kept}"))
-            }
-            End::Exited(status) => Err(failed(
-                "script_failed",
-                format!("it ended with status {status}"),
-            )),
-            End::Signalled(signal) => Err(failed(
-                "script_failed",
-                format!("it was ended by signal {signal}"),
-            )),
-            End::TimedOut => {
-                let what = format!(
-                    "it ran longer than {} s, and was ended",
-                    step.timeout_seconds
-                );
-                Err(failed("script_timed_out", what))
-            }
-            End::Cancelled => Err(stopped(
+        if result.end == End::Cancelled {
+            return Err(stopped(
                 "the run was cancelled while the script ran, and it was ended",
-            )),
+            ));
+        }
+        let remedy = "look at what it did; then retry the step, or skip it";
+        match judged(&result, step.timeout_seconds) {
+            Ok(observed) => Ok(format!("{observed}{kept}")),
+            Err((code, cause)) => Err(Failure {
+                code: code.to_owned(),
+                cause,
+                remedy: format!("{remedy}{kept}"),
+            }),
         }
     }
+}
+
+impl RungScripts for Outside {
+    fn look(&self, probe: &ScriptProbe) -> Result<String, ScriptTrouble> {
+        let script = self.rung_script(probe).map_err(trouble)?;
+        Ok(may_be_run(&script))
+    }
+
+    fn run<'a>(
+        &'a self,
+        probe: &'a ScriptProbe,
+        environment: BTreeMap<String, String>,
+        began: Box<dyn FnOnce(i32) + Send + 'a>,
+    ) -> ScriptFuture<'a> {
+        Box::pin(async move {
+            let mut script = self.rung_script(probe).map_err(trouble)?;
+            script.environment.extend(environment);
+            // Whoever does not want it any more drops the future, which ends it.
+            let result = run(&script, &CancellationToken::new(), began).await;
+            let result = result
+                .map_err(|error| trouble(note::failure("script_not_run", &error.to_string())))?;
+            let judged = judged(&result, probe.timeout_seconds);
+            Ok(ScriptRun {
+                verdict: judged.map_err(|(_, cause)| cause),
+                result,
+            })
+        })
+    }
+}
+
+fn trouble(failure: Failure) -> ScriptTrouble {
+    ScriptTrouble {
+        cause: failure.cause,
+        remedy: failure.remedy,
+    }
+}
+
+fn may_be_run(script: &Script) -> String {
+    match &script.command {
+        Command::Argv(argv) => format!("{} may be run", argv[0]),
+        Command::Shell(_) => String::new(),
+    }
+}
+
+/// What the end of a script says, or why it is none that succeeded.
+fn judged(result: &ScriptResult, timeout_seconds: u32) -> Result<String, (&'static str, String)> {
+    let said = said(result);
+    let (code, what) = match result.end {
+        End::Exited(0) => {
+            let took = note::seconds(result.took_ms);
+            return Ok(format!("ended with status 0 after {took}{said}"));
+        }
+        End::Exited(status) => ("script_failed", format!("it ended with status {status}")),
+        End::Signalled(signal) => ("script_failed", format!("it was ended by signal {signal}")),
+        End::TimedOut => (
+            "script_timed_out",
+            format!("it ran longer than {timeout_seconds} s, and was ended"),
+        ),
+        End::Cancelled => ("stopped", "it was stopped, and ended".to_owned()),
+    };
+    Err((code, format!("{what}{said}")))
 }
 
 /// What it said last: as errors, if it said any.

@@ -3,13 +3,21 @@
 //! The ladder decides; this looks at the instance. Unlike in a drill there is no isolation to be
 //! observed, and a rung that fails ends nothing: what was found is told, and an operator decides.
 
-use super::hands::{Hands, StepError};
-use crate::{
-    drill::{CompiledPatterns, Ladder, LadderState, RungResult, RungVerdict},
-    recovery::{InstanceName, StepResult},
-    target::{ConsoleOffset, InstanceState},
+use super::{
+    RecoveredInstance,
+    hands::{Hands, StepError},
 };
-use std::time::{Duration, Instant};
+use crate::{
+    clock,
+    drill::{CompiledPatterns, Ladder, LadderState, Prober, RungResult, RungVerdict, Scripts},
+    recovery::{FailoverMode, FailoverRecord, InstanceName, StepResult},
+    target::{ConsoleOffset, InstanceState, NetworkCard},
+};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Pause between two looks at the console: the precision of the rungs' times.
 const CONSOLE_PAUSE: Duration = Duration::from_millis(100);
@@ -36,13 +44,12 @@ impl Hands {
         // Rungs are timed from the launch, also when another process had begun the climb.
         let behind = instance
             .launched_at
-            .map_or(0, |at| crate::clock::wall().0.saturating_sub(at.0).max(0));
+            .map_or(0, |at| clock::wall().0.saturating_sub(at.0).max(0));
         let behind = Duration::from_micros(u64::try_from(behind).unwrap_or(0));
         let timeout = Duration::from_secs(instance.settings.boot_timeout_seconds.into());
-        let ladder = Ladder::of_connected(patterns, Duration::ZERO, timeout);
-        let rungs = self
-            .look_until_decided(&instance.record, ladder, behind)
-            .await?;
+        let ladder = Ladder::of_connected(patterns, Duration::ZERO, timeout)
+            .with_probes(instance.settings.probes.scripts_asked());
+        let rungs = self.look_until_decided(&instance, ladder, behind).await?;
         let picture = self
             .parts
             .evidence_directory
@@ -62,11 +69,14 @@ impl Hands {
 
     async fn look_until_decided(
         &self,
-        record: &crate::target::InstanceRecord,
+        instance: &RecoveredInstance,
         mut ladder: Ladder,
         behind: Duration,
     ) -> Result<Vec<RungResult>, StepError> {
         let target = &self.parts.target;
+        let record = &instance.record;
+        let scripts = self.scripts(instance)?;
+        let mut prober = Prober::default();
         let began = Instant::now();
         let mut console = ConsoleOffset::default();
         let mut state_due = Duration::ZERO;
@@ -99,6 +109,11 @@ impl Hands {
                 console = chunk.next;
                 ladder.handle_console(&chunk.bytes, now);
             }
+            // A script has a time of its own; nothing else is asked of a machine in production.
+            let timeout = Duration::ZERO;
+            prober
+                .go_on(&mut ladder, || None, &scripts, timeout, now)
+                .await;
             ladder.handle_time(now);
             if !matches!(ladder.state(), LadderState::Climbing(_)) {
                 return Ok(ladder.results().to_vec());
@@ -109,6 +124,48 @@ impl Hands {
             }
         }
     }
+}
+
+impl Hands {
+    /// The scripts that judge the instance.
+    fn scripts(&self, instance: &RecoveredInstance) -> Result<Scripts, StepError> {
+        Ok(Scripts::new(
+            Arc::clone(&self.parts.scripts),
+            facts(self.failover()?, &self.group.record().name, instance),
+            Arc::clone(&self.parts.storage),
+            self.parts.evidence_directory.join(&instance.name.0),
+        ))
+    }
+}
+
+/// What scripts are told of a failover.
+fn facts(
+    job: &FailoverRecord,
+    group: &str,
+    instance: &RecoveredInstance,
+) -> BTreeMap<String, String> {
+    let mode = match job.request.mode {
+        FailoverMode::Planned => "planned",
+        FailoverMode::Emergency => "emergency",
+    };
+    let mut facts = BTreeMap::from([
+        ("BCDR_MODE".to_owned(), mode.to_owned()),
+        ("BCDR_FAILOVER".to_owned(), job.id.to_string()),
+        ("BCDR_GROUP".to_owned(), group.to_owned()),
+    ]);
+    if let Some(point) = job.point {
+        facts.insert("BCDR_POINT".to_owned(), point.to_string());
+    }
+    if let Some(time) = job.point_time {
+        let time = clock::readable(time).to_string();
+        facts.insert("BCDR_POINT_TIME".to_owned(), time);
+    }
+    for forward in instance.networks.iter().flat_map(NetworkCard::forwards) {
+        let name = format!("BCDR_GUEST_PORT_{}", forward.machine_port);
+        let address = format!("{}:{}", forward.host_address, forward.host_port);
+        facts.entry(name).or_insert(address);
+    }
+    facts
 }
 
 /// The climb in a sentence.

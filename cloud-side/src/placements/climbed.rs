@@ -1,4 +1,4 @@
-//! Keeps what a climb saw: its rungs, the end of the console and the picture of the screen.
+//! Keeps what a climb saw: its rungs, the end of the console, the picture of the screen, and what scripts did.
 //!
 //! The machine goes on writing to its console, and is gone after a rollback; what a report vouches for
 //! must be neither. So the end of the console is copied into a file of its own, and all is hashed here.
@@ -8,7 +8,7 @@ use super::{
     hands::{Hands, StepError},
     kept::ClimbedLadder,
 };
-use crate::{offload::offload, target::ConsoleOffset};
+use crate::{drill::script, offload::offload, target::ConsoleOffset};
 use bcdr_disk::{DiskError, DiskErrorKind, Storage, read_whole, replace_atomically};
 use bcdr_report::{Digest, Evidence, Serial};
 use std::{path::Path, sync::Arc};
@@ -20,8 +20,8 @@ const CONSOLE_BYTES: usize = 64 << 10;
 /// Pieces of the console that are read at most; a machine that writes faster than it is read from
 /// must not keep the climb from its end.
 const PIECES_MAX: usize = 4096;
-/// The longest picture that is hashed, in bytes.
-const PICTURE_BYTES_MAX: u64 = 32 << 20;
+/// The longest file that is hashed, in bytes.
+const FILE_BYTES_MAX: u64 = 32 << 20;
 
 impl Hands {
     /// Keeps what the climb saw; durable on return.
@@ -35,7 +35,9 @@ impl Hands {
         let directory = self.parts.evidence_directory.join(&instance.name.0);
         let storage = Arc::clone(&self.parts.storage);
         let (kept, place) = (tail.clone(), directory.clone());
-        let evidence = offload(move || keep_files(&*storage, &place, screenshot, &kept)).await;
+        let mut files = vec![screenshot.to_owned()];
+        files.extend(script::files_of(&instance.settings.probes));
+        let evidence = offload(move || keep_files(&*storage, &place, &files, &kept)).await;
         let evidence = evidence.map_err(|error| {
             StepError::new(
                 "evidence_failed",
@@ -82,7 +84,7 @@ impl Hands {
 fn keep_files(
     storage: &dyn Storage,
     directory: &Path,
-    screenshot: &str,
+    files: &[String],
     console: &[u8],
 ) -> Result<Vec<Evidence>, DiskError> {
     let hashed = |name: &str, bytes: &[u8]| Evidence {
@@ -96,11 +98,13 @@ fn keep_files(
         replace_atomically(storage, &directory.join(CONSOLE_LOG), console)?;
         evidence.push(hashed(CONSOLE_LOG, console));
     }
-    // A machine without a screen has none.
-    match read_whole(storage, &directory.join(screenshot), PICTURE_BYTES_MAX) {
-        Ok(bytes) => evidence.push(hashed(screenshot, &bytes)),
-        Err(error) if error.kind() == DiskErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    for name in files {
+        match read_whole(storage, &directory.join(name), FILE_BYTES_MAX) {
+            Ok(bytes) => evidence.push(hashed(name, &bytes)),
+            // A machine without a screen has no picture, and a script that was not reached left nothing.
+            Err(error) if error.kind() == DiskErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(evidence)
 }

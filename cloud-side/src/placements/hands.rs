@@ -10,7 +10,8 @@ use crate::{
     offload::offload,
     points,
     recovery::{
-        Action, Event, FailoverRecord, Placement, PlacementJob, PointChoice, StepResult, Ticket,
+        Action, Event, FailoverMode, FailoverRecord, Placement, PlacementJob, PointChoice,
+        StepResult, Ticket,
     },
 };
 use std::sync::Arc;
@@ -175,6 +176,14 @@ impl Hands {
             .iter()
             .filter(|item| item.name != "launch settings")
             .find(|item| item.verdict == crate::target::PrecheckVerdict::Failed);
+        // What judges the machine holds no emergency up: its rung fails then, and somebody decides.
+        if job.request.mode == FailoverMode::Planned {
+            for script in &settings.probes.scripts {
+                self.parts.scripts.look(script).map_err(|trouble| {
+                    StepError::new("script_not_ready", trouble.cause, trouble.remedy)
+                })?;
+            }
+        }
         match (arranged.err(), failed) {
             (Some(error), _) => Err(StepError::new(
                 "launch_settings_wrong",

@@ -13,6 +13,7 @@ use crate::{
         exports::{ExportedVolume, ServedBranch, serve_branch, socket_path},
     },
     clock,
+    drill::script,
     offload::offload,
     recovery::{Authority, BranchName, FormNumber, InstanceName, PlacementJob, Site, StepResult},
     target::{
@@ -277,9 +278,24 @@ impl Hands {
         Ok(())
     }
 
+    /// Ends what an earlier process left of the scripts that judged the instance.
+    async fn end_scripts(&self, instance: &RecoveredInstance) -> Result<(), StepError> {
+        let storage = Arc::clone(&self.parts.storage);
+        let proof = script::end_left_in(storage, self.evidence_of(&instance.name)).await;
+        match proof.gaps() {
+            None => Ok(()),
+            Some(gaps) => Err(StepError::new(
+                "script_runs_on",
+                format!("a script that judged the machine may still run: {gaps}"),
+                "end the process that is named, then retry",
+            )),
+        }
+    }
+
     /// Ends the instance at once. Its branch keeps what was flushed, and is not served any more.
     pub(super) async fn stop_instance(&self) -> Result<StepResult, StepError> {
         if let Some(instance) = self.instance().await? {
+            self.end_scripts(&instance).await?;
             self.remove_remains(&instance).await?;
             self.stop_serving(&instance.branch).await?;
             self.forget_instance().await?;

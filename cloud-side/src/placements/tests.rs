@@ -594,6 +594,82 @@ async fn a_machine_that_does_not_come_up_is_told_and_never_committed_by_a_timer(
 }
 
 #[tokio::test]
+async fn a_script_judges_the_machine_of_a_failover_and_none_that_is_missing_holds_an_emergency_up()
+{
+    use crate::drill::tests::scripts::program;
+    let mut site = Site::start().await;
+    let programs = site.directory.path().join("programs");
+    program(
+        &programs,
+        "check",
+        "echo $BCDR_MODE $BCDR_GROUP $BCDR_GUEST_PORT_443; exit 0",
+    );
+    site.config.outside.rung_programs_directory = Some(programs.clone());
+    site.stop().await;
+    site.resume().await;
+    let (_source, gateway) = replicated(&site).await;
+    let missing = json!({"probes": {"scripts": [{"program": "missing"}]}});
+    let mut planned = emergency();
+    planned["mode"] = json!("planned");
+    planned["launch_settings"] = missing.clone();
+    let id = start(&site, planned).await;
+    let refused = settled(&site, &id).await;
+    assert_eq!(refused["end"], "failed", "{refused}");
+    assert_eq!(refused["failure"]["code"], "script_not_ready", "{refused}");
+    lost(&site, gateway).await;
+    let mut wanted = emergency();
+    wanted["launch_settings"] = missing;
+    let id = start(&site, wanted).await;
+    let failover = settled(&site, &id).await;
+    assert_eq!(failover["step"], "await_commit", "{failover}");
+    assert_eq!(failover["ladder"]["passed"], false);
+    let detail = failover["ladder"]["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("rung script failed: script:missing: "),
+        "{detail}"
+    );
+    decide(&site, &id, "rollback").await;
+    ended(&site, &id).await;
+    let mut wanted = emergency();
+    wanted["launch_settings"] = json!({"probes": {"scripts": [{"program": "check"}]}});
+    let forward = json!([{"host_address": "127.0.0.9", "host_port": 8443, "machine_port": 443}]);
+    wanted["networks"] = json!([{"connection": {"host_nat": {"forward": forward}}}]);
+    let id = start(&site, wanted).await;
+    let failover = settled(&site, &id).await;
+    assert_eq!(failover["ladder"]["passed"], true, "{failover}");
+    let rungs = failover["ladder"]["rungs"].as_array().unwrap();
+    let rung = rungs.iter().find(|rung| rung["rung"] == "script").unwrap();
+    let seen = rung["observed"].as_str().unwrap();
+    assert!(
+        seen.contains("said: emergency lab 127.0.0.9:8443"),
+        "{seen}"
+    );
+    // What it did is hashed into the report that is made at the end of the ladder.
+    let of_it = |report: &Value| report["subject"] == id.as_str();
+    let listed = |list: &Value| list["items"].as_array().unwrap().iter().any(of_it);
+    let list = site.until("/api/v1/reports?group=lab", listed).await;
+    let report = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|report| of_it(report));
+    let said = content(&site, report.unwrap()).await;
+    let files = said["evidence"].as_array().unwrap();
+    assert!(
+        files.iter().any(|file| file["name"] == "script-check.json"),
+        "{said}"
+    );
+    // Its screen is shown while it runs, and not afterwards.
+    let screen = format!("/api/v1/failovers/{id}/screen");
+    let shown = site.get(&screen).await;
+    assert_eq!(shown.status, 200);
+    assert_eq!(shown.headers["content-type"], "image/png");
+    decide(&site, &id, "rollback").await;
+    ended(&site, &id).await;
+    site.get(&screen).await.problem(409, "machine_not_running");
+}
+
+#[tokio::test]
 async fn a_branch_is_listed_read_at_its_own_instants_and_removed_when_nobody_needs_it() {
     let site = Site::start().await;
     let (_source, gateway) = replicated(&site).await;

@@ -3,7 +3,7 @@
 //! Owns what is told; the names are those of [`bcdr_plan::facts`]. Nothing of it is secret.
 
 use super::{launch, record::PlanRunRecord};
-use crate::{clock, target::NetworkConnection};
+use crate::clock;
 use bcdr_plan::{Kind, Mode, Step, StepId, StepRun, StepState, facts::of_group};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -139,10 +139,7 @@ fn ports(step: &Step, mode: Mode) -> BTreeMap<u16, String> {
         return ports;
     }
     for card in launch.networks {
-        let NetworkConnection::HostNat { forward } = card.connection else {
-            continue;
-        };
-        for one in forward {
+        for one in card.forwards() {
             let address = format!("{}:{}", one.host_address, one.host_port);
             ports.entry(one.machine_port).or_insert(address);
         }

@@ -37,6 +37,7 @@ use crate::{
     returns::Returns,
     rpo_history::RpoHistory,
     schedules::{self, Schedules},
+    screens::Screens,
     service::{self, Service},
     state_files::StateFiles,
     target::{Target, qemu::QemuTarget},
@@ -369,10 +370,12 @@ impl Opened {
             rpo: Arc::clone(&rpo),
             schedules: Arc::clone(&schedules),
             places: Places::of(config, self.installation),
+            scripts: Arc::<Outside>::clone(&self.outside),
             machines: Arc::new(Semaphore::new(config.drills_at_once.get().into())),
             drills_per_group: config.drills_per_group,
             phases,
         }));
+        let screens = Arc::new(Screens::new(Arc::clone(&target)));
         let returns = Arc::new(Returns::new(Arc::clone(&catalog)));
         let placements = Arc::new(Placements::new(PlacementParts {
             catalog: Arc::clone(&catalog),
@@ -389,6 +392,7 @@ impl Opened {
             runtime_directory: runtime.clone(),
             evidence_directory: config.evidence_directory(),
             audit: Arc::clone(&audit),
+            scripts: Arc::<Outside>::clone(&self.outside),
         }));
         let idempotency = Arc::new(Idempotency::new(Arc::clone(&catalog)));
         let plans = Arc::new(Plans::new(PlanParts {
@@ -426,6 +430,7 @@ impl Opened {
             branches,
             jobs,
             drills,
+            screens,
             placements,
             plans,
             inspections,

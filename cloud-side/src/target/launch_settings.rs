@@ -87,8 +87,9 @@ pub struct LaunchSettings {
     pub power_off: bool,
     /// How the rungs of the verification ladder are recognised.
     pub rungs: RungPatterns,
-    /// What is asked of the machine of a drill over its isolated network, after its login. Nothing
-    /// by default; then the machine's cards are connected to nothing at all.
+    /// What is asked of the machine of a drill over its isolated network, after its login, and which
+    /// scripts judge it, in a failover too. Nothing by default; then the cards of a drill's machine are
+    /// connected to nothing at all.
     pub probes: Probes,
 }
 

@@ -25,6 +25,16 @@ pub struct NetworkCard {
     pub connection: NetworkConnection,
 }
 
+impl NetworkCard {
+    /// Ports of the host that lead to ports of the machine.
+    pub(crate) fn forwards(&self) -> &[PortForward] {
+        match &self.connection {
+            NetworkConnection::Isolated => &[],
+            NetworkConnection::HostNat { forward } => forward,
+        }
+    }
+}
+
 /// What a card is connected to in a failover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

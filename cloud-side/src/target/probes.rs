@@ -1,10 +1,12 @@
-//! Probes: what a drill asks of its machine over the isolated network.
+//! Probes: what a drill asks of its machine over the isolated network, and the scripts that judge a
+//! recovered machine.
 //!
 //! Owns names, defaults and limits; unknown fields are refused. How a probe is made is the drill's
 //! business ([`crate::drill`]).
 
 use std::{net::SocketAddr, time::Duration};
 
+use bcdr_plan::ScriptStep;
 use bcdr_reach::{
     Trust,
     probe::{HttpProbe, Probe, Redirects, StatusSet, TcpProbe},
@@ -19,6 +21,12 @@ const PROBES_MAX: usize = 64;
 const TIMEOUT_SECONDS_MAX: u32 = 600;
 /// Longest text that is awaited, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
+/// Most scripts of one drill.
+const SCRIPTS_MAX: usize = 8;
+/// Most ports that a script may ask ways to.
+const SCRIPT_PORTS_MAX: usize = 16;
+/// Longest time of one script, in seconds: all together end before the drill's view does.
+const SCRIPT_SECONDS_MAX: u32 = 3600;
 
 /// What a drill asks of its machine. Each probe is tried until it passes or its time is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -39,6 +47,9 @@ pub struct Probes {
     /// Whether the guest agent (`qemu-guest-agent`) must answer. It is asked what it is, and for
     /// nothing else.
     pub guest_agent: bool,
+    /// Programs of the cloud side's host that judge the machine, after everything else; each is run once.
+    /// A failover runs them too. Its operator decides which there are.
+    pub scripts: Vec<ScriptProbe>,
     /// Seconds that each probe is tried for, from when it is its turn; default 60.
     pub timeout_seconds: u32,
 }
@@ -51,9 +62,32 @@ impl Default for Probes {
             ports: Vec::new(),
             http: Vec::new(),
             guest_agent: false,
+            scripts: Vec::new(),
             timeout_seconds: 60,
         }
     }
+}
+
+/// A program of the cloud side's host that judges the machine: status 0 passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptProbe {
+    /// Its name among the programs that the host's operator allows to rungs, without a path.
+    pub program: String,
+    /// What it is called with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// Ports of a drill's machine that it reaches, each at a Unix socket of its own which its
+    /// environment names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// Seconds that it may run; default 60, an hour at most.
+    #[serde(default = "script_seconds")]
+    pub timeout_seconds: u32,
+}
+
+fn script_seconds() -> u32 {
+    60
 }
 
 /// A TCP port that must take connections.
@@ -108,6 +142,48 @@ pub enum ProbeKind {
     Page(PageProbe),
     /// Whether the guest agent answers.
     GuestAgent,
+    /// What a script says.
+    Script(ScriptProbe),
+}
+
+impl ScriptProbe {
+    /// As plans run scripts: nothing is told to it but what the rung itself tells.
+    pub(crate) fn step(&self) -> ScriptStep {
+        ScriptStep {
+            program: self.program.clone(),
+            arguments: self.arguments.clone(),
+            environment: Default::default(),
+            secrets: Default::default(),
+            timeout_seconds: self.timeout_seconds,
+            in_drill: true,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let wrong = self.step().check().into_iter().next();
+        if let Some((_, cause, remedy)) = wrong {
+            return Err(format!("{cause}; {remedy}"));
+        }
+        if self.timeout_seconds > SCRIPT_SECONDS_MAX {
+            return Err(format!(
+                "timeout_seconds is {}; at most {SCRIPT_SECONDS_MAX}",
+                self.timeout_seconds
+            ));
+        }
+        if self.ports.len() > SCRIPT_PORTS_MAX {
+            return Err(format!(
+                "{} ports; at most {SCRIPT_PORTS_MAX}",
+                self.ports.len()
+            ));
+        }
+        for (index, one) in self.ports.iter().enumerate() {
+            port(*one)?;
+            if self.ports[..index].contains(one) {
+                return Err(format!("port {one} is given twice; give it once"));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl PortProbe {
@@ -149,6 +225,7 @@ impl ProbeKind {
             Self::Port(probe) => format!("port:{}", probe.port),
             Self::Page(probe) => format!("{}:{}{}", probe.scheme(), probe.port, probe.path),
             Self::GuestAgent => "guest_agent".to_owned(),
+            Self::Script(script) => format!("script:{}", script.program),
         }
     }
 }
@@ -160,6 +237,12 @@ pub enum ProbesError {
     /// There are too many.
     #[error("{count} probes are given, at most {PROBES_MAX} are made in a drill")]
     TooMany {
+        /// How many.
+        count: usize,
+    },
+    /// There are too many scripts.
+    #[error("{count} scripts are given, at most {SCRIPTS_MAX} are run in a drill")]
+    TooManyScripts {
         /// How many.
         count: usize,
     },
@@ -200,6 +283,10 @@ impl Probes {
         if count > PROBES_MAX {
             return Err(ProbesError::TooMany { count });
         }
+        let count = self.scripts.len();
+        if count > SCRIPTS_MAX {
+            return Err(ProbesError::TooManyScripts { count });
+        }
         let asked = self.asked();
         for (index, probe) in asked.iter().enumerate() {
             let name = probe.name();
@@ -222,12 +309,25 @@ impl Probes {
         asked.extend(self.ports.iter().cloned().map(ProbeKind::Port));
         asked.extend(self.http.iter().cloned().map(ProbeKind::Page));
         asked.extend(self.guest_agent.then_some(ProbeKind::GuestAgent));
+        asked.extend(self.scripts_asked());
         asked
+    }
+
+    /// What is asked of the machine of a failover, whose network is not ours: its scripts.
+    pub fn scripts_asked(&self) -> Vec<ProbeKind> {
+        self.scripts
+            .iter()
+            .cloned()
+            .map(ProbeKind::Script)
+            .collect()
     }
 
     /// Whether anything is asked over the network.
     pub fn need_network(&self) -> bool {
-        self.network_address || !self.ports.is_empty() || !self.http.is_empty()
+        self.network_address
+            || !self.ports.is_empty()
+            || !self.http.is_empty()
+            || self.scripts.iter().any(|script| !script.ports.is_empty())
     }
 
     /// How long one is tried for.
@@ -240,6 +340,7 @@ impl ProbeKind {
     fn check(&self) -> Result<(), String> {
         match self {
             Self::NetworkAddress | Self::GuestAgent => Ok(()),
+            Self::Script(script) => script.check(),
             Self::Page(probe) => {
                 port(probe.port)?;
                 text("contains", probe.contains.as_deref())?;
@@ -298,6 +399,12 @@ mod tests {
             !read("guest_agent = true").need_network(),
             "the agent has a way of its own"
         );
+        let alone = read("scripts = [{ program = \"check-shop\" }]");
+        assert!(!alone.need_network(), "a script may look elsewhere");
+        assert_eq!(alone.scripts[0].timeout_seconds, 60);
+        let asked = read("scripts = [{ program = \"check-shop\", ports = [80] }]").asked();
+        let names: Vec<String> = asked.iter().map(ProbeKind::name).collect();
+        assert_eq!(names, ["network_address", "script:check-shop"]);
     }
 
     #[test]
@@ -316,6 +423,20 @@ mod tests {
             (
                 "http = [{ port = 80 }, { port = 80, path = \"/\" }]",
                 "http:80/ is given twice",
+            ),
+            ("scripts = [{ program = \"../x\" }]", "no plain name"),
+            (
+                "scripts = [{ program = \"a\" }, { program = \"a\", arguments = [\"b\"] }]",
+                "script:a is given twice",
+            ),
+            ("scripts = [{ program = \"a\", ports = [0] }]", "no port 0"),
+            (
+                "scripts = [{ program = \"a\", ports = [80, 80] }]",
+                "port 80 is given twice",
+            ),
+            (
+                "scripts = [{ program = \"a\", timeout_seconds = 3601 }]",
+                "timeout_seconds is 3601",
             ),
         ] {
             let error = read(text).check().unwrap_err().to_string();

@@ -37,6 +37,7 @@ use std::{
 
 use bcdr_disk::Storage;
 
+pub(crate) use process::GroupEnd;
 pub use process::ProcessIdentity;
 pub use qmp::{QmpClient, QmpError, QmpEvent};
 pub use record::{Overlay, QemuInstance};
@@ -52,6 +53,10 @@ use launch::LiveInstance;
 /// Longest wait for an answer on the control socket; QEMU answers within milliseconds unless its
 /// disk hangs.
 const CONTROL_DEADLINE: Duration = Duration::from_secs(5);
+/// The longest picture that is shown, in bytes.
+const SCREEN_BYTES_MAX: u64 = 16 << 20;
+/// Its name among the instance's files, while it is read.
+const SCREEN_NAME: &str = "screen.png";
 /// Longest wait for a picture of the screen.
 const SCREENSHOT_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -152,6 +157,34 @@ impl QemuTarget {
             });
         }
         Ok(())
+    }
+
+    /// The picture goes by way of the instance's own directory, which its clean-up removes and proves gone.
+    async fn take_screen(&self, record: &InstanceRecord) -> Result<Vec<u8>, TargetError> {
+        let InstanceDetail::Qemu(instance) = &record.detail;
+        let live = self.live(record)?;
+        let _taking = live.taking().await;
+        if live.exited().is_some() {
+            return Err(TargetError::NotRunning {
+                instance: record.instance.to_string(),
+            });
+        }
+        let path = instance.directory.join(SCREEN_NAME);
+        let taken = self.take_screenshot(record, &path).await;
+        let storage = Arc::clone(&self.storage);
+        off_thread("reading a picture of the screen", move || {
+            let png = taken.and_then(|()| {
+                bcdr_disk::read_whole(&*storage, &path, SCREEN_BYTES_MAX)
+                    .map_err(|error| TargetError::files("read", &path)(error.into()))
+            });
+            match storage.remove(&path) {
+                Err(error) if error.kind() != bcdr_disk::DiskErrorKind::NotFound => {
+                    Err(TargetError::files("remove", &path)(error.into()))
+                }
+                _ => png,
+            }
+        })
+        .await?
     }
 
     async fn describe_instance(&self, record: &InstanceRecord) -> Vec<EvidenceText> {
@@ -317,6 +350,10 @@ impl Target for QemuTarget {
         path: &'a Path,
     ) -> TargetFuture<'a, ()> {
         Box::pin(self.take_screenshot(record, path))
+    }
+
+    fn screen<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Vec<u8>> {
+        Box::pin(self.take_screen(record))
     }
 
     fn describe<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Vec<EvidenceText>> {

@@ -2,7 +2,7 @@
 //!
 //! They lead in one direction, from this process into the machine, and end with the instance.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, path::PathBuf, pin::Pin};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -23,6 +23,10 @@ pub trait WaysIn: Send + Sync {
 
     /// Opens a TCP connection to a port of the machine's first card that has an address.
     fn connect(&self, port: u16) -> WayFuture;
+
+    /// A directory of the instance, which nobody else may enter and which goes with it: sockets with names
+    /// of at most 12 bytes fit into it.
+    fn sockets(&self) -> PathBuf;
 
     /// Opens the channel of the guest agent, if the instance was launched with one.
     fn agent(&self) -> WayFuture;

@@ -1,4 +1,4 @@
-//! Probes on the command line: read, and added to those of the launch settings.
+//! Probes and scripts on the command line: read, and added to those of the launch settings.
 
 use bcdr_cloud::target::{PortProbe, Probes};
 use serde_json::{Map, Value, json};
@@ -43,9 +43,27 @@ pub(super) fn read(text: &str) -> Result<Asked, String> {
             );
         }
     };
+    checked(asked)
+}
+
+/// Reads a script with its ports, such as `check-shop:80,5432`.
+pub(super) fn script(text: &str) -> Result<Asked, String> {
+    let (program, ports) = match text.split_once(':') {
+        Some((program, ports)) => (program, ports.split(',').map(number).collect()),
+        None => (text, Ok(Vec::new())),
+    };
+    let mut script = json!({ "program": program });
+    let ports: Vec<u16> = ports?;
+    if !ports.is_empty() {
+        script["ports"] = ports.into();
+    }
+    checked(Asked::Entry("scripts", script))
+}
+
+/// What the cloud side would refuse is refused here, with the same words.
+fn checked(asked: Asked) -> Result<Asked, String> {
     let mut alone = Value::Null;
-    add(&mut alone, vec![asked.clone()]);
-    // What the cloud side would refuse is refused here, with the same words.
+    add(&mut alone, [asked.clone()]);
     let probes: Probes =
         serde_json::from_value(alone["probes"].take()).map_err(|error| error.to_string())?;
     probes.check().map_err(|error| error.to_string())?;
@@ -58,7 +76,7 @@ fn number(text: &str) -> Result<u16, String> {
 }
 
 /// Adds probes to launch settings; without any, nothing is changed.
-pub(super) fn add(settings: &mut Value, asked: Vec<Asked>) {
+pub(super) fn add(settings: &mut Value, asked: impl IntoIterator<Item = Asked>) {
     for one in asked {
         let probes = member(settings, "probes");
         match one {
@@ -107,10 +125,9 @@ mod tests {
             "agent",
             "address",
         ];
-        add(
-            &mut settings,
-            asked.map(|text| read(text).unwrap()).to_vec(),
-        );
+        add(&mut settings, asked.map(|text| read(text).unwrap()));
+        let scripts = ["check-shop:80,5432", "look"];
+        add(&mut settings, scripts.map(|text| script(text).unwrap()));
         assert_eq!(
             settings,
             json!({ "cpus": 1, "probes": {
@@ -119,17 +136,27 @@ mod tests {
                 "http": [{ "port": 8080, "path": "/a?b=c" }, { "port": 443, "tls": true }],
                 "guest_agent": true,
                 "network_address": true,
+                "scripts": [{ "program": "check-shop", "ports": [80, 5432] }, { "program": "look" }],
             } })
         );
         let mut none = Value::Null;
-        add(&mut none, Vec::new());
+        add(&mut none, []);
         assert_eq!(none, Value::Null);
-        add(&mut none, vec![read("port:22").unwrap()]);
+        add(&mut none, [read("port:22").unwrap()]);
         assert_eq!(none, json!({ "probes": { "ports": [{ "port": 22 }] } }));
     }
 
     #[test]
     fn what_cannot_be_asked_is_refused_at_once() {
+        for (text, part) in [
+            ("", "no plain name"),
+            ("/bin/sh", "no plain name"),
+            ("a:", "no port"),
+            ("a:80,80", "given twice"),
+        ] {
+            let refused = script(text).unwrap_err();
+            assert!(refused.contains(part), "{text}: {refused}");
+        }
         for (text, part) in [
             ("ssh", "write address"),
             ("port:", "no port"),

@@ -48,6 +48,12 @@ impl Failover {
         self.course.waits_in("await_commit")
     }
 
+    /// Why its ladder was not passed; none if it was, or was not climbed.
+    pub(crate) fn failed_ladder(&self) -> Option<&str> {
+        let ladder = self.ladder.as_ref()?;
+        (!ladder.passed).then_some(ladder.detail.as_str())
+    }
+
     /// Whether nothing goes on by itself.
     pub(crate) fn awaits_somebody(&self) -> bool {
         self.awaits_decision() || self.course.is_over_or_blocked()
@@ -138,10 +144,10 @@ pub(crate) fn show(failover: &Failover) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const WAITING: &str = r#"{"id":"fov-1","group":"grp-1","group_name":"shop","job":"job-1","mode":"emergency",
+    pub(crate) const WAITING: &str = r#"{"id":"fov-1","group":"grp-1","group_name":"shop","job":"job-1","mode":"emergency",
         "commit_policy":"manual","decides_in_seconds":null,"operator":"admin","interrupted_at":null,
         "requested_at":"T1","finished_at":null,"end":null,"turned_back":false,"step":"await_commit","stage":"waiting",
         "failure":null,"steps":[{"step":"fence","attempts":1,"began_at":"T1","ended_at":"T2","seconds":0.012,"outcome":"done"},

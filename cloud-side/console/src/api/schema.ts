@@ -356,6 +356,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/drills/{id}/screen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows the screen of a drill's machine as it is now; a machine is asked at most once a second, and
+         *     others get the last picture.
+         */
+        get: operations["show_drill_screen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -643,6 +663,23 @@ export interface paths {
          *     the machine wrote is kept as a branch.
          */
         post: operations["rollback_failover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failovers/{id}/screen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the screen of a failover's machine as it is now, in the same way. */
+        get: operations["show_failover_screen"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2925,14 +2962,16 @@ export interface components {
              */
             power_off?: boolean;
             /**
-             * @description What is asked of the machine of a drill over its isolated network, after its login. Nothing
-             *     by default; then the machine's cards are connected to nothing at all.
+             * @description What is asked of the machine of a drill over its isolated network, after its login, and which
+             *     scripts judge it, in a failover too. Nothing by default; then the cards of a drill's machine are
+             *     connected to nothing at all.
              * @default {
              *       "guest_address": null,
              *       "guest_agent": false,
              *       "http": [],
              *       "network_address": false,
              *       "ports": [],
+             *       "scripts": [],
              *       "timeout_seconds": 60
              *     }
              */
@@ -4656,6 +4695,12 @@ export interface components {
              */
             ports?: components["schemas"]["PortProbe"][];
             /**
+             * @description Programs of the cloud side's host that judge the machine, after everything else; each is run once.
+             *     A failover runs them too. Its operator decides which there are.
+             * @default []
+             */
+            scripts?: components["schemas"]["ScriptProbe"][];
+            /**
              * Format: int32
              * @description Seconds that each probe is tried for, from when it is its turn; default 60.
              * @default 60
@@ -5089,7 +5134,7 @@ export interface components {
          * @description One rung; the order of the variants is the order of the climb.
          * @enum {string}
          */
-        Rung: "instance_running" | "firmware" | "kernel" | "root_mounted" | "login" | "canary" | "network_address" | "ports" | "http" | "guest_agent" | "isolation";
+        Rung: "instance_running" | "firmware" | "kernel" | "root_mounted" | "login" | "canary" | "network_address" | "ports" | "http" | "guest_agent" | "script" | "isolation";
         /**
          * @description Regular expressions, each matched against one console line at a time.
          *
@@ -5241,6 +5286,23 @@ export interface components {
              * @description Seconds of each sample.
              */
             step_seconds: number;
+        };
+        /** @description A program of the cloud side's host that judges the machine: status 0 passes. */
+        ScriptProbe: {
+            /** @description What it is called with. */
+            arguments?: string[];
+            /**
+             * @description Ports of a drill's machine that it reaches, each at a Unix socket of its own which its
+             *     environment names.
+             */
+            ports?: number[];
+            /** @description Its name among the programs that the host's operator allows to rungs, without a path. */
+            program: string;
+            /**
+             * Format: int32
+             * @description Seconds that it may run; default 60, an hour at most.
+             */
+            timeout_seconds?: number;
         };
         /**
          * @description What is at home to begin with.
@@ -6537,6 +6599,56 @@ export interface operations {
             };
         };
     };
+    show_drill_screen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The drill's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": number[];
+                };
+            };
+            /** @description There is no such drill */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Its machine does not run */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_events: {
         parameters: {
             query?: {
@@ -7291,6 +7403,56 @@ export interface operations {
                 };
             };
             /** @description It is not allowed now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_failover_screen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failover's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": number[];
+                };
+            };
+            /** @description There is no such failover */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Its machine does not run */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -37,7 +37,9 @@ const LOADING_NAMES: [&str; 12] = [
 pub(crate) type Wrong = (&'static str, String, String);
 
 impl ScriptStep {
-    pub(crate) fn check(&self) -> Vec<Wrong> {
+    /// What is wrong with it: a code, the fault, and what to do about it.
+    #[must_use]
+    pub fn check(&self) -> Vec<(&'static str, String, String)> {
         let mut wrong = Vec::new();
         check_file(&mut wrong, "program", &self.program);
         check_members(&mut wrong, "arguments", self.arguments.iter());

@@ -230,6 +230,20 @@ impl Target for ScriptedTarget {
         })
     }
 
+    fn screen<'a>(&'a self, record: &'a InstanceRecord) -> TargetFuture<'a, Vec<u8>> {
+        Box::pin(async move {
+            self.call("screen")?;
+            if !Self::file(record).exists() {
+                return Err(TargetError::NotRunning {
+                    instance: record.instance.to_string(),
+                });
+            }
+            let calls = self.calls.lock().unwrap();
+            let looks = calls.iter().filter(|call| **call == "screen").count();
+            Ok(format!("\u{89}PNG {looks}").into_bytes())
+        })
+    }
+
     fn describe<'a>(&'a self, _record: &'a InstanceRecord) -> TargetFuture<'a, Vec<EvidenceText>> {
         Box::pin(async move {
             self.call("describe")?;

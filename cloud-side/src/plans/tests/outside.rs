@@ -163,6 +163,7 @@ impl World {
         let file = |name: &str, text: &str| private(path.join(name), &format!("{text}\n"));
         site.config.outside = OutsideConfig {
             programs_directory: Some(programs),
+            rung_programs_directory: None,
             certificate_authorities: None,
             destinations: Some(DestinationsConfig {
                 networks: vec!["127.0.0.0/8".to_owned()],

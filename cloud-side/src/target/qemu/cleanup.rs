@@ -29,6 +29,8 @@ pub(super) async fn destroy(
 ) -> Result<(), TargetError> {
     if let Some(live) = live {
         live.end(END_DEADLINE).await?;
+        // A picture that is being taken leaves a file, until it is read; after the end none begins.
+        drop(live.taking().await);
     }
     end_leftovers(instance).await?;
     let (storage, instance) = (storage.clone(), instance.clone());

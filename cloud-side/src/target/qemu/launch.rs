@@ -4,13 +4,13 @@
 //! asks that task or the control socket. When nobody holds on to it any more, the machine of a drill
 //! is killed; that of a failover is production, and goes on.
 
-use std::{fs, process::Stdio, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use bcdr_disk::Storage;
 use serde_json::{Value, json};
 use tokio::{
     process::Child,
-    sync::{Mutex, mpsc, watch},
+    sync::{Mutex, MutexGuard, mpsc, watch},
     time::Instant,
 };
 
@@ -41,7 +41,11 @@ pub(super) struct LiveInstance {
     kill: mpsc::Sender<()>,
     exited: watch::Receiver<Option<String>>,
     stations: Vec<LiveStation>,
-    agent: Option<std::path::PathBuf>,
+    agent: Option<PathBuf>,
+    /// The directory of its sockets.
+    sockets: PathBuf,
+    /// Held by whoever takes a picture of its screen among its files.
+    picture: Mutex<()>,
 }
 
 impl LiveInstance {
@@ -72,7 +76,13 @@ impl LiveInstance {
 
     /// The ways into it.
     pub(super) fn ways_in(&self) -> Option<Arc<dyn WaysIn>> {
-        Some(Arc::new(Ways::new(&self.stations, self.agent.clone())?))
+        let (agent, sockets) = (self.agent.clone(), self.sockets.clone());
+        Some(Arc::new(Ways::new(&self.stations, agent, sockets)?))
+    }
+
+    /// Waits until nobody else takes a picture of its screen, and keeps others from it.
+    pub(super) async fn taking(&self) -> MutexGuard<'_, ()> {
+        self.picture.lock().await
     }
 
     /// How the process ended; `None` while it lives.
@@ -214,6 +224,8 @@ pub(super) async fn start(
             exited: exited.clone(),
             stations,
             agent: instance.agent_socket.clone(),
+            sockets: instance.sockets().to_owned(),
+            picture: Mutex::default(),
         };
         live.connected().await?;
         Ok(live)
@@ -249,6 +261,8 @@ pub(super) async fn adopt(instance: &QemuInstance) -> Result<Option<LiveInstance
         // Only machines of a drill have any, and those do not outlive their process.
         stations: Vec::new(),
         agent: None,
+        sockets: instance.sockets().to_owned(),
+        picture: Mutex::default(),
     }))
 }
 

@@ -4,10 +4,26 @@
 //! process is held while its start time or its marker is compared; a group only while its leader is
 //! held that way.
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, io, path::PathBuf, time::Duration};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+
+/// How long a group that was killed may take to be gone.
+const GROUP_END_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks whether it is.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What became of a group that was to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupEnd {
+    /// Its leader was gone already; what that had started may still run.
+    WasGone,
+    /// It was killed, and its leader is gone.
+    Killed,
+    /// It was killed, and its leader is still seen.
+    LivesOn,
+}
 
 /// A process, for as long as it exists and no longer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +80,23 @@ impl ProcessIdentity {
         // One that left its own group is killed too.
         pidfd_send_signal(&descriptor, Signal::KILL).or_else(|error| gone(error).map(drop))?;
         Ok(true)
+    }
+
+    /// The same, and waits until the process is gone.
+    ///
+    /// # Errors
+    /// When it may not be signalled.
+    pub(crate) async fn end_group(&self) -> io::Result<GroupEnd> {
+        if !self.kill_group()? {
+            return Ok(GroupEnd::WasGone);
+        }
+        let gone = async {
+            while self.lives() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let in_time = tokio::time::timeout(GROUP_END_PATIENCE, gone).await;
+        Ok(in_time.map_or(GroupEnd::LivesOn, |()| GroupEnd::Killed))
     }
 }
 

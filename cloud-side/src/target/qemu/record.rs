@@ -59,6 +59,13 @@ pub struct QemuInstance {
     pub process: Option<ProcessIdentity>,
 }
 
+impl QemuInstance {
+    /// The directory of its sockets.
+    pub(super) fn sockets(&self) -> &Path {
+        self.short_directory.as_deref().unwrap_or(&self.directory)
+    }
+}
+
 /// A throw-away disk over a read-only export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -131,17 +131,26 @@ fn seed() -> Result<u64, TargetError> {
 pub(super) struct Ways {
     stations: Vec<StationHandle>,
     agent: Option<PathBuf>,
+    sockets: PathBuf,
 }
 
 impl Ways {
     /// None when there is none.
-    pub(super) fn new(stations: &[LiveStation], agent: Option<PathBuf>) -> Option<Self> {
+    pub(super) fn new(
+        stations: &[LiveStation],
+        agent: Option<PathBuf>,
+        sockets: PathBuf,
+    ) -> Option<Self> {
         let stations: Vec<_> = stations
             .iter()
             .map(|station| station.handle.clone())
             .collect();
         let is_any = !stations.is_empty() || agent.is_some();
-        is_any.then_some(Self { stations, agent })
+        is_any.then_some(Self {
+            stations,
+            agent,
+            sockets,
+        })
     }
 }
 
@@ -163,6 +172,10 @@ impl WaysIn for Ways {
             let stream = connecting.await.map_err(|error| error.to_string())?;
             Ok(Box::new(stream) as Box<dyn GuestStream>)
         })
+    }
+
+    fn sockets(&self) -> PathBuf {
+        self.sockets.clone()
     }
 
     fn agent(&self) -> WayFuture {

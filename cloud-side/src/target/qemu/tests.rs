@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     drill::{
         DrillContext, DrillReport, DrillRequest, DrillResult, PointDescription, RungVerdict,
-        clean_up_leftover, run_drill,
+        clean_up_leftover, instance_of, run_drill, tests::scripts,
     },
     target::{IsolationVerdict, NetworkCard, RungPatterns},
 };
@@ -148,6 +148,7 @@ async fn drill(request: &DrillRequest) -> DrillReport {
         storage,
         progress: None,
         stop,
+        scripts: scripts::from(None),
         replica_digest: None,
     };
     run_drill(request, &target, &context).await
@@ -170,7 +171,7 @@ async fn a_drill_on_the_real_emulator_passes_and_leaves_nothing() {
         report
             .rungs
             .iter()
-            .filter(|rung| rung.reason.as_deref() != Some("no probe is asked for"))
+            .filter(|rung| !rung.rung.is_probed())
             .all(|rung| rung.verdict == RungVerdict::Passed)
     );
     assert_eq!(report.canary.unwrap().sequence, 9);
@@ -197,6 +198,45 @@ async fn a_drill_on_the_real_emulator_passes_and_leaves_nothing() {
     assert!(String::from_utf8_lossy(&kept("serial.log")).contains("host login:"));
     assert!(String::from_utf8_lossy(&kept("qemu-command.txt")).contains("hubport"));
     assert!(String::from_utf8_lossy(&kept("qemu-monitor.txt")).contains("type=nic"));
+}
+
+#[tokio::test]
+async fn the_screen_of_a_machine_is_shown_while_it_runs_and_leaves_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = ServedDisk::new(directory.path(), BOOT_TEXT);
+    let mut request = request(directory.path(), &unique("screen"), &disk);
+    request.hold_seconds = 3600;
+    let storage: Arc<dyn Storage> = Arc::new(RealStorage::new());
+    let target = QemuTarget::new(ToolPaths::default(), storage.clone());
+    let (progress, mut seen) = tokio::sync::mpsc::channel(1000);
+    let context = DrillContext {
+        storage: storage.clone(),
+        progress: Some(progress),
+        stop: CancellationToken::new(),
+        scripts: scripts::from(None),
+        replica_digest: None,
+    };
+    let look = async {
+        while let Some(step) = seen.recv().await {
+            if step.phase == crate::drill::Phase::Hold {
+                break;
+            }
+        }
+        let record = instance_of(storage.clone(), &request.evidence_directory).await;
+        let record = record.unwrap().expect("it runs");
+        let pictures = tokio::join!(target.screen(&record), target.screen(&record));
+        for picture in [pictures.0.unwrap(), pictures.1.unwrap()] {
+            assert!(picture.starts_with(b"\x89PNG") && picture.len() > 200);
+        }
+        let InstanceDetail::Qemu(instance) = &record.detail;
+        assert!(!instance.directory.join(SCREEN_NAME).exists());
+        context.stop.cancel();
+        record
+    };
+    let (report, record) = tokio::join!(run_drill(&request, &target, &context), look);
+    assert_eq!(report.result, DrillResult::Passed, "{:?}", report.reason);
+    let gone = target.screen(&record).await.unwrap_err();
+    assert!(matches!(gone, TargetError::NotRunning { .. }), "{gone}");
 }
 
 /// The boot sector knows no network, so its machine shows no address.

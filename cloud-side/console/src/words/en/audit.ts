@@ -96,6 +96,8 @@ export const audit = {
   'auditAction.list_audit': 'Read the audit log',
   'auditAction.export_audit': 'Export the audit log',
   'auditAction.read_evidence': 'Read evidence',
+  'auditAction.show_drill_screen': "See a drill's screen",
+  'auditAction.show_failover_screen': "See a failover's screen",
   'auditAction.show_setup': 'Ask whether there is an administrator',
   'auditAction.authenticate': 'Requests without a good token',
   'auditAction.repeated_refusals': 'Repeated refusals',

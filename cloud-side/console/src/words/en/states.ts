@@ -118,6 +118,7 @@ export const states = {
   'rung.ports': 'ports',
   'rung.http': 'web pages',
   'rung.guest_agent': 'guest agent',
+  'rung.script': 'custom script',
   'rung.isolation': 'isolation',
   'phase.precheck': 'precheck',
   'phase.pin_point': 'pin the point',

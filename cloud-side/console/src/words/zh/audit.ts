@@ -96,6 +96,8 @@ export const audit = {
   'auditAction.list_audit': '读取审计日志',
   'auditAction.export_audit': '导出审计日志',
   'auditAction.read_evidence': '读取证据文件',
+  'auditAction.show_drill_screen': '查看演练机器的屏幕',
+  'auditAction.show_failover_screen': '查看故障切换机器的屏幕',
   'auditAction.show_setup': '查询是否已有管理员',
   'auditAction.authenticate': '未通过认证的请求',
   'auditAction.repeated_refusals': '重复被拒绝',

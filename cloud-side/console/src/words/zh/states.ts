@@ -118,6 +118,7 @@ export const states = {
   'rung.ports': '端口',
   'rung.http': '网页',
   'rung.guest_agent': '客户机代理',
+  'rung.script': '自定义脚本',
   'rung.isolation': '隔离',
   'phase.precheck': '预检',
   'phase.pin_point': '锁定恢复点',
