@@ -13,6 +13,7 @@ mod alerts;
 mod answer;
 mod audit;
 mod audited;
+mod bounds;
 mod branches;
 mod console;
 mod document;

@@ -10,7 +10,7 @@ use bcdr_format::Timestamp;
 use bcdr_http::{Role, Token};
 
 const TOKENS_MAX: usize = 1000;
-const NAME_CHARACTERS_MAX: usize = 128;
+pub(crate) const NAME_CHARACTERS_MAX: usize = 128;
 
 /// A token to be made.
 #[derive(Debug, Clone)]

@@ -56,6 +56,7 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
     let (_, open) = super::open_routes().split_for_parts();
     document.merge(open);
     super::permissions::describe(&mut document);
+    super::bounds::describe(&mut document);
     document
 }
 
