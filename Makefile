@@ -14,18 +14,21 @@ CONSOLE := cloud-side/console
 CONSOLE_SOURCES := $(shell find $(CONSOLE)/src $(CONSOLE)/public -type f) \
 	$(addprefix $(CONSOLE)/,index.html package.json tsconfig.json vite.config.ts)
 
-.PHONY: help setup packages image console console-check build release lint test demo demo-failover screenshots bench soak planted clean-cache
+.PHONY: help setup packages image schemathesis console console-check build release lint test demo demo-failover screenshots bench soak planted clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: packages image ## install what is missing and build the demo's disk, once
+setup: packages image schemathesis ## install what is missing and build the demo's disk, once
 
 packages:
 	@tests/setup/packages.sh
 
 image: packages
 	@tests/demo-disk/build.sh >/dev/null
+
+schemathesis: packages
+	@tests/schemathesis/setup.sh >/dev/null
 
 console: $(CONSOLE)/dist/index.html ## build the web console, which the program embeds
 
@@ -77,12 +80,13 @@ bench: setup console ## speed and recovery-point figures, beside those of peers
 	$(CARGO) build --release
 	$(CARGO) run --release -p bcdr-benches -- $(BENCH)
 
-# The end-to-end tests read BCDR_ROUNDS: how often each random round is repeated.
+# The end-to-end tests read BCDR_ROUNDS: how often each random round is repeated. BCDR_API_SECONDS is how long
+# schemathesis asks the API as each of the six roles.
 soak: setup build ## the end-to-end tests with many more rounds than `make test`
-	BCDR_ROUNDS=$${BCDR_ROUNDS:-50} $(CARGO) nextest run --profile soak -p bcdr-tests
+	BCDR_ROUNDS=$${BCDR_ROUNDS:-50} BCDR_API_SECONDS=$${BCDR_API_SECONDS:-600} $(CARGO) nextest run --profile soak -p bcdr-tests
 
 planted: ## plants known bugs one by one and expects the suite to catch each
 	tests/planted/run.sh
 
-clean-cache: ## remove the cached demo disk
-	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/bcdr/demo-disk"
+clean-cache: ## remove the cached demo disk and schemathesis
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/bcdr/"{demo-disk,schemathesis}

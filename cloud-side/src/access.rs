@@ -18,12 +18,14 @@ mod tokens;
 mod users;
 
 pub use error::AccessError;
-pub(crate) use password::PasswordText;
+pub(crate) use password::{PASSWORD_CHARACTERS, PasswordText};
 pub(crate) use records::{SessionRecord, UserRecord};
 pub(crate) use setup::new_setup;
 pub(crate) use sign_in::SignedIn;
-pub(crate) use tokens::{NewToken, issue, token_id};
-pub(crate) use users::{NewUser, UserChange};
+pub(crate) use tokens::{
+    NAME_CHARACTERS_MAX as TOKEN_NAME_CHARACTERS_MAX, NewToken, issue, token_id,
+};
+pub(crate) use users::{NAME_BYTES_MAX as USER_NAME_BYTES_MAX, NewUser, UserChange};
 
 use crate::{
     catalog::{Catalog, CatalogError, Document, DocumentKey, TokenRecord},

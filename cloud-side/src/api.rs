@@ -38,6 +38,7 @@ mod reports;
 mod restores;
 mod samples;
 mod schedules;
+mod schema_bounds;
 mod screens;
 mod session;
 mod setup;

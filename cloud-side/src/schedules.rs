@@ -18,6 +18,7 @@ use crate::{
 };
 use bcdr_format::{GroupId, Timestamp};
 use cadence::Cadence;
+pub(crate) use cadence::EVERY_SECONDS;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,

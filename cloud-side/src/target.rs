@@ -35,6 +35,17 @@ pub use instance::{
     InstancePurpose, InstanceRecord, InstanceState, LaunchRequest, Observation,
 };
 pub use isolation::{IsolationSample, IsolationVerdict, SocketEvidence};
+/// What launch settings may say.
+pub(crate) mod limits {
+    pub(crate) use super::{
+        launch_settings::{
+            BOOT_TIMEOUT_SECONDS_MAX, CPUS_MAX, MEMORY_MIB_MAX, MEMORY_MIB_MIN,
+            SHUT_DOWN_SECONDS_MAX,
+        },
+        network::{CARDS_MAX, FORWARDS_MAX},
+        probes::TIMEOUT_SECONDS_MAX as PROBE_SECONDS_MAX,
+    };
+}
 pub use launch_settings::{DiskBus, Firmware, LaunchSettings, LaunchSettingsError, Machine};
 pub(crate) use network::check as check_networks;
 pub use network::{NetworkCard, NetworkConnection, PortForward};

@@ -16,10 +16,11 @@ declare -A package_sets=(
     ["database"]="postgresql"
     ["name server"]="bind9"
     ["fonts"]="fonts-wqy-microhei"
+    ["Python"]="python3 python3-venv"
 )
 # Package names differ between releases; the commands are what is really needed.
 required_commands="qemu-system-x86_64 qemu-img qemu-io qemu-nbd nbdkit nbdinfo nbdcopy nbdsh nbdfuse
-    fusermount3 fio mmdebstrap sfdisk mkfs.ext4 debugfs mkfs.xfs mkfs.vfat mcopy grub-mkimage losetup flock ip gcc make named chromium"
+    fusermount3 fio mmdebstrap sfdisk mkfs.ext4 debugfs mkfs.xfs mkfs.vfat mcopy grub-mkimage losetup flock ip gcc make named chromium python3"
 
 # Administration tools live in sbin, which an ordinary user's PATH lacks.
 PATH="$PATH:/usr/sbin:/sbin"

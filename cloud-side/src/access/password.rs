@@ -23,8 +23,9 @@ const LANES: u32 = 1;
 const AT_ONCE: usize = 2;
 /// Hashes that wait for their turn at most; further sign-ins are told to come back.
 const WAITING_MAX: usize = 32;
-const CHARACTERS_MIN: usize = 12;
 const CHARACTERS_MAX: usize = 256;
+/// How many characters a password has.
+pub(crate) const PASSWORD_CHARACTERS: std::ops::RangeInclusive<usize> = 12..=CHARACTERS_MAX;
 
 /// A password in clear, on its way to be hashed.
 #[derive(Clone, Deserialize)]
@@ -52,7 +53,7 @@ impl PasswordText {
     /// Whether it may become a user's password.
     pub(super) fn check(&self, name: &str) -> Result<(), AccessError> {
         let characters = self.0.chars().count();
-        if !(CHARACTERS_MIN..=CHARACTERS_MAX).contains(&characters) {
+        if !PASSWORD_CHARACTERS.contains(&characters) {
             return Err(AccessError::PasswordLength);
         }
         if self.0.eq_ignore_ascii_case(name) {

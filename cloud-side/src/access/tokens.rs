@@ -11,7 +11,7 @@ use bcdr_http::{Role, Token};
 use std::collections::BTreeSet;
 
 const TOKENS_MAX: usize = 1000;
-const NAME_CHARACTERS_MAX: usize = 128;
+pub(crate) const NAME_CHARACTERS_MAX: usize = 128;
 
 /// A token to be made.
 #[derive(Debug, Clone)]

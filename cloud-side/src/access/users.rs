@@ -6,7 +6,7 @@ use bcdr_format::Timestamp;
 use bcdr_http::Role;
 
 const USERS_MAX: usize = 1000;
-const NAME_BYTES_MAX: usize = 64;
+pub(crate) const NAME_BYTES_MAX: usize = 64;
 
 /// A user to be made.
 #[derive(Debug)]

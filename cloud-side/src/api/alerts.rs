@@ -1,7 +1,7 @@
 //! `/alerts`: which there are, and what becomes of a wish about one ([`wishes`]).
 
 mod body;
-mod wishes;
+pub(super) mod wishes;
 
 pub(super) use body::SeverityName;
 

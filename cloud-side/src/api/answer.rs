@@ -109,6 +109,25 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
         })
 }
 
+/// Refuses a text that nobody could read afterwards, and one that is too long.
+pub(super) fn legible(text: &str, field: &str, most: usize) -> Result<(), Problem> {
+    let blank = text
+        .chars()
+        .all(|letter| letter.is_whitespace() || letter.is_control());
+    let characters = text.chars().count();
+    if blank || characters > most {
+        let detail = if blank {
+            format!("{field} says nothing")
+        } else {
+            format!("{field} has {characters} characters")
+        };
+        return Err(Problem::invalid(detail)
+            .field(field)
+            .remedy(format!("write 1 to {most} characters")));
+    }
+    Ok(())
+}
+
 /// A key that cannot be used.
 pub(super) fn idempotency(error: crate::idempotency::IdempotencyError) -> Problem {
     match error {

@@ -79,6 +79,7 @@ pub(super) fn document() -> OpenApi {
     let (_, open) = super::open_routes().split_for_parts();
     document.merge(open);
     super::permissions::describe(&mut document);
+    super::schema_bounds::describe(&mut document);
     document
 }
 

@@ -14,6 +14,9 @@ use bcdr_http::Problem;
 use serde::Serialize;
 use std::fmt;
 
+/// The form of a header that names tags.
+pub(super) const TAGS: &str = r#"^([*]|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
+
 /// What a change is on condition of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expected {
@@ -133,23 +136,32 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<Tags>, Problem> 
         if text == "*" {
             return Ok(Some(Tags::Any));
         }
-        for part in text.split(',') {
-            let (is_weak, quoted) = match part.trim().strip_prefix("W/") {
-                Some(rest) => (true, rest),
-                None => (false, part.trim()),
-            };
-            let tag = quoted
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-                .filter(|tag| !tag.contains('"'))
-                .ok_or_else(|| unreadable(&name))?;
-            these.push(Tag {
-                is_weak,
-                text: tag.to_owned(),
-            });
-        }
+        let read = listed(text).ok_or_else(|| unreadable(&name))?;
+        these.extend(read);
     }
     Ok(Some(Tags::These(these)))
+}
+
+/// Reads tags with commas between them; there may be commas in a tag too.
+fn listed(text: &str) -> Option<Vec<Tag>> {
+    let mut these = Vec::new();
+    let mut rest = text;
+    loop {
+        let (is_weak, quoted) = match rest.strip_prefix("W/") {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
+        let (tag, after) = quoted.strip_prefix('"')?.split_once('"')?;
+        these.push(Tag {
+            is_weak,
+            text: tag.to_owned(),
+        });
+        let after = after.trim_start();
+        if after.is_empty() {
+            return Some(these);
+        }
+        rest = after.strip_prefix(',')?.trim_start();
+    }
 }
 
 fn unreadable(name: &HeaderName) -> Problem {
@@ -182,6 +194,8 @@ mod tests {
             ("\"3-abc\"", Some(3), true),
             ("\"3\"", Some(3), true),
             ("\"2-x\", \"3-y\"", Some(3), true),
+            ("\"2,x\",W/\"x\" , \"3,y\"", Some(3), false),
+            ("\"a,b\", \"3\"", Some(3), true),
             ("\"33\"", Some(3), false),
             ("\"3\"", None, false),
             ("W/\"3\"", Some(3), false),
@@ -197,6 +211,8 @@ mod tests {
             (header::IF_MATCH, "3"),
             (header::IF_MATCH, "\"3"),
             (header::IF_MATCH, "\"3\", x"),
+            (header::IF_MATCH, "\"3\" \"4\""),
+            (header::IF_MATCH, "\"3\","),
             (header::IF_NONE_MATCH, "\"3\""),
         ] {
             let refused = Expected::read(&headers(name.clone(), value)).unwrap_err();

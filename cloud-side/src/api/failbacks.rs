@@ -27,7 +27,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 /// Seconds between two rounds when nothing else is asked for.
 const ROUND_EVERY_SECONDS: u32 = 60;
 /// The longest pause between two rounds, in seconds.
-const ROUND_EVERY_SECONDS_MAX: u32 = 24 * 3600;
+pub(super) const ROUND_EVERY_SECONDS_MAX: u32 = 24 * 3600;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
     OpenApiRouter::new()

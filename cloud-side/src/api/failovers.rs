@@ -104,7 +104,6 @@ pub(crate) struct FailoverBody {
     /// How the machine looks.
     launch_settings: LaunchSettings,
     /// Its network cards.
-    #[schema(value_type = Vec<Object>)]
     networks: Vec<NetworkCard>,
     /// What may be done with it now.
     allowed_actions: Vec<Action>,
@@ -240,7 +239,6 @@ struct NewFailover {
     launch_settings: Option<LaunchSettings>,
     /// Its network cards; one behind the host's addresses by default.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<Object>>)]
     networks: Option<Vec<NetworkCard>>,
 }
 

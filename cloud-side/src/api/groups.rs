@@ -31,9 +31,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Volumes of one group.
-const VOLUMES_MAX: usize = 64;
+pub(super) const VOLUMES_MAX: usize = 64;
 /// The largest volume: 1 PiB.
-const SIZE_BYTES_MAX: u64 = 1 << 50;
+pub(super) const SIZE_BYTES_MAX: u64 = 1 << 50;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
     OpenApiRouter::new()

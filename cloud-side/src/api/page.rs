@@ -6,7 +6,7 @@ use std::str::FromStr;
 use utoipa::ToSchema;
 
 const LIMIT_DEFAULT: u32 = 100;
-const LIMIT_MAX: u32 = 1000;
+pub(super) const LIMIT_MAX: u32 = 1000;
 
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]

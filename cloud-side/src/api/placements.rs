@@ -312,18 +312,20 @@ pub(super) fn check_typed(group: &Group, typed: &str, does: &str) -> Result<(), 
     )))
 }
 
+/// After how many seconds that may happen.
+pub(super) const POLICY_SECONDS: std::ops::RangeInclusive<u32> = 60..=30 * 24 * 3600;
+
 /// What happens when nobody decides, within limits.
 pub(super) fn check_policy(policy: CommitPolicy) -> Result<(), Problem> {
-    const SECONDS: std::ops::RangeInclusive<u32> = 60..=30 * 24 * 3600;
     match policy {
         CommitPolicy::AutoCommit { after_seconds }
         | CommitPolicy::AutoRollback { after_seconds }
-            if !SECONDS.contains(&after_seconds) =>
+            if !POLICY_SECONDS.contains(&after_seconds) =>
         {
             let detail = format!(
                 "after_seconds is {after_seconds}, and must be between {} and {}",
-                SECONDS.start(),
-                SECONDS.end()
+                POLICY_SECONDS.start(),
+                POLICY_SECONDS.end()
             );
             Err(Problem::invalid(detail).field("commit_policy"))
         }

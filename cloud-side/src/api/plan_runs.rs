@@ -26,8 +26,8 @@ use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// Longest reason that is kept, in bytes.
-const REASON_BYTES_MAX: usize = 2000;
+/// Most characters of a reason.
+pub(super) const REASON_MAX: usize = 2000;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
     OpenApiRouter::new()
@@ -556,13 +556,10 @@ struct Cancellation {
 
 /// A reason, within limits.
 fn reason(text: Option<String>) -> Result<Option<String>, Problem> {
-    match text {
-        Some(text) if text.len() > REASON_BYTES_MAX || text.trim().is_empty() => {
-            let detail = format!("a reason has 1 to {REASON_BYTES_MAX} bytes");
-            Err(Problem::invalid(detail).field("reason"))
-        }
-        text => Ok(text),
+    if let Some(text) = &text {
+        answer::legible(text, "reason", REASON_MAX)?;
     }
+    Ok(text)
 }
 
 /// Releases a step that awaits approval.

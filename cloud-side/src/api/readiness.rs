@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// More cards than this no target has.
-const NETWORK_CARDS_MAX: u32 = 8;
+pub(super) const NETWORK_CARDS_MAX: u32 = 8;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
     OpenApiRouter::new().routes(routes!(show, check))

@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Most reports of one trend.
-const TREND_MAX: u32 = 1000;
+pub(super) const TREND_MAX: u32 = 1000;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
     OpenApiRouter::new()
@@ -189,7 +189,7 @@ async fn key(State(service): Api) -> Result<ApiJson<ReportKey>, Problem> {
     }))
 }
 
-/// Which reports, and in which language.
+/// Which reports.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct TrendQuery {
@@ -197,13 +197,27 @@ struct TrendQuery {
     group: Option<String>,
     /// The newest so many, 1 to 1000; 100 by default.
     limit: Option<u32>,
-    /// `en` or `zh`, for the page.
+}
+
+/// Which reports, and in which language.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TrendPageQuery {
+    /// Only those of this group, named by id or name.
+    group: Option<String>,
+    /// The newest so many, 1 to 1000; 100 by default.
+    limit: Option<u32>,
+    /// `en` or `zh`.
     lang: Option<String>,
 }
 
-async fn trend_of(service: &Api, query: &TrendQuery) -> Result<bcdr_report::Trend, Problem> {
-    let group = answer::group_filter(service, query.group.as_deref())?;
-    let limit = query.limit.unwrap_or(100);
+async fn trend_of(
+    service: &Api,
+    group: Option<&str>,
+    limit: Option<u32>,
+) -> Result<bcdr_report::Trend, Problem> {
+    let group = answer::group_filter(service, group)?;
+    let limit = limit.unwrap_or(100);
     if !(1..=TREND_MAX).contains(&limit) {
         let detail = format!("limit is {limit}, not 1 to {TREND_MAX}");
         return Err(Problem::invalid(detail).field("limit"));
@@ -257,12 +271,13 @@ async fn trend(
     ApiQuery(query): ApiQuery<TrendQuery>,
 ) -> Result<ApiJson<bcdr_report::Trend>, Problem> {
     let service = State(service);
-    Ok(ApiJson(trend_of(&service, &query).await?))
+    let trend = trend_of(&service, query.group.as_deref(), query.limit).await?;
+    Ok(ApiJson(trend))
 }
 
 /// Shows the trend as one HTML file.
 #[utoipa::path(
-    get, path = "/reports/trend/html", tag = "reports", operation_id = "read_report_trend", params(TrendQuery),
+    get, path = "/reports/trend/html", tag = "reports", operation_id = "read_report_trend", params(TrendPageQuery),
     responses(
         (status = 200, description = "The page", content_type = "text/html", body = String),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json"),
@@ -270,11 +285,11 @@ async fn trend(
 )]
 async fn trend_page(
     State(service): Api,
-    ApiQuery(query): ApiQuery<TrendQuery>,
+    ApiQuery(query): ApiQuery<TrendPageQuery>,
 ) -> Result<Response, Problem> {
     let service = State(service);
     let language = language(&service, query.lang.as_deref())?;
-    let trend = trend_of(&service, &query).await?;
+    let trend = trend_of(&service, query.group.as_deref(), query.limit).await?;
     let page = html::trend(&trend, language);
     Ok(html(page.map_err(|error| problem(error.into()))?))
 }

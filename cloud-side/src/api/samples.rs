@@ -13,12 +13,12 @@ use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-const HOUR_SECONDS: u64 = 3600;
+pub(super) const HOUR_SECONDS: u64 = 3600;
 const HOUR_MICROSECONDS: i64 = 3_600_000_000;
 /// Samples of one answer.
 const SAMPLES_MAX: i64 = 1000;
 /// Hours of one answer: a leap year.
-const HOURS_MAX: i64 = 366 * 24;
+pub(super) const HOURS_MAX: i64 = 366 * 24;
 /// Hours that are shown when nobody says which.
 const HOURS_DEFAULT: i64 = 24;
 

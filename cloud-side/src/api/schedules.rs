@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The greatest age of a point that a schedule can name, in seconds: ten years.
-const AGE_SECONDS_MAX: u64 = 3653 * 86_400;
+pub(super) const AGE_SECONDS_MAX: u64 = 3653 * 86_400;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
     OpenApiRouter::new().routes(routes!(show, set, remove))

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: u64 = 86_400;
 /// The shortest and the longest cadence, in seconds: an hour and two years.
-const EVERY_SECONDS: (u64, u64) = (3600, 731 * DAY_SECONDS);
+pub(crate) const EVERY_SECONDS: (u64, u64) = (3600, 731 * DAY_SECONDS);
 /// How late a drill may be before it is overdue: a quarter of its cadence, and a day at most.
 const GRACE_SECONDS_MAX: u64 = DAY_SECONDS;
 

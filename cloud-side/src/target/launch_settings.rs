@@ -9,16 +9,16 @@ use super::{Probes, ProbesError, RungPatterns};
 use crate::drill::{CompiledPatterns, PatternError};
 
 /// Most memory a machine may ask for, in MiB (1 TiB).
-const MEMORY_MIB_MAX: u32 = 1 << 20;
+pub(crate) const MEMORY_MIB_MAX: u32 = 1 << 20;
 /// Least memory a PC firmware starts with, in MiB.
-const MEMORY_MIB_MIN: u32 = 16;
+pub(crate) const MEMORY_MIB_MIN: u32 = 16;
 /// Most processors of one machine.
-const CPUS_MAX: u16 = 64;
+pub(crate) const CPUS_MAX: u16 = 64;
 /// Longest boot that is waited for, in seconds (one day).
-const BOOT_TIMEOUT_SECONDS_MAX: u32 = 86_400;
+pub(crate) const BOOT_TIMEOUT_SECONDS_MAX: u32 = 86_400;
 
 /// Longest wait for a machine to shut itself down, in seconds (one hour).
-const SHUT_DOWN_SECONDS_MAX: u32 = 3600;
+pub(crate) const SHUT_DOWN_SECONDS_MAX: u32 = 3600;
 
 /// The chipset of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

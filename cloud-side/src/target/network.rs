@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::TargetError;
 
 /// Most cards of one machine.
-const CARDS_MAX: usize = 8;
+pub(crate) const CARDS_MAX: usize = 8;
 /// Most forwarded ports of one card.
-const FORWARDS_MAX: usize = 64;
+pub(crate) const FORWARDS_MAX: usize = 64;
 
 /// One network card of a machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkCard {
     /// Its hardware address, `xx:xx:xx:xx:xx:xx`, so that the machine recognises its own card; one
@@ -36,7 +36,7 @@ impl NetworkCard {
 }
 
 /// What a card is connected to in a failover.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum NetworkConnection {
     /// Nothing, as in a drill.
@@ -59,11 +59,12 @@ impl Default for NetworkConnection {
 }
 
 /// A TCP port of the host that leads to a port of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PortForward {
     /// The host's address to listen on; default 127.0.0.1.
     #[serde(default = "loopback")]
+    #[schema(value_type = String, format = Ipv4)]
     pub host_address: Ipv4Addr,
     /// The host's port.
     pub host_port: u16,

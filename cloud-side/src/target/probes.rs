@@ -18,7 +18,7 @@ use super::GuestNetwork;
 /// Most probes of one drill.
 const PROBES_MAX: usize = 64;
 /// Longest wait for one probe, in seconds.
-const TIMEOUT_SECONDS_MAX: u32 = 600;
+pub(crate) const TIMEOUT_SECONDS_MAX: u32 = 600;
 /// Longest text that is awaited, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
 /// Most scripts of one drill.

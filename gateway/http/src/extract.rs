@@ -5,6 +5,8 @@
 //! on it, except inside `#[serde(flatten)]`, `untagged` and internally tagged types, where serde
 //! hides ignored fields; such a type brings its own check.
 
+mod whole_numbers;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -147,7 +149,8 @@ fn refused_body(rejection: BytesRejection) -> Problem {
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let bytes = whole_numbers::in_digits(bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let unread = |error: serde_path_to_error::Error<serde_json::Error>| {
         let field = dotted(error.path());
         let problem = if error.inner().is_data() {
@@ -288,6 +291,19 @@ mod tests {
                 name: "a".to_owned(),
                 size: 1
             }]
+        );
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        let size = |text: &str| {
+            let body = format!(r#"{{"volumes":[{{"name":"1.0","size":{text}}}]}}"#);
+            json::<Group>(body.as_bytes()).map(|group| group.volumes[0].size)
+        };
+        assert_eq!((size("512.0").unwrap(), size("1e3").unwrap()), (512, 1000));
+        assert_eq!(
+            size("0.5").unwrap_err().field.as_deref(),
+            Some("volumes.0.size")
         );
     }
 

@@ -23,6 +23,7 @@ mod serve_tls;
 mod serve_unix;
 mod throttle;
 mod token;
+mod unread;
 mod write_deadline;
 
 pub use authenticate::{

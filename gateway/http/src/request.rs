@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::problem::{Problem, ProblemCode};
 use crate::serve::Peer;
 use crate::token::Hex;
-use crate::{DEFAULT_BODY_LIMIT, body_limit};
+use crate::{DEFAULT_BODY_LIMIT, body_limit, unread};
 
 /// The header that carries the id.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -104,10 +104,15 @@ async fn surround(mut request: Request, next: Next) -> Response {
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
+    let (request, unread) = unread::lend(request);
     let answer = CURRENT.scope(id, async {
         let started = Instant::now();
-        let response = guarded(request, next).await;
+        let mut response = guarded(request, next).await;
         log(&response, reads, started);
+        if !unread.take_in().await {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         response
     });
     let mut response = answer.instrument(span).await;

@@ -2594,7 +2594,7 @@ export interface components {
             /** @description Whether production was to be stopped in order first. */
             mode: components["schemas"]["FailoverMode"];
             /** @description Its network cards. */
-            networks: Record<string, never>[];
+            networks: components["schemas"]["NetworkCard"][];
             /** @description Who asked. */
             operator: string;
             /** @description The pinned point. */
@@ -3063,6 +3063,35 @@ export interface components {
              */
             until: string;
         };
+        /** @description One network card of a machine. */
+        NetworkCard: {
+            /**
+             * @description Its hardware address, `xx:xx:xx:xx:xx:xx`, so that the machine recognises its own card; one
+             *     is made up without it.
+             * @default null
+             */
+            address?: string | null;
+            /**
+             * @description What it is connected to in a failover.
+             * @default {
+             *       "host_nat": {
+             *         "forward": []
+             *       }
+             *     }
+             */
+            connection?: components["schemas"]["NetworkConnection"];
+        };
+        /** @description What a card is connected to in a failover. */
+        NetworkConnection: "isolated" | {
+            /**
+             * @description A network of the machine's own behind the host's addresses: it reaches out by way of the
+             *     host, and is reached by the ports named here.
+             */
+            host_nat: {
+                /** @description Ports of the host that lead to ports of the machine. */
+                forward?: components["schemas"]["PortForward"][];
+            };
+        };
         /** @description A drill to be started. */
         NewDrill: {
             /**
@@ -3109,10 +3138,7 @@ export interface components {
             confirm: string;
             /** @description The group, by id or name. */
             group: string;
-            /**
-             * Format: date-time
-             * @description When production stopped, as far as the operator knows: reports count from it.
-             */
+            /** @description When production stopped, as far as the operator knows: reports count from it. */
             interrupted_at?: string | null;
             /** @description The operator vouches that the source is isolated, although it was seen serving. */
             isolation_confirmed?: boolean;
@@ -3120,7 +3146,7 @@ export interface components {
             /** @description Planned: the source stops writes and nothing is lost. Emergency: the source is not asked. */
             mode: components["schemas"]["FailoverMode"];
             /** @description Its network cards; one behind the host's addresses by default. */
-            networks?: Record<string, never>[] | null;
+            networks?: components["schemas"]["NetworkCard"][] | null;
         };
         /** @description A group to be made. */
         NewGroup: {
@@ -3160,10 +3186,7 @@ export interface components {
             at?: string | null;
             /** @description The plan's name, as somebody typed it; for everything that is no drill. */
             confirm?: string | null;
-            /**
-             * Format: date-time
-             * @description When production stopped, as far as the operator knows: reports count from it.
-             */
+            /** @description When production stopped, as far as the operator knows: reports count from it. */
             interrupted_at?: string | null;
             /** @description The operator vouches that all sources are isolated, although they were seen serving. */
             isolation_confirmed?: boolean;
@@ -3216,10 +3239,7 @@ export interface components {
         };
         /** @description A token to be made. */
         NewToken: {
-            /**
-             * Format: date-time
-             * @description When it ends; left out for one that is revoked by hand.
-             */
+            /** @description When it ends; left out for one that is revoked by hand. */
             expires_at?: string | null;
             /** @description Who or what it is for; shown in logs. */
             name: string;
@@ -3555,7 +3575,7 @@ export interface components {
                 /** @description Whether production was to be stopped in order first. */
                 mode: components["schemas"]["FailoverMode"];
                 /** @description Its network cards. */
-                networks: Record<string, never>[];
+                networks: components["schemas"]["NetworkCard"][];
                 /** @description Who asked. */
                 operator: string;
                 /** @description The pinned point. */
@@ -4587,6 +4607,24 @@ export interface components {
             point: string;
             /** @description What was found. */
             report: components["schemas"]["ReadinessReport"];
+        };
+        /** @description A TCP port of the host that leads to a port of the machine. */
+        PortForward: {
+            /**
+             * Format: ipv4
+             * @description The host's address to listen on; default 127.0.0.1.
+             */
+            host_address?: string;
+            /**
+             * Format: int32
+             * @description The host's port.
+             */
+            host_port: number;
+            /**
+             * Format: int32
+             * @description The machine's port.
+             */
+            machine_port: number;
         };
         /** @description A TCP port that must take connections. */
         PortProbe: {
@@ -5757,7 +5795,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only those of this code. */
-                code?: string;
+                code?: "rpo_breach" | "stalled" | "disconnected" | "untracked" | "unprotected" | "journal_filling" | "replica_space_low" | "drill_overdue" | "cleanup_pending" | "commit_pending" | "split_brain_suspected" | "placement_blocked" | "readiness_failed" | "replica_damaged" | "clock_skew" | "certificate_expiring" | "report_owed" | "delivery_failed";
                 /** @description Where an earlier page said the list goes on. */
                 cursor?: string;
                 /** @description At most this many, 1 to 1000; 100 by default. */
@@ -6007,7 +6045,7 @@ export interface operations {
                 /** @description `newest_first`, which is the default, or `oldest_first`. */
                 order?: "newest_first" | "oldest_first";
                 /** @description Only those with this outcome: `begun`, `allowed`, `refused`, `failed` or `unknown`. */
-                outcome?: string;
+                outcome?: "begun" | "allowed" | "refused" | "failed" | "unknown";
                 /** @description Not after this time (RFC 3339). */
                 to?: string;
             };
@@ -6426,7 +6464,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The same key with the same request gets the same drill, for a day */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6704,7 +6742,7 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the last event that was received */
-                "Last-Event-ID"?: string | null;
+                "Last-Event-ID"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6780,7 +6818,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description A request with the same key starts nothing twice */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -7165,7 +7203,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description A request with the same key starts nothing twice */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -7592,7 +7630,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of an answer that is known */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The group's id or name */
@@ -7643,9 +7681,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the schedule as it was read */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description * for a group that must have none yet */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: "*";
             };
             path: {
                 /** @description The group's id or name */
@@ -7702,7 +7740,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the schedule as it was read */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description The group's id or name */
@@ -8008,7 +8046,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The same key with the same request gets the same job, for a day */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description The group's id or name */
@@ -8183,7 +8221,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The same key with the same request gets the same job, for a day */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description The group's id or name */
@@ -8275,7 +8313,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `en` or `zh`; by default what the configuration says. */
-                lang?: string;
+                lang?: "en" | "zh" | "zh-CN";
             };
             header?: never;
             path: {
@@ -8486,7 +8524,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description A request with the same key starts nothing twice */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -8792,7 +8830,7 @@ export interface operations {
             };
             header?: {
                 /** @description The ETag of an answer that is known */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The plan's name */
@@ -8846,9 +8884,9 @@ export interface operations {
             };
             header?: {
                 /** @description The ETag of the version that this one follows; "0" for the first */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description * for the first version */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: "*";
             };
             path: {
                 /** @description The plan's name, as in the document */
@@ -8905,7 +8943,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the version that is to be removed */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description The plan's name */
@@ -9140,7 +9178,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `en` or `zh`; by default what the configuration says. */
-                lang?: string;
+                lang?: "en" | "zh" | "zh-CN";
             };
             header?: never;
             path: {
@@ -9213,8 +9251,6 @@ export interface operations {
             query?: {
                 /** @description Only those of this group, named by id or name. */
                 group?: string;
-                /** @description `en` or `zh`, for the page. */
-                lang?: string;
                 /** @description The newest so many, 1 to 1000; 100 by default. */
                 limit?: number;
             };
@@ -9249,8 +9285,8 @@ export interface operations {
             query?: {
                 /** @description Only those of this group, named by id or name. */
                 group?: string;
-                /** @description `en` or `zh`, for the page. */
-                lang?: string;
+                /** @description `en` or `zh`. */
+                lang?: "en" | "zh" | "zh-CN";
                 /** @description The newest so many, 1 to 1000; 100 by default. */
                 limit?: number;
             };
@@ -9320,7 +9356,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description A request with the same key starts nothing twice */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -9538,7 +9574,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description A request with the same key starts nothing twice */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description The restore's id */
@@ -10067,7 +10103,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of an answer that is known */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The user's id or name */
@@ -10118,7 +10154,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the user as it was read */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description The user's id or name */
@@ -10178,7 +10214,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the user as it was read */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description The user's id or name */
@@ -10244,7 +10280,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the user as it was read */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description The user's id or name */

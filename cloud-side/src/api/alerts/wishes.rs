@@ -15,8 +15,8 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// Longest note or reason.
-const TEXT_MAX: usize = 1000;
+/// Most characters of a note or reason.
+pub(in crate::api) const TEXT_MAX: usize = 1000;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<crate::service::Service>> {
     OpenApiRouter::new()
@@ -59,14 +59,6 @@ async fn not_done(service: &Api, id: AlertId, error: AlertError) -> Problem {
     }
 }
 
-fn checked(text: &str, field: &str) -> Result<(), Problem> {
-    if text.trim().is_empty() || text.len() > TEXT_MAX {
-        let detail = format!("{field} has {} bytes, not 1 to {TEXT_MAX}", text.len());
-        return Err(Problem::invalid(detail).field(field));
-    }
-    Ok(())
-}
-
 /// Who takes an alert on says what is done about it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -97,7 +89,7 @@ async fn acknowledge(
     let service = State(service);
     let id = id_of(&alert)?;
     if let Some(note) = &wanted.note {
-        checked(note, "note")?;
+        answer::legible(note, "note", TEXT_MAX)?;
     }
     let done = service.alerts.acknowledge(id, &principal.name, wanted.note);
     after(&service, id, done.await).await
@@ -153,7 +145,7 @@ async fn mute(
 ) -> Result<ApiJson<DetailBody>, Problem> {
     let service = State(service);
     let id = id_of(&alert)?;
-    checked(&wanted.reason, "reason")?;
+    answer::legible(&wanted.reason, "reason", TEXT_MAX)?;
     let known = service.alerts.get(id).await.map_err(answer::catalog)?;
     let known = known.ok_or_else(|| Problem::not_found("alert", id))?;
     let (code, kind, object) = (known.code, known.object.kind, known.object.id);
