@@ -64,7 +64,7 @@ pub(super) enum ChangeKind {
 /// What is done to an object, if it is as it was read.
 pub(super) enum Deed {
     MakeGroup(NewGroup),
-    SetSchedule(ScheduleEntry, Expected),
+    SetSchedule(Box<ScheduleEntry>, Expected),
     RemoveSchedule(Expected),
     ApplyPlan(Plan, Expected),
     RemovePlan(Expected),

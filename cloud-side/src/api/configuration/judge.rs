@@ -207,7 +207,7 @@ impl Judge<'_> {
                 }
             };
             let Some(known) = self.current.schedules.get(name) else {
-                let deed = Deed::SetSchedule(after, Expected::None);
+                let deed = Deed::SetSchedule(Box::new(after), Expected::None);
                 self.push(object, name, ChangeKind::Create, Some(deed));
                 continue;
             };
@@ -216,7 +216,8 @@ impl Judge<'_> {
                 self.unchanged(object, name);
                 continue;
             }
-            let deed = Deed::SetSchedule(after.clone(), as_read(schedules::version(known)));
+            let deed =
+                Deed::SetSchedule(Box::new(after.clone()), as_read(schedules::version(known)));
             self.update(object, name, (&before, &after), deed);
         }
         for (name, known) in &self.current.schedules {
