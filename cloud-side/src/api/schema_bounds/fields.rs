@@ -95,7 +95,11 @@ fn of_live_work() -> Vec<Bounded> {
     let policy = || Bound::Range((*policy.start()).into(), (*policy.end()).into());
     let reason = || legible(plan_runs::REASON_MAX);
     vec![
-        ("AcknowledgeAlert", &["note"], legible(alerts::wishes::TEXT_MAX)),
+        (
+            "AcknowledgeAlert",
+            &["note"],
+            legible(alerts::wishes::TEXT_MAX),
+        ),
         ("MuteAlert", &["reason"], legible(alerts::wishes::TEXT_MAX)),
         ("PlanStepSkip", &["reason"], reason()),
         ("PlanStepApproval", &["reason"], reason()),
