@@ -12,7 +12,7 @@ use crate::{
 use bcdr_plan::{Failure, ScriptStep};
 use bcdr_reach::script::{Command, End, Script, ScriptError, ScriptResult, run};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +52,7 @@ impl Outside {
         self.script_of(directory, &probe.step())
     }
 
-    fn script_of(&self, directory: &PathBuf, step: &ScriptStep) -> Result<Script, Failure> {
+    fn script_of(&self, directory: &Path, step: &ScriptStep) -> Result<Script, Failure> {
         // A look at a directory of this host; it is asked again whenever the program is run.
         let program = files::program(directory, &step.program).map_err(|wrong| Failure {
             code: "no_program".to_owned(),
