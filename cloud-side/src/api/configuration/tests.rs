@@ -23,6 +23,7 @@ fn asked(site: &Site) -> Asked {
             name: "ops".to_owned(),
             role: Role::Admin,
             expires: None,
+            bounds: None,
         },
         query: ApplyQuery {
             dry_run: None,
