@@ -693,7 +693,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists groups, oldest first. */
+        /** Lists groups, oldest first; to a token that is for some groups only those. */
         get: operations["list_groups"];
         put?: never;
         /** Makes a group. Its id, stream and volume ids go into the capture's configuration. */
@@ -3241,6 +3241,11 @@ export interface components {
         NewToken: {
             /** @description When it ends; left out for one that is revoked by hand. */
             expires_at?: string | null;
+            /**
+             * @description The groups that it is for, by id or name: it sees nothing of others, and does nothing that is
+             *     about more than one group or the installation. Left out for one that is for everything.
+             */
+            groups?: string[] | null;
             /** @description Who or what it is for; shown in logs. */
             name: string;
             /** @description What it allows. */
@@ -3968,6 +3973,8 @@ export interface components {
                  * @description When it ends; null for one that is revoked by hand.
                  */
                 expires_at?: string | null;
+                /** @description The names of the groups that it is for; null for one that is for the whole installation. */
+                groups?: string[] | null;
                 /** @description The id. */
                 id: string;
                 /** @description What it is for. */
@@ -5361,6 +5368,8 @@ export interface components {
              * @description When the session or token ends at the latest; null for a token without an end.
              */
             expires_at?: string | null;
+            /** @description The ids of the groups that a token is for; null when it is for the whole installation. */
+            groups?: string[] | null;
             /** @description The user's or token's id. */
             id: string;
             /**
@@ -5571,6 +5580,8 @@ export interface components {
              * @description When it ends; null for one that is revoked by hand.
              */
             expires_at?: string | null;
+            /** @description The names of the groups that it is for; null for one that is for the whole installation. */
+            groups?: string[] | null;
             /** @description The id. */
             id: string;
             /** @description What it is for. */
@@ -6319,7 +6330,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of an answer that is known */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6366,7 +6377,7 @@ export interface operations {
             };
             header?: {
                 /** @description The ETag of the configuration as it was read */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path?: never;
             cookie?: never;

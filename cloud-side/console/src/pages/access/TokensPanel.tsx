@@ -100,7 +100,9 @@ function TokenList({ onRevoke }: { onRevoke: (token: Token) => void }) {
                     {token.id === own && <Badge tone="plain">{t('tokens.own')}</Badge>}
                   </Cell>
                   <Cell>{t(`role.${token.role}`)}</Cell>
-                  <Cell>{token.groups?.join(', ') ?? <span className="quiet">{t('tokens.groups.all')}</span>}</Cell>
+                  <Cell>
+                    {token.groups?.join(', ') ?? <span className="quiet">{t('tokens.groups.all')}</span>}
+                  </Cell>
                   <Cell>
                     <Instant at={token.created_at} />
                   </Cell>
