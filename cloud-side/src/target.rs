@@ -43,7 +43,10 @@ pub(crate) mod limits {
             SHUT_DOWN_SECONDS_MAX,
         },
         network::{CARDS_MAX, FORWARDS_MAX},
-        probes::TIMEOUT_SECONDS_MAX as PROBE_SECONDS_MAX,
+        probes::{
+            SCRIPT_PORTS_MAX, SCRIPT_SECONDS_MAX, SCRIPTS_MAX,
+            TIMEOUT_SECONDS_MAX as PROBE_SECONDS_MAX,
+        },
     };
 }
 pub use launch_settings::{DiskBus, Firmware, LaunchSettings, LaunchSettingsError, Machine};

@@ -231,7 +231,10 @@ impl Gate {
                 let named = is_object.then(|| serde_json::from_slice(&bytes));
                 let Some(Ok(Named { group })) = named else {
                     let detail = "the body is no object that names a group";
-                    return Err(Problem::invalid(detail).field("group").into());
+                    return Err(Problem::invalid(detail)
+                        .field("group")
+                        .remedy("name one of the token's groups")
+                        .into());
                 };
                 group_within(&service, &group, within)?;
                 return Ok(request);

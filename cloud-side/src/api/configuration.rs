@@ -29,6 +29,7 @@ use carry_out::Hands;
 use change::{Change, ChangeKind, ObjectKind};
 use current::{Current, version};
 use difference::Field;
+pub(super) use document::VERSION;
 use document::{Configuration, DocumentBody};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -22,11 +22,11 @@ pub(crate) const TIMEOUT_SECONDS_MAX: u32 = 600;
 /// Longest text that is awaited, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
 /// Most scripts of one drill.
-const SCRIPTS_MAX: usize = 8;
+pub(crate) const SCRIPTS_MAX: usize = 8;
 /// Most ports that a script may ask ways to.
-const SCRIPT_PORTS_MAX: usize = 16;
+pub(crate) const SCRIPT_PORTS_MAX: usize = 16;
 /// Longest time of one script, in seconds: all together end before the drill's view does.
-const SCRIPT_SECONDS_MAX: u32 = 3600;
+pub(crate) const SCRIPT_SECONDS_MAX: u32 = 3600;
 
 /// What a drill asks of its machine. Each probe is tried until it passes or its time is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -73,7 +73,7 @@ mod tests {
         let text = r#"{"token":"bcdr_00","id":"tok-1","name":"wall","role":"viewer",
             "created_at":"2026-11-09T09:00:00Z","expires_at":null}"#;
         let shown = made(&serde_json::from_str(text).unwrap());
-        assert!(shown.starts_with("token  bcdr_00\n"), "{shown}");
+        assert!(shown.starts_with("token   bcdr_00\n"), "{shown}");
         assert!(shown.contains("when revoked"), "{shown}");
         let kept: Token = serde_json::from_str(text).unwrap();
         let items = Items {

@@ -11,15 +11,19 @@ use std::{
 
 /// The test's seed: `BCDR_SEED`, or the clock. It is printed, so that a failure can be repeated.
 pub fn seed() -> u64 {
+    seed_or(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |since| since.as_nanos() as u64),
+    )
+}
+
+/// The test's seed: `BCDR_SEED`, or this one. It is printed too.
+pub fn seed_or(other: u64) -> u64 {
     let given = std::env::var("BCDR_SEED")
         .ok()
         .and_then(|text| text.parse().ok());
-    let clock = || {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(1, |since| since.as_nanos() as u64)
-    };
-    let seed = given.unwrap_or_else(clock);
+    let seed = given.unwrap_or(other);
     eprintln!("seed {seed}: run again with BCDR_SEED={seed}");
     seed
 }

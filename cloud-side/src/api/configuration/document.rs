@@ -25,7 +25,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The version of the form that this release reads and writes.
-pub(super) const VERSION: u32 = 1;
+pub(in crate::api) const VERSION: u32 = 1;
 
 /// Everything that is set over the API. A part that is left out is left alone by an apply, whatever
 /// else is asked for.

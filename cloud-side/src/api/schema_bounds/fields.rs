@@ -4,8 +4,8 @@ use super::Bound;
 use crate::{
     access::{PASSWORD_CHARACTERS, USER_NAME_BYTES_MAX},
     api::{
-        alerts, etag, failbacks, groups, page, placements, plan_runs, readiness, reports, samples,
-        schedules,
+        alerts, configuration::VERSION, etag, failbacks, groups, page, placements, plan_runs,
+        readiness, reports, samples, schedules,
     },
     drills::HOLD_SECONDS_MAX,
     idempotency::KEY_LENGTH_MAX,
@@ -154,6 +154,21 @@ fn of_launch_settings() -> Vec<Bounded> {
         ("PageProbe", &["port"], port()),
         ("StatusSet", &[], Bound::Items(1, None)),
         (
+            "Probes",
+            &["scripts"],
+            Bound::Items(0, Some(launch::SCRIPTS_MAX)),
+        ),
+        (
+            "ScriptProbe",
+            &["ports"],
+            Bound::Items(0, Some(launch::SCRIPT_PORTS_MAX)),
+        ),
+        (
+            "ScriptProbe",
+            &["timeout_seconds"],
+            to(launch::SCRIPT_SECONDS_MAX),
+        ),
+        (
             "NewFailover",
             &["networks"],
             Bound::Items(0, Some(launch::CARDS_MAX)),
@@ -196,23 +211,25 @@ fn of_access() -> Vec<Bounded> {
 
 fn of_drills_and_points() -> Vec<Bounded> {
     let hold = || Bound::Range(0, HOLD_SECONDS_MAX.into());
+    let time_of_day = || Bound::Form(5, 5, "^([01][0-9]|2[0-3]):[0-5][0-9]$".to_owned());
+    let every = || Bound::Range(EVERY_SECONDS.0, EVERY_SECONDS.1);
     let name = || {
         let form = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$";
         Bound::Form(1, 63, form.to_owned())
     };
     vec![
+        (
+            "Configuration",
+            &["version"],
+            Bound::Range(VERSION.into(), VERSION.into()),
+        ),
         ("NewDrill", &["hold_seconds"], hold()),
         ("NewSchedule", &["hold_seconds"], hold()),
-        (
-            "NewSchedule",
-            &["every_seconds"],
-            Bound::Range(EVERY_SECONDS.0, EVERY_SECONDS.1),
-        ),
-        (
-            "NewSchedule",
-            &["at"],
-            Bound::Form(5, 5, "^([01][0-9]|2[0-3]):[0-5][0-9]$".to_owned()),
-        ),
+        ("ConfigurationDrillSchedule", &["hold_seconds"], hold()),
+        ("NewSchedule", &["every_seconds"], every()),
+        ("ConfigurationDrillSchedule", &["every_seconds"], every()),
+        ("NewSchedule", &["at"], time_of_day()),
+        ("ConfigurationDrillSchedule", &["at"], time_of_day()),
         (
             "PointChoice",
             &["age", "seconds"],

@@ -73,6 +73,7 @@ export const audit = {
   'auditAction.retry_restore': 'Retry a restore',
   'auditAction.undo_restore': 'Undo a restore',
   'auditAction.apply_plan': 'Apply a plan',
+  'auditAction.apply_configuration': 'Apply a configuration',
   'auditAction.remove_plan': 'Remove a plan',
   'auditAction.start_plan_run': 'Run a plan',
   'auditAction.approve_plan_step': 'Release a step',

@@ -73,6 +73,7 @@ export const audit = {
   'auditAction.retry_restore': '重试还原',
   'auditAction.undo_restore': '撤销还原',
   'auditAction.apply_plan': '保存恢复计划',
+  'auditAction.apply_configuration': '应用配置',
   'auditAction.remove_plan': '移除恢复计划',
   'auditAction.start_plan_run': '运行恢复计划',
   'auditAction.approve_plan_step': '放行步骤',
