@@ -6,7 +6,7 @@
 
 use anyhow::{Context, ensure};
 use bcdr_tests::end_to_end::{
-    fixture::{image, seed},
+    fixture::{image, seed, seed_or},
     lab::Lab,
     tool::qemu_io,
 };
@@ -20,6 +20,9 @@ use std::{
 const VOLUME_BYTES: u64 = 16 << 20;
 /// What each role is given in `make test`.
 const SECONDS: u64 = 15;
+/// What is asked for then: the same each time, so that it is a change of the program that is found. Who has longer
+/// asks for something else each time.
+const SEED: u64 = 5;
 /// Those who change the most come last.
 const ROLES: [&str; 6] = [
     "viewer",
@@ -34,7 +37,10 @@ const LEFT_OUT: u64 = 1;
 
 #[test]
 fn nothing_that_the_document_allows_or_rules_out_is_answered_otherwise() -> anyhow::Result<()> {
-    let seed = seed();
+    let seed = match std::env::var_os("BCDR_API_SECONDS") {
+        Some(_) => seed(),
+        None => seed_or(SEED),
+    };
     let programs = environment()?;
     let work = tempfile::tempdir()?;
     let disk = image(work.path(), "disk.raw", VOLUME_BYTES)?;

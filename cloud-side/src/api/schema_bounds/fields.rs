@@ -163,6 +163,7 @@ fn of_launch_settings() -> Vec<Bounded> {
             &["ports"],
             Bound::Items(0, Some(launch::SCRIPT_PORTS_MAX)),
         ),
+        ("ScriptProbe", &["ports", "items"], port()),
         (
             "ScriptProbe",
             &["timeout_seconds"],
