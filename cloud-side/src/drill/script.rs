@@ -5,7 +5,13 @@
 //! has one and for as long as it may run, so that a later process can end what this one left; a script
 //! runs once, and its ways end with it.
 
-use std::{collections::BTreeMap, future::Future, path::PathBuf, pin::Pin, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::PathBuf,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use bcdr_disk::Storage;
 use bcdr_reach::script::ScriptResult;
@@ -131,10 +137,7 @@ impl Scripts {
     ) -> Result<String, String> {
         let name = name_of(&script.program);
         let mut environment = self.facts.clone();
-        let address = ways.as_ref().map(|ways| ways.addresses());
-        if let Some(known) = address.into_iter().flatten().flatten().next() {
-            environment.insert("BCDR_GUEST_ADDRESS".to_owned(), known.address.to_string());
-        }
+        // Its own address is not told: from this host's network, the same address is production's.
         // Held until the script has ended.
         let passages = match ways {
             Some(ways) => Passages::open(&ways, &script.ports)
@@ -160,12 +163,32 @@ impl Scripts {
         // Asked for at once: later its number may be somebody else's.
         let began = Box::new(|pid| drop(tell.send(ProcessIdentity::of(pid))));
         let noting = async {
-            if let Ok(Some(process)) = told.await {
-                kept.process = Some(process);
-                self.keep(&name, &kept).await;
+            match told.await {
+                Ok(Some(process)) => {
+                    kept.process = Some(process);
+                    self.evidence.keep_json(&name, &kept).await
+                }
+                _ => Ok(()),
             }
         };
-        let (ran, ()) = tokio::join!(self.hands.run(script, environment, began), noting);
+        let ran = {
+            let (mut running, mut noting) =
+                (self.hands.run(script, environment, began), pin!(noting));
+            tokio::select! {
+                ran = &mut running => {
+                    // It has ended: whether it could be noted is no matter any more.
+                    let _ = noting.await;
+                    ran
+                }
+                noted = &mut noting => match noted {
+                    Ok(()) => running.await,
+                    // Nobody could end it after a kill. It ends with what runs it.
+                    Err(error) => {
+                        return Err(format!("it was ended, since its process cannot be noted: {error}"));
+                    }
+                },
+            }
+        };
         drop(passages);
         let ran = ran.map_err(|trouble| trouble.to_string())?;
         kept.process = None;
@@ -190,7 +213,7 @@ impl Scripts {
 
     /// Ends what is left of a script whose end was not noted.
     async fn end_left(&self, program: &str) -> Result<(), String> {
-        match left(&self.evidence, &name_of(program)).await {
+        match left(&self.evidence, &name_of(program)).await? {
             Some(process) => end(&process).await.map(drop),
             None => Ok(()),
         }
@@ -198,15 +221,20 @@ impl Scripts {
 }
 
 /// The process that the evidence names, if the script's end was not noted.
-async fn left(evidence: &Evidence, name: &str) -> Option<ProcessIdentity> {
+async fn left(evidence: &Evidence, name: &str) -> Result<Option<ProcessIdentity>, String> {
     let kept = evidence.read_json::<KeptScript>(name).await;
-    kept.ok().flatten()?.process
+    let kept = kept.map_err(|error| format!("{name} cannot be read: {error}"))?;
+    Ok(kept.and_then(|kept| kept.process))
 }
 
 async fn end(process: &ProcessIdentity) -> Result<&'static str, String> {
     match process.end_group().await {
         Ok(GroupEnd::WasGone) => Ok("it is gone"),
         Ok(GroupEnd::Killed) => Ok("it was ended"),
+        Ok(GroupEnd::Orphaned) => Err(format!(
+            "its leader is gone, and what it started still runs in the process group {}",
+            process.pid
+        )),
         Ok(GroupEnd::LivesOn) => Err(format!("process {} does not end", process.pid)),
         Err(error) => Err(format!("process {} cannot be ended: {error}", process.pid)),
     }
@@ -223,8 +251,13 @@ pub(super) async fn end_all_left(evidence: &Evidence, proof: &mut Proof) {
     };
     let are_scripts = |name: &&String| name.starts_with("script-") && name.ends_with(".json");
     for name in names.iter().filter(are_scripts) {
-        let Some(process) = left(evidence, name).await else {
-            continue;
+        let process = match left(evidence, name).await {
+            Ok(Some(process)) => process,
+            Ok(None) => continue,
+            Err(why) => {
+                proof.note(name.clone(), false, why);
+                continue;
+            }
         };
         let what = format!("process {} of {name}", process.pid);
         match end(&process).await {

@@ -93,7 +93,7 @@ impl Outside {
             _ => return LeftBehind::Unknown,
         };
         let ended = match process.end_group().await {
-            Ok(GroupEnd::WasGone) => return LeftBehind::Orphaned,
+            Ok(GroupEnd::WasGone | GroupEnd::Orphaned) => return LeftBehind::Orphaned,
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(errand = errand.name, pid = process.pid, %error, "a script that outlived the cloud side cannot be ended");

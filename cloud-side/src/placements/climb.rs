@@ -47,6 +47,8 @@ impl Hands {
             .map_or(0, |at| clock::wall().0.saturating_sub(at.0).max(0));
         let behind = Duration::from_micros(u64::try_from(behind).unwrap_or(0));
         let timeout = Duration::from_secs(instance.settings.boot_timeout_seconds.into());
+        // Of a climb that a process before this one had begun.
+        self.end_scripts(&instance).await;
         let ladder = Ladder::of_connected(patterns, Duration::ZERO, timeout)
             .with_probes(instance.settings.probes.scripts_asked());
         let rungs = self.look_until_decided(&instance, ladder, behind).await?;

@@ -6,7 +6,10 @@
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal,
+    test_kill_process_group,
+};
 use serde::{Deserialize, Serialize};
 
 /// How long a group that was killed may take to be gone.
@@ -17,8 +20,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// What became of a group that was to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupEnd {
-    /// Its leader was gone already; what that had started may still run.
+    /// Its leader was gone already, and so is its group; what had left the group may still run.
     WasGone,
+    /// Its leader was gone already, and something runs in the group of its number.
+    Orphaned,
     /// It was killed, and its leader is gone.
     Killed,
     /// It was killed, and its leader is still seen.
@@ -88,7 +93,14 @@ impl ProcessIdentity {
     /// When it may not be signalled.
     pub(crate) async fn end_group(&self) -> io::Result<GroupEnd> {
         if !self.kill_group()? {
-            return Ok(GroupEnd::WasGone);
+            // No number is given out again while its group is there. Whose the group is cannot be known
+            // without its leader, so nothing is signalled.
+            let group = Pid::from_raw(self.pid).filter(|_| Self::of(self.pid).is_none());
+            let is_there = group.is_some_and(|group| test_kill_process_group(group).is_ok());
+            return Ok(match is_there {
+                true => GroupEnd::Orphaned,
+                false => GroupEnd::WasGone,
+            });
         }
         let gone = async {
             while self.lives() {
