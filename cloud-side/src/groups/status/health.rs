@@ -41,9 +41,16 @@ impl Known<'_> {
             Some(
                 PlacementState::SourceActive
                 | PlacementState::Restoring
-                | PlacementState::FailingOver
                 | PlacementState::SourceUncommitted,
             ) => self.note_replication(replication, &mut reasons),
+            Some(PlacementState::FailingOver) => {
+                self.note_replication(replication, &mut reasons);
+                reasons.note(
+                    Warning,
+                    "production_being_moved",
+                    "production is being moved to the target; what is written there once it runs is unprotected until a failback",
+                );
+            }
             Some(state) => self.note_placement(state, replication, &mut reasons),
             None => reasons.note(
                 Unknown,

@@ -248,8 +248,8 @@ fn what_the_source_does_says_nothing_of_production_elsewhere() {
         ),
         (
             PlacementState::FailingOver,
-            (warning, "catching_up"),
-            (critical, "disconnected"),
+            (warning, "catching_up production_being_moved"),
+            (critical, "disconnected production_being_moved"),
         ),
         (
             PlacementState::SourceUncommitted,
