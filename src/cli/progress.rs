@@ -4,7 +4,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write as _},
     time::Duration,
 };
 
@@ -50,7 +50,8 @@ impl Progress {
     /// A line that stays.
     pub(super) fn event(&self, line: &str) {
         if self.events {
-            eprintln!("{line}");
+            // Nobody may be left who reads it.
+            let _ = writeln!(io::stderr(), "{line}");
         }
     }
 

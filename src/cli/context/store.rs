@@ -115,6 +115,15 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contexts::default()),
             Err(error) => return Err(cannot(error)),
         };
+        let owner = metadata.uid();
+        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+            let cause = "it is somebody else's, who chooses where your token is sent";
+            return Err(
+                Failure::usage(format!("the contexts in {name} are not used"))
+                    .cause(cause)
+                    .remedy("make your own with bcdr context add, or name a context file with --context PATH"),
+            );
+        }
         if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
             let cause = "others may write to it, and so choose where your token is sent";
             return Err(
