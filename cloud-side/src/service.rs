@@ -76,7 +76,7 @@ pub(crate) struct Service {
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) events: Arc<Events>,
     /// Held by the one configuration that is being applied.
-    pub(crate) applying: tokio::sync::Mutex<()>,
+    pub(crate) applying: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Service {

@@ -63,7 +63,7 @@ pub(crate) enum OpenViewError {
         reason: String,
     },
     /// Too many are open.
-    #[error("{VIEWS_MAX} views are open, which is the most")]
+    #[error("{VIEWS_MAX} views are open, or half as many of this group, which is the most")]
     TooMany,
     /// The image could not be opened.
     #[error(transparent)]
@@ -191,8 +191,14 @@ impl Views {
         row: &BatchRow,
         lease: Option<Duration>,
     ) -> Result<OpenView, OpenViewError> {
-        if self.open_views().len() >= VIEWS_MAX {
-            return Err(OpenViewError::TooMany);
+        {
+            // No group takes the places of all the others.
+            let open = self.open_views();
+            let is_of_group = |served: &&Served| served.view.record.lineage.group == group.id();
+            let of_group = open.values().filter(is_of_group).count();
+            if open.len() >= VIEWS_MAX || of_group >= VIEWS_MAX / 2 {
+                return Err(OpenViewError::TooMany);
+            }
         }
         let now = clock::wall();
         let id = ViewId::generate(now)?;

@@ -128,7 +128,8 @@ struct AppliedBody {
     dry_run: bool,
     /// Whether nothing failed.
     complete: bool,
-    /// The ETag of the configuration as it is now; null for who may not export it.
+    /// The ETag of the configuration as it is now; null for who may not export it, and when
+    /// it could not be read again.
     etag: Option<String>,
     /// Every object of the document, and those that are removed, in the order in which changes are made.
     changes: Vec<ChangeBody>,
@@ -164,6 +165,16 @@ async fn apply(
     let expected = Expected::read(&headers)?;
     check_allowed(&principal, &document, &expected)?;
     let jobs = Arc::clone(&service.jobs);
+    // What waited would outlive its client, and the rights that it came with.
+    let turn = Arc::clone(&service.applying)
+        .try_lock_owned()
+        .map_err(|_| {
+            Problem::conflict(
+                "configuration_being_applied",
+                "another configuration is being applied",
+            )
+            .remedy("wait for its end, then try again")
+        })?;
     let asked = Asked {
         service: State(service),
         principal,
@@ -172,7 +183,12 @@ async fn apply(
         expected,
         document,
     };
-    jobs.begin(asked.answer()).await
+    let answer = async move {
+        let answer = asked.answer().await;
+        drop(turn);
+        answer
+    };
+    jobs.begin(answer).await
 }
 
 /// Each part needs what its own route needs, also where it would change nothing: what a dry run says of
@@ -209,7 +225,6 @@ struct Asked {
 impl Asked {
     async fn answer(self) -> Result<Response, Problem> {
         let service = State(Arc::clone(&self.service));
-        let _one = service.applying.lock().await;
         let current = Current::read(&service).await?;
         let found = version(&current.document());
         if !self.expected.admits(Some(&found)) {
@@ -221,11 +236,12 @@ impl Asked {
         if self.query.dry_run == Some(true) {
             let planned = |change| ChangeBody::of(change, Outcome::Planned, None);
             let changes = changes.into_iter().map(planned).collect();
-            return Ok(ApiJson(self.body(found, changes)).into_response());
+            return Ok(ApiJson(self.body(Some(found), changes)).into_response());
         }
         let changes = self.carry_out(changes).await?;
-        let now = Current::read(&service).await?.document();
-        let body = self.body(version(&now), changes);
+        // From here on something was changed, and no problem may be the answer.
+        let now = Current::read(&service).await.ok();
+        let body = self.body(now.map(|now| version(&now.document())), changes);
         let status = match body.complete {
             true => StatusCode::OK,
             false => StatusCode::MULTI_STATUS,
@@ -251,7 +267,8 @@ impl Asked {
                     is_begun |= change.deed.is_some();
                     bodies.push(ChangeBody::of(change, Outcome::Applied, None));
                 }
-                Err(problem) if is_begun => {
+                // What went wrong inside may have been done in part.
+                Err(problem) if is_begun || problem.status == 500 => {
                     has_failed = true;
                     bodies.push(ChangeBody::of(change, Outcome::Failed, Some(problem)));
                 }
@@ -265,14 +282,16 @@ impl Asked {
         Ok(bodies)
     }
 
-    fn body(&self, version: String, changes: Vec<ChangeBody>) -> AppliedBody {
+    fn body(&self, version: Option<String>, changes: Vec<ChangeBody>) -> AppliedBody {
         let may_see = self.principal.role.allows(Permission::Audit);
         AppliedBody {
             dry_run: self.query.dry_run == Some(true),
             complete: changes
                 .iter()
                 .all(|change| change.outcome != Outcome::Failed),
-            etag: may_see.then(|| format!("\"{version}\"")),
+            etag: version
+                .filter(|_| may_see)
+                .map(|version| format!("\"{version}\"")),
             changes,
         }
     }

@@ -453,8 +453,10 @@ impl NewGroup {
 pub(super) async fn make(service: &Api, wanted: NewGroup) -> Result<Arc<Group>, Problem> {
     check_volumes(&wanted.volumes)?;
     let volumes = wanted.volumes();
-    let made = service.create_group(wanted.name, volumes).await;
-    made.map_err(not_created)
+    let making = Arc::clone(service);
+    // Whoever leaves meanwhile leaves a group that is served, and not only a name that is taken.
+    let made = async move { making.create_group(wanted.name, volumes).await };
+    service.jobs.begin(made).await.map_err(not_created)
 }
 
 /// Makes a group. Its id, stream and volume ids go into the capture's configuration.

@@ -83,9 +83,12 @@ async fn picture(
     not_running: impl Fn() -> Problem,
 ) -> Result<Response, Problem> {
     let instance = instance.ok_or_else(&not_running)?;
+    let (screens, of) = (Arc::clone(&service.screens), instance.clone());
+    // Whoever leaves meanwhile leaves no picture on the disk and no half of a command behind.
+    let taking = async move { screens.of(&of, Instant::now()).await };
     let png = service
-        .screens
-        .of(instance, Instant::now())
+        .jobs
+        .begin(taking)
         .await
         .map_err(|error| match error {
             TargetError::NotRunning { .. }

@@ -239,7 +239,10 @@ pub(crate) fn check_names(name: &str, volumes: &[NewVolume]) -> Result<(), Creat
 
 fn usable(name: &str) -> bool {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    // A name that reads as an id would name two groups.
+    let is_id = name.parse::<GroupId>().is_ok();
     name.len() <= NAME_BYTES_MAX
+        && !is_id
         && name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
         && name.chars().all(allowed)
 }

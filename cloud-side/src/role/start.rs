@@ -440,7 +440,7 @@ impl Opened {
             audit,
             alerts,
             events: self.events,
-            applying: tokio::sync::Mutex::default(),
+            applying: Arc::default(),
         });
         let parts = Parts {
             lock: self.lock,

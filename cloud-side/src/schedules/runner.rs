@@ -57,6 +57,11 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
 /// Looks at the calendar once.
 pub(crate) async fn look(service: &Service, now: Timestamp) {
     for (schedule, decision) in service.schedules.due(now) {
+        // Starting the ones before took time, in which it may have been removed or set anew.
+        let held = service.schedules.get(schedule.group);
+        if held.is_none_or(|held| held.set_at != schedule.set_at) {
+            continue;
+        }
         let done = match decision {
             Decision::Wait { .. } => continue,
             Decision::Forget { decided } => {

@@ -2140,7 +2140,10 @@ export interface components {
             complete: boolean;
             /** @description Whether nothing was to be changed. */
             dry_run: boolean;
-            /** @description The ETag of the configuration as it is now; null for who may not export it. */
+            /**
+             * @description The ETag of the configuration as it is now; null for who may not export it, and when
+             *     it could not be read again.
+             */
             etag?: string | null;
         };
         /** @description An object, and what became of it. */

@@ -171,7 +171,7 @@ impl<State: Send + Sync> FromRequest<State> for DocumentBody {
         if let Ok(Head {
             version: Some(Value::Number(version)),
         }) = head
-            && version.as_u64() != Some(VERSION.into())
+            && version.as_f64() != Some(VERSION.into())
         {
             return Err(unknown_version(&version));
         }

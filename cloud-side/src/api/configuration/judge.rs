@@ -197,6 +197,12 @@ impl Judge<'_> {
                     "name a group that there is, or one that is in the groups of the document";
                 self.fault(object, name, "unknown_group", cause, remedy);
             }
+            let is_kept =
+                |known: &_| ScheduleEntry::of(name.to_owned(), Clone::clone(known)) == **entry;
+            if self.current.schedules.get(name).is_some_and(is_kept) {
+                self.unchanged(object, name);
+                continue;
+            }
             // A schedule is judged whatever group it is of.
             let id = group.map_or(GroupId::from_u128(0), |group| group.id());
             let after = match schedules::read(id, entry.wanted()) {
@@ -232,6 +238,12 @@ impl Judge<'_> {
         let object = ObjectKind::Plan;
         let wanted = self.by_name(object, entries, |plan| &plan.name);
         for (&name, plan) in &wanted {
+            // One that stays is not judged again: what it uses outside may have changed since.
+            let known = self.current.plans.get(name);
+            if known.is_some_and(|known| known.plan == **plan) {
+                self.unchanged(object, name);
+                continue;
+            }
             let will_be = |group: &str| self.to_be_made.contains(group);
             if let Err(faults) = self.service.plans.judge_with(plan, will_be) {
                 for fault in faults {
@@ -249,7 +261,6 @@ impl Judge<'_> {
                     let deed = deed(Expected::None);
                     self.push(object, name, ChangeKind::Create, Some(deed));
                 }
-                Some(known) if known.plan == **plan => self.unchanged(object, name),
                 Some(known) => {
                     let deed = deed(as_read(known.version));
                     self.update(object, name, (&known.plan, *plan), deed);

@@ -63,7 +63,7 @@ async fn what_was_applied_before_a_failure_is_told_and_nothing_comes_after_it() 
     let same = change(ObjectKind::Group, "same", ChangeKind::Unchanged, None);
     let changes = vec![same, group("first"), gone(), group("never")];
     let bodies = asked.carry_out(changes).await.unwrap();
-    let body = asked.body("1".to_owned(), bodies);
+    let body = asked.body(Some("1".to_owned()), bodies);
     assert!(!body.complete);
     let outcomes: Vec<_> = body.changes.iter().map(|change| change.outcome).collect();
     let wanted = [

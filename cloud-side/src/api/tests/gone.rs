@@ -12,7 +12,7 @@ use crate::{
     testing::site::Site,
 };
 use bcdr_plan::{Mode, Plan, Selection};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     pin::pin,
     task::Poll::{Pending, Ready},
@@ -50,6 +50,22 @@ async fn dropped_when_durable<Kind: Document>(
         }
     }
     panic!("nothing became durable");
+}
+
+#[tokio::test]
+async fn a_group_whose_client_goes_away_is_served_all_the_same() {
+    let site = Site::start().await;
+    let wanted = json!({"name": "left", "volumes": [{"name": "a", "size_bytes": 4096}]});
+    let wanted = serde_json::from_value(wanted).unwrap();
+    let service = axum::extract::State(site.service());
+    {
+        let mut making = pin!(crate::api::groups::make(&service, wanted));
+        let waits =
+            std::future::poll_fn(|context| Ready(making.as_mut().poll(context).is_pending()));
+        assert!(waits.await, "it was made at once");
+    }
+    let lists = |groups: &Value| groups["items"][0]["name"] == "left";
+    site.until("/api/v1/groups", lists).await;
 }
 
 #[tokio::test]
